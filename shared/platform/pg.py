@@ -1,0 +1,227 @@
+"""Postgres: a small pool, transactions that carry the tenant, plain parametrised SQL.
+
+A connection belongs to one thread at a time: pg8000 returns wrong rows when two share it. The teams
+that a transaction may see are a transaction-local setting which the row-level policies of every
+tenant table compare with (migrations/0001), so a statement that forgets its `team_id` predicate finds
+nothing instead of a stranger's rows.
+
+    with transaction(team) as tx:
+        row = tx.find(Q.connection_by_id, team=team, id=connection_id)
+"""
+
+from __future__ import annotations
+
+import ssl
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from shared.platform import strict_json, telemetry
+from shared.platform.errors import Conflict, NotFound, Unavailable
+from shared.platform.settings import settings
+
+Row = dict[str, Any]
+
+STATEMENT_TIMEOUT_MS = 15_000
+_UUID, _UUID_ARRAY, _INT8 = 2950, 2951, 20
+_RETRYABLE = {"40001", "40P01", "55P03", "57014", "57P01", "57P02", "57P03", "53300", "53200"}
+
+
+class UniqueViolation(Conflict):
+    """A row with the same key exists."""
+
+    def __init__(self, constraint: str) -> None:
+        super().__init__()
+        self.constraint = constraint
+
+
+class Tx:
+    """One open transaction. Statements come from `queries.sql`; values are always bound."""
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+        self._after_commit: list[Callable[[], None]] = []
+
+    def all(self, statement: str, /, **values: Any) -> list[Row]:
+        """Every row, as dictionaries."""
+        try:
+            rows = self._connection.run(statement, **{key: _bind(value) for key, value in values.items()})
+        except Exception as error:
+            raise _translated(error) from error
+        if not rows:
+            return []
+        names = [column["name"] for column in self._connection.columns]
+        return [dict(zip(names, row, strict=True)) for row in rows]
+
+    def find(self, statement: str, /, **values: Any) -> Row | None:
+        """The first row, or None."""
+        rows = self.all(statement, **values)
+        return rows[0] if rows else None
+
+    def one(self, statement: str, /, **values: Any) -> Row:
+        """The first row; raises NotFound where there is none."""
+        row = self.find(statement, **values)
+        if row is None:
+            raise NotFound
+        return row
+
+    def run(self, statement: str, /, **values: Any) -> int:
+        """Execute; answers how many rows were touched."""
+        self.all(statement, **values)
+        return int(self._connection.row_count)
+
+    def after_commit(self, action: Callable[[], None]) -> None:
+        """Run the action once the transaction is durable; it must tolerate never running at all."""
+        self._after_commit.append(action)
+
+
+@contextmanager
+def transaction(team: str | Iterable[str] | None = None, *, user: str | None = None) -> Iterator[Tx]:
+    """A transaction that sees these teams' rows (and this user's own memberships) and no others.
+
+    Commits at the end of the block, rolls back on any error. Raises Unavailable when Postgres can't
+    be reached or aborts the transaction for a reason that a repetition cures.
+    """
+    teams = "" if team is None else team if isinstance(team, str) else ",".join(team)
+    with _borrowed() as connection:
+        tx = Tx(connection)
+        try:
+            connection.run("START TRANSACTION")
+            connection.run(
+                "SELECT set_config('bridge.teams', :teams, true), set_config('bridge.user', :user, true)",
+                teams=teams,
+                user=user or "",
+            )
+        except Exception as error:
+            raise _translated(error) from error
+        try:
+            yield tx
+            try:
+                connection.run("COMMIT")
+            except Exception as error:
+                raise _translated(error) from error
+        except BaseException:
+            _rollback(connection)
+            raise
+    for action in tx._after_commit:
+        try:
+            action()
+        except Exception as error:
+            telemetry.log_exception("an action after commit failed; it is repeated by schedule", error)
+
+
+class _Pool:
+    """A LIFO pool: the connection used last is the warmest. Broken ones are dropped."""
+
+    def __init__(self, size: int) -> None:
+        self._idle: list[Any] = []
+        self._slots = threading.BoundedSemaphore(size)
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def borrow(self) -> Iterator[Any]:
+        if not self._slots.acquire(timeout=10):
+            raise Unavailable("All database connections of this instance are busy.", retry_after=1)
+        try:
+            with self._lock:
+                connection = self._idle.pop() if self._idle else None
+            connection = connection if connection is not None else _connect()
+            try:
+                yield connection
+            finally:
+                if _usable(connection):
+                    with self._lock:
+                        self._idle.append(connection)
+                else:
+                    _close(connection)
+        finally:
+            self._slots.release()
+
+
+@lru_cache(maxsize=1)
+def _pool() -> _Pool:
+    return _Pool(settings().pool_size)
+
+
+@contextmanager
+def _borrowed() -> Iterator[Any]:
+    with _pool().borrow() as connection:
+        yield connection
+
+
+@lru_cache(maxsize=1)
+def _tls() -> ssl.SSLContext:
+    return ssl.create_default_context()
+
+
+def _connect() -> Any:
+    from pg8000.native import Connection
+
+    url = urlsplit(settings().database_url)
+    options = {key: values[0] for key, values in parse_qs(url.query).items()}
+    socket = options.get("host", "")
+    local = not url.hostname or socket.startswith("/") or url.hostname in ("127.0.0.1", "localhost", "::1")
+    try:
+        connection = Connection(
+            user=unquote(url.username or ""),
+            password=unquote(url.password or "") or None,
+            host=url.hostname or "localhost",
+            port=url.port or 5432,
+            database=url.path.lstrip("/"),
+            unix_sock=f"{socket}/.s.PGSQL.5432" if socket.startswith("/") else None,
+            ssl_context=None if local else _tls(),
+            timeout=20,
+            application_name="bridge",
+        )
+        connection.register_in_adapter(_UUID, str)
+        connection.run(f"SET statement_timeout = {STATEMENT_TIMEOUT_MS}")
+        connection.run("SET timezone = 'UTC'")
+    except Exception as error:
+        raise Unavailable("The directory database is not reachable.", retry_after=1) from error
+    return connection
+
+
+def _usable(connection: Any) -> bool:
+    """Whether the connection is idle outside a transaction; pg8000 marks it with `I`."""
+    status = getattr(connection, "_transaction_status", None)
+    return status is not None and bytes(status) == b"I"
+
+
+def _rollback(connection: Any) -> None:
+    try:
+        connection.run("ROLLBACK")
+    except Exception:
+        _close(connection)
+
+
+def _close(connection: Any) -> None:
+    try:
+        connection.close()
+    except Exception as error:
+        telemetry.log("a broken database connection did not close", "DEBUG", error_type=type(error).__name__)
+
+
+def _bind(value: Any) -> Any:
+    if isinstance(value, dict) or (isinstance(value, list) and any(isinstance(item, dict) for item in value)):
+        return strict_json.dumps(value).decode()
+    return list(value) if isinstance(value, tuple | set | frozenset) else value
+
+
+def _translated(error: Exception) -> Exception:
+    """Our noun for a driver's error; its text stays in the log."""
+    from pg8000.exceptions import DatabaseError, InterfaceError
+
+    if isinstance(error, DatabaseError) and error.args and isinstance(error.args[0], dict):
+        detail = error.args[0]
+        state = detail.get("C", "")
+        if state == "23505":
+            return UniqueViolation(detail.get("n", ""))
+        if state in _RETRYABLE or state.startswith("08"):
+            return Unavailable("The directory database is busy.", retry_after=1)
+        return error
+    if isinstance(error, InterfaceError | OSError | EOFError):
+        return Unavailable("The directory database is not reachable.", retry_after=1)
+    return error

@@ -1,0 +1,149 @@
+-- claim_attempt --
+-- The conflict branch is the only way to take a step from somebody: its lease has ended, or it was
+-- given back. A step that is done or dead matches nothing and returns no row.
+INSERT INTO attempts AS a (step, key, owner, state, lease_until, tries)
+VALUES (:step, :key, :owner, 'running', now() + make_interval(secs => :lease), 1)
+ON CONFLICT (step, key) DO UPDATE
+   SET owner = excluded.owner, state = 'running', lease_until = excluded.lease_until, tries = a.tries + 1
+ WHERE a.state = 'released' OR (a.state = 'running' AND a.lease_until < now())
+RETURNING a.tries;
+
+-- attempt_state --
+SELECT state, greatest(extract(epoch FROM lease_until - now()), 0)::float8 AS remaining
+  FROM attempts WHERE step = :step AND key = :key;
+
+-- finish_attempt --
+-- Conditional on the owner: a stalled attempt that wakes up late finds no row, and its whole
+-- transaction rolls back.
+UPDATE attempts SET state = 'done', finished_at = now()
+ WHERE step = :step AND key = :key AND owner = :owner AND state = 'running';
+
+-- release_attempt --
+UPDATE attempts SET state = 'released', lease_until = now()
+ WHERE step = :step AND key = :key AND owner = :owner AND state = 'running';
+
+-- bury_attempt --
+UPDATE attempts SET state = 'dead', finished_at = now()
+ WHERE step = :step AND key = :key AND owner = :owner AND state = 'running';
+
+-- keep_dead_letter --
+INSERT INTO dead_letters (id, step, key, payload, error_code, error_message)
+VALUES (:id, :step, :key, :payload, :code, :message);
+
+-- put_in_outbox --
+INSERT INTO outbox (id, step, queue, payload, traceparent, not_before)
+SELECT r.id, r.step, r.queue, r.payload, r.traceparent, :not_before
+  FROM jsonb_to_recordset(:rows) AS r(id uuid, step text, queue text, payload jsonb, traceparent text);
+
+-- claim_unsent --
+-- Rows younger than half a minute are still in the hands of the instance that wrote them. Taking a row
+-- pushes its next hand-over away, so two drainers do not send the same batch.
+UPDATE outbox SET claimed_until = now() + interval '60 seconds'
+ WHERE id IN (SELECT id FROM outbox
+               WHERE sent_at IS NULL AND created_at < now() - interval '30 seconds'
+                 AND (claimed_until IS NULL OR claimed_until < now())
+               ORDER BY created_at LIMIT :batch FOR UPDATE SKIP LOCKED)
+RETURNING id, step, queue, payload, traceparent, not_before;
+
+-- mark_sent --
+UPDATE outbox SET sent_at = now() WHERE id = ANY(:ids::uuid[]) AND sent_at IS NULL;
+
+-- open_job --
+-- The id may be derived from an idempotency key: a repeated request finds the first job.
+INSERT INTO jobs (id, team_id, kind, state, total, subject, created_by)
+VALUES (:id, :team, :kind, 'queued', :total, :subject, :user)
+ON CONFLICT (id) DO NOTHING;
+
+-- find_job --
+SELECT id, team_id, kind, state, total, done, failed, subject, errors, warnings, result,
+       created_at, started_at, finished_at
+  FROM jobs WHERE id = :id AND team_id = ANY(bridge_teams());
+
+-- find_running_job --
+SELECT id FROM jobs
+ WHERE team_id = :team AND kind = :kind AND subject = :subject AND state IN ('queued', 'running')
+ ORDER BY created_at DESC LIMIT 1;
+
+-- start_job --
+UPDATE jobs SET state = 'running', started_at = coalesce(started_at, now()), updated_at = now()
+ WHERE id = :id AND team_id = :team AND state IN ('queued', 'running');
+
+-- expect_children --
+UPDATE jobs SET total = :total, updated_at = now() WHERE id = :id AND team_id = :team;
+
+-- land_child --
+-- A child counts once however often its step repeats: only the first insert reaches the counter.
+WITH landed AS (
+  INSERT INTO job_children (job_id, key, team_id, error) VALUES (:job, :key, :team, :error)
+  ON CONFLICT (job_id, key) DO NOTHING RETURNING error
+)
+UPDATE jobs j
+   SET done = j.done + (landed.error IS NULL)::int,
+       failed = j.failed + (landed.error IS NOT NULL)::int,
+       errors = CASE WHEN landed.error IS NULL OR jsonb_array_length(j.errors) >= 200 THEN j.errors
+                     ELSE j.errors || jsonb_build_array(landed.error) END,
+       state = CASE WHEN j.state = 'queued' THEN 'running' ELSE j.state END,
+       started_at = coalesce(j.started_at, now()), updated_at = now()
+  FROM landed
+ WHERE j.id = :job AND j.team_id = :team
+RETURNING j.done + j.failed AS landed, j.total;
+
+-- finish_job --
+-- The WHERE makes the winner unique: a job that ended keeps its first outcome.
+UPDATE jobs
+   SET state = CASE WHEN :error::jsonb IS NOT NULL THEN 'failed'
+                    WHEN failed > 0 AND done = 0 AND total > 0 THEN 'failed'
+                    WHEN failed > 0 THEN 'completed_with_errors' ELSE 'completed' END,
+       errors = CASE WHEN :error::jsonb IS NULL THEN errors ELSE errors || jsonb_build_array(:error::jsonb) END,
+       warnings = warnings || coalesce(:warnings::jsonb, '[]'::jsonb),
+       done = CASE WHEN total = 0 OR :error::jsonb IS NOT NULL THEN done ELSE greatest(done, total - failed) END,
+       result = coalesce(:result::jsonb, result), finished_at = now(), updated_at = now()
+ WHERE id = :id AND team_id = :team AND state IN ('queued', 'running')
+RETURNING id;
+
+-- principal --
+SELECT user_id, email, name, credential_id, scopes, teams FROM bridge_principal(:kind, :sha);
+
+-- open_auth_session --
+INSERT INTO auth_sessions (id, user_id, token_sha256, expires_at)
+VALUES (:id, :user, :sha, now() + make_interval(hours => :hours));
+
+-- end_auth_session --
+UPDATE auth_sessions SET revoked_at = now() WHERE id = :id AND user_id = :user AND revoked_at IS NULL;
+
+-- add_access_token --
+INSERT INTO access_tokens (id, user_id, name, token_sha256, scopes, expires_at)
+VALUES (:id, :user, :name, :sha, :scopes::text[], :expires_at) ON CONFLICT (id) DO NOTHING;
+
+-- list_access_tokens --
+SELECT id, name, scopes, created_at, expires_at, last_used_at FROM access_tokens
+ WHERE user_id = :user AND revoked_at IS NULL ORDER BY created_at DESC;
+
+-- revoke_access_token --
+UPDATE access_tokens SET revoked_at = now() WHERE id = :id AND user_id = :user AND revoked_at IS NULL;
+
+-- claim_idempotency_key --
+-- A key whose holder died is taken over by the next request with the same key. created_at stays, so ids
+-- derived from the key stay too.
+INSERT INTO idempotency_keys AS k (user_id, route, key, body_sha256, owner, lease_until)
+VALUES (:user, :route, :key, :body_sha, :owner, now() + make_interval(secs => :lease))
+ON CONFLICT (user_id, route, key) DO UPDATE
+   SET owner = excluded.owner, lease_until = excluded.lease_until
+ WHERE k.status IS NULL AND k.lease_until < now() AND k.body_sha256 = excluded.body_sha256
+RETURNING (extract(epoch FROM k.created_at) * 1000)::int8 AS created_ms;
+
+-- read_idempotency_key --
+SELECT body_sha256, status, headers, body, (extract(epoch FROM created_at) * 1000)::int8 AS created_ms
+  FROM idempotency_keys WHERE user_id = :user AND route = :route AND key = :key;
+
+-- keep_answer --
+UPDATE idempotency_keys SET status = :status, headers = :headers, body = :body
+ WHERE user_id = :user AND route = :route AND key = :key AND owner = :owner;
+
+-- release_idempotency_key --
+UPDATE idempotency_keys SET lease_until = now()
+ WHERE user_id = :user AND route = :route AND key = :key AND owner = :owner AND status IS NULL;
+
+-- write_audit --
+INSERT INTO audit_log (id, team_id, actor, action, target, before_sha256, after_sha256, correlation_id)
+VALUES (:id, :team, :actor, :action, :target, :before, :after, :correlation_id);

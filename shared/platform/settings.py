@@ -1,0 +1,140 @@
+"""Configuration, read once and completely; a bad one refuses to start and names all its problems.
+
+This is the only module that reads the environment. Every variable is a documented field with a type.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Literal
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+PLACEHOLDERS = ("changeme", "change-me", "placeholder", "your-", "xxx", "todo", "example-", "<")
+BUCKETS = ("credentials", "catalog", "sessions", "dashboards", "cache", "assets")
+
+
+class BadConfiguration(RuntimeError):
+    """The environment can't be used; the message names every variable and what it expects."""
+
+
+class Settings(BaseModel):
+    """All settings. The alias of a field is its environment variable."""
+
+    model_config = ConfigDict(frozen=True, populate_by_name=True)
+
+    environment: Literal["local", "dev", "staging", "prod"] = Field(alias="BRIDGE_ENV")
+    """Where this runs. `local` alone allows the development sign-in."""
+    base_url: str = Field(alias="BRIDGE_BASE_URL")
+    """The public origin, without a slash at the end."""
+    step_url: str = Field(alias="BRIDGE_STEP_URL")
+    """Address of a function, with `{name}`: also the audience of the tokens that steps accept."""
+    project: str = Field(alias="GOOGLE_CLOUD_PROJECT", min_length=4)
+    """The Google Cloud project."""
+    region: str = Field(alias="BRIDGE_REGION", default="us-central1")
+    """Region of queues, keys and functions."""
+    database_url: str = Field(alias="DATABASE_URL", repr=False)
+    """postgresql://role:password@host:port/database of the application role."""
+    pool_size: int = Field(alias="BRIDGE_POOL_SIZE", default=4, ge=1, le=64)
+    """Most Postgres connections that one instance holds."""
+    bucket_prefix: str = Field(alias="BRIDGE_BUCKET_PREFIX", min_length=3)
+    """Buckets are `{prefix}-{role}`, for the roles credentials, catalog, sessions, dashboards, cache, assets."""
+    kms_key: str = Field(alias="BRIDGE_KMS_KEY", pattern=r"^projects/[^/]+/locations/[^/]+/keyRings/[^/]+/cryptoKeys/[^/]+$")
+    """The key that wraps the data keys of stored credentials."""
+    step_service_account: str = Field(alias="BRIDGE_STEP_SERVICE_ACCOUNT", pattern=r"^[^@\s]+@[^@\s]+$")
+    """Identity with which Cloud Tasks and Cloud Scheduler call steps."""
+    events_service_account: str = Field(alias="BRIDGE_EVENTS_SERVICE_ACCOUNT", pattern=r"^[^@\s]+@[^@\s]+$")
+    """Identity with which Eventarc delivers events."""
+    oidc_certs_url: str = Field(alias="BRIDGE_OIDC_CERTS_URL", default="https://www.googleapis.com/oauth2/v1/certs")
+    """Public keys of the token issuer."""
+    allowed_origins: tuple[str, ...] = Field(alias="BRIDGE_ALLOWED_ORIGINS", default=())
+    """Other origins whose pages may call the API (CORS), separated by commas."""
+
+    storage_emulator: str | None = Field(alias="STORAGE_EMULATOR_HOST", default=None)
+    firestore_emulator: str | None = Field(alias="FIRESTORE_EMULATOR_HOST", default=None)
+    bigquery_emulator: str | None = Field(alias="BIGQUERY_EMULATOR_HOST", default=None)
+    tasks_emulator: str | None = Field(alias="CLOUD_TASKS_EMULATOR_HOST", default=None)
+    kms_emulator: str | None = Field(alias="KMS_EMULATOR_HOST", default=None)
+    secrets_emulator: str | None = Field(alias="SECRET_MANAGER_EMULATOR_HOST", default=None)
+
+    anthropic_api_key: str | None = Field(alias="ANTHROPIC_API_KEY", default=None, repr=False)
+    """Key of the Anthropic API, or `projects/…/secrets/…/versions/…` of one in Secret Manager. None: the built-in analyst."""
+    anthropic_base_url: str | None = Field(alias="ANTHROPIC_BASE_URL", default=None)
+    default_model: str = Field(alias="BRIDGE_DEFAULT_MODEL", default="claude-sonnet-4-5")
+
+    query_bytes_cap: int = Field(alias="BRIDGE_QUERY_BYTES_CAP", default=100_000_000, ge=1)
+    """A dry run at or above this many bytes refuses the query."""
+    query_timeout_seconds: int = Field(alias="BRIDGE_QUERY_TIMEOUT", default=60, ge=1, le=600)
+    turn_cost_cap_usd: float = Field(alias="BRIDGE_TURN_COST_CAP_USD", default=1.0, gt=0)
+    """Most that one chat turn may spend on a model."""
+    allow_private_warehouses: bool = Field(alias="BRIDGE_ALLOW_PRIVATE_WAREHOUSES", default=False)
+    """Whether connections may dial loopback and private addresses."""
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(alias="BRIDGE_LOG_LEVEL", default="INFO")
+
+    @field_validator("allowed_origins", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("step_url")
+    @classmethod
+    def _names_the_step(cls, value: str) -> str:
+        if "{name}" not in value:
+            raise ValueError("must contain {name}")
+        return value
+
+    @field_validator("base_url", "step_url", "oidc_certs_url")
+    @classmethod
+    def _is_a_url(cls, value: str) -> str:
+        if urlsplit(value).scheme not in ("http", "https"):
+            raise ValueError("must start with http:// or https://")
+        return value.rstrip("/")
+
+    @field_validator("database_url")
+    @classmethod
+    def _is_postgres(cls, value: str) -> str:
+        if urlsplit(value).scheme not in ("postgresql", "postgres"):
+            raise ValueError("must be postgresql://role:password@host:port/database")
+        return value
+
+    @property
+    def is_local(self) -> bool:
+        """Whether this is a laptop."""
+        return self.environment == "local"
+
+    def bucket(self, role: str) -> str:
+        """The bucket of a role."""
+        if role not in BUCKETS:
+            raise KeyError(f"no bucket has the role {role!r}")
+        return f"{self.bucket_prefix}-{role}"
+
+    def role_of(self, bucket: str) -> str | None:
+        """The role of a bucket, or None if it is not ours."""
+        return next((role for role in BUCKETS if self.bucket(role) == bucket), None)
+
+
+def load(environment: Mapping[str, str]) -> Settings:
+    """Settings from variables; raises BadConfiguration with every problem at once."""
+    known = {field.alias for field in Settings.model_fields.values() if field.alias}
+    given = {name: value for name, value in environment.items() if name in known and value != ""}
+    problems = [
+        f"{name}: still a placeholder"
+        for name, value in sorted(given.items())
+        if any(mark in value.lower() for mark in PLACEHOLDERS) and name != "BRIDGE_STEP_URL"
+    ]
+    try:
+        settings = Settings.model_validate(given)
+    except ValidationError as error:
+        problems += [f"{'.'.join(str(part) for part in issue['loc'])}: {issue['msg']}" for issue in error.errors()]
+    if problems:
+        raise BadConfiguration("The environment is not usable:\n  " + "\n  ".join(problems))
+    return settings
+
+
+@lru_cache(maxsize=1)
+def settings() -> Settings:
+    """This process's settings, read at first use."""
+    return load(os.environ)
