@@ -54,7 +54,9 @@ class BridgeError(Exception):
         if "code" in cls.__dict__:
             known = REGISTRY.setdefault(cls.code, cls)
             if known.__qualname__ != cls.__qualname__:
-                raise TypeError(f"error code {cls.code} is declared by {known.__qualname__} and {cls.__qualname__}")
+                raise TypeError(
+                    f"error code {cls.code} is declared by {known.__qualname__} and {cls.__qualname__}"
+                )
 
     @classmethod
     def title(cls) -> str:

@@ -28,7 +28,9 @@ def verify(authorization: str | None, *, audience: str, account: str) -> None:
     try:
         claims = _decode(token, audience, jwt)
     except (ValueError, exceptions.GoogleAuthError) as error:
-        raise Unauthenticated("The service token is not valid.", reason="signature, audience or expiry") from error
+        raise Unauthenticated(
+            "The service token is not valid.", reason="signature, audience or expiry"
+        ) from error
     if claims.get("iss") not in ISSUERS:
         raise Unauthenticated("The service token is not valid.", reason="issuer")
     if claims.get("email") != account or claims.get("email_verified") is not True:

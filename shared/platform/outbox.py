@@ -41,7 +41,7 @@ def send_all(tx: pg.Tx, messages: list[Message], *, delay_seconds: float = 0) ->
     ]
     tx.run(Q.put_in_outbox, rows=outgoing, not_before=not_before)
     ids = [str(row["id"]) for row in outgoing]
-    tx.after_commit(lambda: _hand_over([{**row, "not_before": not_before} for row in outgoing]))
+    tx.after_commit(lambda: _send_now([{**row, "not_before": not_before} for row in outgoing]))
     return ids
 
 
@@ -50,6 +50,10 @@ def drain() -> int:
     with pg.transaction() as tx:
         left = tx.all(Q.claim_unsent, batch=DRAIN_BATCH)
     return _hand_over(left)
+
+
+def _send_now(rows: list[pg.Row]) -> None:
+    _hand_over(rows)
 
 
 def _hand_over(rows: list[pg.Row]) -> int:

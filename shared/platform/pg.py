@@ -221,7 +221,7 @@ def _translated(error: Exception) -> Exception:
             return UniqueViolation(detail.get("n", ""))
         if state in _RETRYABLE or state.startswith("08"):
             return Unavailable("The directory database is busy.", retry_after=1)
-        return error
+        return RuntimeError(f"Postgres refused the statement: {state} {detail.get('M', '')}")
     if isinstance(error, InterfaceError | OSError | EOFError):
         return Unavailable("The directory database is not reachable.", retry_after=1)
     return error

@@ -42,13 +42,17 @@ class Settings(BaseModel):
     """Most Postgres connections that one instance holds."""
     bucket_prefix: str = Field(alias="BRIDGE_BUCKET_PREFIX", min_length=3)
     """Buckets are `{prefix}-{role}`, for the roles credentials, catalog, sessions, dashboards, cache, assets."""
-    kms_key: str = Field(alias="BRIDGE_KMS_KEY", pattern=r"^projects/[^/]+/locations/[^/]+/keyRings/[^/]+/cryptoKeys/[^/]+$")
+    kms_key: str = Field(
+        alias="BRIDGE_KMS_KEY", pattern=r"^projects/[^/]+/locations/[^/]+/keyRings/[^/]+/cryptoKeys/[^/]+$"
+    )
     """The key that wraps the data keys of stored credentials."""
     step_service_account: str = Field(alias="BRIDGE_STEP_SERVICE_ACCOUNT", pattern=r"^[^@\s]+@[^@\s]+$")
     """Identity with which Cloud Tasks and Cloud Scheduler call steps."""
     events_service_account: str = Field(alias="BRIDGE_EVENTS_SERVICE_ACCOUNT", pattern=r"^[^@\s]+@[^@\s]+$")
     """Identity with which Eventarc delivers events."""
-    oidc_certs_url: str = Field(alias="BRIDGE_OIDC_CERTS_URL", default="https://www.googleapis.com/oauth2/v1/certs")
+    oidc_certs_url: str = Field(
+        alias="BRIDGE_OIDC_CERTS_URL", default="https://www.googleapis.com/oauth2/v1/certs"
+    )
     """Public keys of the token issuer."""
     allowed_origins: tuple[str, ...] = Field(alias="BRIDGE_ALLOWED_ORIGINS", default=())
     """Other origins whose pages may call the API (CORS), separated by commas."""
@@ -77,7 +81,11 @@ class Settings(BaseModel):
     @field_validator("allowed_origins", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
-        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+        return (
+            tuple(part.strip() for part in value.split(",") if part.strip())
+            if isinstance(value, str)
+            else value
+        )
 
     @field_validator("step_url")
     @classmethod
@@ -128,7 +136,9 @@ def load(environment: Mapping[str, str]) -> Settings:
     try:
         settings = Settings.model_validate(given)
     except ValidationError as error:
-        problems += [f"{'.'.join(str(part) for part in issue['loc'])}: {issue['msg']}" for issue in error.errors()]
+        problems += [
+            f"{'.'.join(str(part) for part in issue['loc'])}: {issue['msg']}" for issue in error.errors()
+        ]
     if problems:
         raise BadConfiguration("The environment is not usable:\n  " + "\n  ".join(problems))
     return settings

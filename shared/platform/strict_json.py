@@ -23,10 +23,14 @@ def loads(raw: bytes, *, max_depth: int = MAX_DEPTH) -> Any:
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise MalformedJson("The body is not UTF-8.", reason=f"byte {error.start} is not valid UTF-8") from None
+        raise MalformedJson(
+            "The body is not UTF-8.", reason=f"byte {error.start} is not valid UTF-8"
+        ) from None
     _check_depth(text, max_depth)
     try:
-        value = json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse_constant, parse_float=_finite)
+        value = json.loads(
+            text, object_pairs_hook=_unique, parse_constant=_refuse_constant, parse_float=_finite
+        )
     except _Refused as refused:
         raise MalformedJson(f"The body is not valid JSON: {refused}.", reason=str(refused)) from None
     except (ValueError, RecursionError) as error:
@@ -37,7 +41,9 @@ def loads(raw: bytes, *, max_depth: int = MAX_DEPTH) -> Any:
 
 def dumps(value: Any) -> bytes:
     """Compact JSON bytes; datetimes as RFC 3339, decimals and UUIDs as text. NaN is a bug and raises."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False, default=_plain).encode()
+    return json.dumps(
+        value, ensure_ascii=False, separators=(",", ":"), allow_nan=False, default=_plain
+    ).encode()
 
 
 def canonical(value: Any) -> bytes:

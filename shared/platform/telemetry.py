@@ -35,7 +35,8 @@ class Context:
     team: str = ""
 
 
-_context: ContextVar[Context] = ContextVar("bridge_context", default=Context())
+_NO_REQUEST = Context()
+_context: ContextVar[Context] = ContextVar("bridge_context", default=_NO_REQUEST)
 
 
 def context() -> Context:

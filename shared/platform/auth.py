@@ -1,0 +1,123 @@
+"""Who is asking: a browser's session cookie or a script's access token, resolved to one Principal.
+
+Only hashes are stored. The teams and roles come with the principal in one statement, read anew at each
+request, so removing a member or revoking a token takes effect at the next call.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from shared.platform import pg, sql
+from shared.platform.errors import CsrfRejected, Unauthenticated
+from shared.platform.ids import TeamId, UserId, new_id
+
+Q = sql.load(__file__)
+
+SESSION_COOKIE, CSRF_COOKIE, CSRF_HEADER = "bridge_session", "bridge_csrf", "X-Bridge-CSRF"
+TOKEN_PREFIX = "brg_"  # noqa: S105 - a public prefix that lets scanners recognise a leaked token
+SESSION_HOURS = 24 * 14
+SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
+
+Role = Literal["member", "admin"]
+
+
+@dataclass(frozen=True)
+class Principal:
+    """A signed-in person or their script."""
+
+    user_id: UserId
+    email: str
+    name: str
+    scopes: tuple[str, ...]
+    teams: Mapping[TeamId, Role]
+    credential_id: str
+    kind: Literal["session", "token"]
+
+
+@dataclass(frozen=True)
+class NewSession:
+    """Secrets of a session that just began; shown to the browser once."""
+
+    token: str
+    csrf: str
+
+
+def principal(
+    *, method: str, authorization: str | None, cookies: Mapping[str, str], csrf: str | None
+) -> Principal:
+    """The caller; raises Unauthenticated, or CsrfRejected for a browser's change without the header."""
+    if authorization:
+        scheme, _, token = authorization.partition(" ")
+        if scheme.lower() != "bearer" or not token.startswith(TOKEN_PREFIX):
+            raise Unauthenticated(reason="the Authorization header must be: Bearer brg_…")
+        return _resolve("token", token)
+    session = cookies.get(SESSION_COOKIE)
+    if not session:
+        raise Unauthenticated
+    found = _resolve("session", session)
+    if method not in SAFE_METHODS and not hmac.compare_digest(csrf_for(session), csrf or ""):
+        raise CsrfRejected
+    return found
+
+
+def csrf_for(session_token: str) -> str:
+    """The value that a page of this session must echo; it can't be made without the cookie."""
+    return hmac.new(session_token.encode(), b"bridge-csrf", hashlib.sha256).hexdigest()[:40]
+
+
+def open_session(tx: pg.Tx, user: UserId) -> NewSession:
+    """Begin a browser session."""
+    token = secrets.token_urlsafe(32)
+    tx.run(Q.open_auth_session, id=new_id(), user=user, sha=_sha(token), hours=SESSION_HOURS)
+    return NewSession(token, csrf_for(token))
+
+
+def end_session(tx: pg.Tx, who: Principal) -> None:
+    """Revoke the session that this principal came with."""
+    tx.run(Q.end_auth_session, id=who.credential_id, user=who.user_id)
+
+
+def issue_token(
+    tx: pg.Tx, *, id: str, user: UserId, name: str, scopes: tuple[str, ...], expires_at: datetime | None
+) -> str:
+    """Make a personal access token; the text is returned once and only its hash kept."""
+    token = TOKEN_PREFIX + secrets.token_urlsafe(32)
+    tx.run(
+        Q.add_access_token,
+        id=id,
+        user=user,
+        name=name,
+        sha=_sha(token),
+        scopes=list(scopes),
+        expires_at=expires_at,
+    )
+    return token
+
+
+def _resolve(kind: Literal["session", "token"], token: str) -> Principal:
+    if len(token) > 200:
+        raise Unauthenticated
+    with pg.transaction() as tx:
+        row = tx.find(Q.principal, kind=kind, sha=_sha(token))
+    if row is None:
+        raise Unauthenticated("The session or token is not valid any more.")
+    return Principal(
+        user_id=UserId(row["user_id"]),
+        email=row["email"],
+        name=row["name"],
+        scopes=tuple(row["scopes"]),
+        teams={TeamId(team): role for team, role in row["teams"].items()},
+        credential_id=row["credential_id"],
+        kind=kind,
+    )
+
+
+def _sha(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()

@@ -1,0 +1,101 @@
+"""One request as a handler sees it, and the answers that it may give."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from shared.platform import clock
+from shared.platform.auth import Principal
+from shared.platform.errors import DeadlineExceeded, Unauthenticated
+from shared.platform.ids import TeamId, UserId, derived_id, new_id
+
+
+@dataclass
+class Call:
+    """An authorised request. `team` and `role` are set where the function declares a team."""
+
+    method: str
+    path: Mapping[str, str]
+    headers: Mapping[str, str]
+    correlation_id: str
+    deadline: float
+    principal: Principal | None = None
+    role: str | None = None
+    query: Any = None
+    body: Any = None
+    raw_body: bytes = b""
+    idempotency_key: str | None = None
+    key_created_ms: int = 0
+    route: str = ""
+    _team: TeamId | None = None
+    _derived: int = field(default=0)
+
+    @property
+    def user(self) -> UserId:
+        """The caller's id."""
+        return self.who.user_id
+
+    @property
+    def who(self) -> Principal:
+        """The caller; raises Unauthenticated on a public route without a credential."""
+        if self.principal is None:
+            raise Unauthenticated
+        return self.principal
+
+    @property
+    def team(self) -> TeamId:
+        """The team that this request acts in: one of the caller's."""
+        if self._team is None:
+            raise RuntimeError("this function does not declare a team")
+        return self._team
+
+    @property
+    def teams(self) -> list[TeamId]:
+        """Every team of the caller, as the visibility of a transaction."""
+        return list(self.who.teams)
+
+    def new_id(self) -> str:
+        """An id for what this request creates: the same one when the request is repeated with its key."""
+        if self.idempotency_key is None:
+            return new_id()
+        self._derived += 1
+        return derived_id(
+            self.user, self.route, self.idempotency_key, str(self._derived), at_ms=self.key_created_ms
+        )
+
+    def remaining(self) -> float:
+        """Seconds left until the deadline; raises DeadlineExceeded when there are none."""
+        left = self.deadline - clock.monotonic()
+        if left <= 0:
+            raise DeadlineExceeded
+        return left
+
+
+@dataclass
+class Reply:
+    """An answer with its status and headers. `body` is a model, a JSON value, bytes or text."""
+
+    body: Any = None
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+    media_type: str = "application/json"
+    etag: str | None = None
+    cookies: list[dict[str, Any]] = field(default_factory=list)
+    """Arguments of `set_cookie`, one mapping a cookie."""
+
+
+def created(body: Any, **headers: str) -> Any:
+    """201 with the thing that was made."""
+    return Reply(body, 201, dict(headers))
+
+
+def accepted(body: Any) -> Any:
+    """202: the work was promised, not done."""
+    return Reply(body, 202)
+
+
+def no_content() -> Any:
+    """204: it is gone."""
+    return Reply(None, 204)

@@ -1,0 +1,96 @@
+"""What a function says of itself: the source of the manifest, the routes and the checks.
+
+A decorator leaves one Declaration on the handler that it wraps. Everything else (gateway, Terraform,
+OpenAPI, the local stack, the structural tests) reads the manifest made from these.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_type_hints
+
+from pydantic import BaseModel
+
+Kind = Literal["http", "sse", "task", "finalized", "scheduled"]
+Who = Literal["public", "user", "member", "admin"]
+
+ATTRIBUTE = "__bridge__"
+MAX_BODY = 1 << 20
+
+
+@dataclass(frozen=True)
+class Declaration:
+    """One deployable function."""
+
+    kind: Kind
+    module: str
+    entry_point: str
+    summary: str
+    timeout: int = 60
+    memory_mb: int = 256
+    once: str | None = None
+    method: str | None = None
+    paths: tuple[str, ...] = ()
+    role: Who | None = None
+    team: str | None = None
+    max_body: int = MAX_BODY
+    body: type[BaseModel] | None = None
+    query: type[BaseModel] | None = None
+    answer: Any = None
+    status: int = 200
+    message: type[BaseModel] | None = None
+    queue: str | None = None
+    attempts: int = 0
+    bucket: str | None = None
+    pattern: str | None = None
+    schedule: str | None = None
+    uses: tuple[str, ...] = field(default=())
+
+    @property
+    def name(self) -> str:
+        """The deployed name, from the folders: functions.catalog.scan_dataset.main → catalog-scan-dataset."""
+        parts = self.module.split(".")
+        folders = parts[parts.index("functions") + 1 : -1] if "functions" in parts else parts
+        return "-".join(folders).replace("_", "-")
+
+
+def handler_models(function: Callable[..., Any]) -> tuple[dict[str, Any], Any]:
+    """The annotated parameters after the first, and the return annotation."""
+    hints = get_type_hints(function)
+    names = list(inspect.signature(function).parameters)[1:]
+    return {name: hints.get(name) for name in names}, hints.get("return")
+
+
+def summary(function: Callable[..., Any]) -> str:
+    """The first line of the handler's module docstring."""
+    module = inspect.getmodule(function)
+    text = (module.__doc__ if module else None) or function.__doc__ or function.__name__
+    return text.strip().splitlines()[0]
+
+
+def attach(wrapped: Callable[..., Any], declaration: Declaration) -> None:
+    """Leave the declaration on the entry point and register it as an HTTP function.
+
+    Event functions are registered as HTTP too: functions-framework's own CloudEvent wrapper answers a
+    malformed event by echoing its headers and body, and ours must not.
+    """
+    import functions_framework
+
+    setattr(wrapped, ATTRIBUTE, declaration)
+    functions_framework.http(wrapped)
+
+
+_SEGMENT = re.compile(r"\{([a-z_]+)(:path)?\}")
+
+
+def compile_path(template: str) -> re.Pattern[str]:
+    """A pattern with one group for each `{name}`; `{name:path}` takes the rest of the path."""
+    pattern, last = "", 0
+    for match in _SEGMENT.finditer(template):
+        pattern += re.escape(template[last : match.start()])
+        pattern += f"(?P<{match[1]}>.+)" if match[2] else f"(?P<{match[1]}>[^/]+)"
+        last = match.end()
+    return re.compile(pattern + re.escape(template[last:]) + r"/?\Z")

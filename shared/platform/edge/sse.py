@@ -1,0 +1,172 @@
+"""`@sse`: an endpoint that streams events. Authorised before the first byte, flushed event by event.
+
+The handler is a generator of Event. A heartbeat comment goes out when it is silent for 15 s, which
+needs the generator to run in a thread of its own. When the client goes away the generator is closed
+(GeneratorExit), so that it can stop what it started.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import queue
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from flask import Request, Response
+from pydantic import BaseModel
+
+from shared.platform import strict_json, telemetry
+from shared.platform.edge import answers
+from shared.platform.edge.declare import (
+    MAX_BODY,
+    Declaration,
+    Who,
+    attach,
+    compile_path,
+    handler_models,
+    summary,
+)
+from shared.platform.edge.http import _arguments, open_call
+from shared.platform.edge.intake import TeamOf
+from shared.platform.errors import BridgeError
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+HEARTBEAT_SECONDS = 15.0
+_BUFFERED = 256
+
+
+@dataclass(frozen=True)
+class Event:
+    """One server-sent event. `data` is a JSON object: on one line, so no text in it can forge a field."""
+
+    event: str
+    data: Any
+    id: str | None = None
+
+    def encode(self) -> bytes:
+        """The event's bytes on the wire."""
+        head = f"id: {self.id}\n" if self.id is not None else ""
+        return f"{head}event: {self.event}\ndata: ".encode() + strict_json.dumps(self.data) + b"\n\n"
+
+
+def sse(
+    method: str,
+    *paths: str,
+    role: Who,
+    body: type[BaseModel] | None = None,
+    query: type[BaseModel] | None = None,
+    team: TeamOf | None = None,
+    once: str | None = None,
+    timeout: int = 600,
+    memory_mb: int = 512,
+    max_body: int = MAX_BODY,
+) -> Callable[[F], F]:
+    """Declare a streaming endpoint; the parameters are those of `http`.
+
+    With `once` the handler gets `call.idempotency_key`, and repeats what it started under that key.
+    """
+
+    def decorate(handler: F) -> F:
+        parameters, _ = handler_models(handler)
+        arguments = _arguments(parameters, body, query, handler)
+        declaration = Declaration(
+            kind="sse",
+            module=handler.__module__,
+            entry_point=handler.__name__,
+            summary=summary(handler),
+            method=method,
+            paths=paths,
+            role=role,
+            team=None if team is None else f"{team.__module__}.{team.__qualname__}",
+            once=once,
+            timeout=timeout,
+            memory_mb=memory_mb,
+            max_body=max_body,
+            body=body,
+            query=query,
+        )
+        patterns = [compile_path(path) for path in paths]
+
+        def entry(request: Request) -> Response:
+            with telemetry.request_context(
+                declaration.name, request.headers.get("X-Correlation-Id"), request.headers.get("traceparent")
+            ):
+                try:
+                    if request.method == "OPTIONS":
+                        return answers.preflight(request, (method, "OPTIONS"))
+                    call = open_call(request, declaration, patterns, team)
+                    values = {key: getattr(call, source) for key, source in arguments.items()}
+                    events = iter(handler(call, **values))
+                    # The first event is awaited here: until it is there, a refusal can still be a status.
+                    first = next(events, None)
+                    response = Response(
+                        _stream(first, events), content_type="text/event-stream; charset=utf-8"
+                    )
+                    response.headers["Cache-Control"] = "no-cache"
+                    response.headers["X-Accel-Buffering"] = "no"
+                    return answers.finish(request, response)
+                except Exception as error:
+                    return answers.fail(request, error)
+
+        entry.__name__ = entry.__qualname__ = handler.__name__
+        entry.__module__, entry.__doc__ = handler.__module__, handler.__doc__
+        attach(entry, declaration)
+        return entry  # type: ignore[return-value]
+
+    return decorate
+
+
+_END = object()
+
+
+def _stream(first: Event | None, events: Iterator[Event]) -> Iterator[bytes]:
+    if first is None:
+        return
+    yield first.encode()
+    ready: queue.Queue[Any] = queue.Queue(_BUFFERED)
+    gone = threading.Event()
+    context = contextvars.copy_context()
+    threading.Thread(target=context.run, args=(_pump, events, ready, gone), daemon=True).start()
+    try:
+        while True:
+            try:
+                item = ready.get(timeout=HEARTBEAT_SECONDS)
+            except queue.Empty:
+                yield b": heartbeat\n\n"
+                continue
+            if item is _END:
+                return
+            yield item.encode()
+    finally:
+        gone.set()
+
+
+def _pump(events: Iterator[Event], ready: queue.Queue[Any], gone: threading.Event) -> None:
+    """Move events to the writer; close the generator as soon as nobody reads any more."""
+
+    def offer(item: Any) -> bool:
+        while not gone.is_set():
+            try:
+                ready.put(item, timeout=0.5)
+                return True
+            except queue.Full:
+                continue
+        return False
+
+    try:
+        for event in events:
+            if not offer(event):
+                break
+    except Exception as error:
+        known = error if isinstance(error, BridgeError) else BridgeError()
+        if not isinstance(error, BridgeError):
+            telemetry.log_exception("an unexpected error ended the stream", error)
+        offer(Event("error", {"code": known.code, "message": known.message, "retryable": known.retryable}))
+    finally:
+        close = getattr(events, "close", None)
+        if close is not None:
+            close()
+        offer(_END)

@@ -1,0 +1,292 @@
+"""`@task`, `@finalized`, `@scheduled`: steps, reached by a queue, an event or the clock.
+
+A step may be delivered twice, at the same time, or after the worker that had it died. Its key comes
+from its message; the ledger lets one attempt work at a time and none after it is done. The answer tells
+the queue what to do: 2xx done (or refused for good: a dead letter was kept), 5xx repeat.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypeVar
+
+from flask import Request, Response
+from pydantic import BaseModel
+
+from shared.platform import clock, ledger, oidc, strict_json, tasks, telemetry
+from shared.platform.edge import answers, intake
+from shared.platform.edge.declare import Declaration, attach, compile_path, summary
+from shared.platform.errors import BridgeError, MalformedEvent, NotFound
+from shared.platform.messages import Message
+from shared.platform.settings import settings
+
+F = TypeVar("F", bound=Callable[..., Any])
+GaveUp = Callable[[Any, BridgeError], None]
+
+FINALIZED = "google.cloud.storage.object.v1.finalized"
+LEASE_MARGIN_SECONDS = 30
+MAX_MESSAGE = 256 * 1024
+
+
+@dataclass(frozen=True)
+class Finalized:
+    """An object that has just been written whole."""
+
+    bucket: str
+    name: str
+    generation: int
+    size: int
+    names: dict[str, str]
+    """The parts of the object's name, by the names in the trigger's pattern."""
+
+
+@dataclass(frozen=True)
+class Tick:
+    """One firing of a schedule."""
+
+    at: datetime
+
+
+def task(
+    message: type[Message],
+    *,
+    once: str,
+    timeout: int = 300,
+    memory_mb: int = 512,
+    attempts: int = 8,
+    gave_up: GaveUp | None = None,
+) -> Callable[[F], F]:
+    """Declare a task step. `once` makes its key from the message's fields.
+
+    `gave_up(message, error)` runs when no further attempt will: it tells the user (fails the job).
+    """
+
+    def decorate(handler: F) -> F:
+        declaration = Declaration(
+            kind="task",
+            module=handler.__module__,
+            entry_point=handler.__name__,
+            summary=summary(handler),
+            timeout=timeout,
+            memory_mb=memory_mb,
+            once=once,
+            message=message,
+            queue=message.queue,
+            attempts=attempts,
+        )
+        if message.step != declaration.name:
+            raise TypeError(
+                f"{message.__name__} is sent to {message.step}, but {declaration.name} receives it"
+            )
+
+        def read(request: Request) -> tuple[Message, str]:
+            raw = intake.read_bytes(request, MAX_MESSAGE)
+            strict_json.loads(raw)
+            step = message.model_validate_json(raw)
+            return step, once.format(**step.model_dump(mode="json"))
+
+        return _entry(handler, declaration, _step_account, read, gave_up)
+
+    return decorate
+
+
+def finalized(
+    pattern: str,
+    *,
+    timeout: int = 300,
+    memory_mb: int = 512,
+    attempts: int = 8,
+    gave_up: GaveUp | None = None,
+) -> Callable[[F], F]:
+    """Declare an event step on objects of the bucket role that starts the pattern.
+
+    Its key is bucket, name and generation: an overwrite is a new event, a redelivery is not.
+    """
+    bucket_role, _, name_pattern = pattern.partition("/")
+    matcher = compile_path("/" + name_pattern)
+
+    def decorate(handler: F) -> F:
+        declaration = Declaration(
+            kind="finalized",
+            module=handler.__module__,
+            entry_point=handler.__name__,
+            summary=summary(handler),
+            timeout=timeout,
+            memory_mb=memory_mb,
+            once="{bucket}/{name}#{generation}",
+            bucket=bucket_role,
+            pattern=name_pattern,
+            attempts=attempts,
+        )
+
+        def read(request: Request) -> tuple[Finalized, str]:
+            event = _finalized_event(request, bucket_role, matcher)
+            return event, f"{event.bucket}/{event.name}#{event.generation}"
+
+        return _entry(handler, declaration, _events_account, read, gave_up)
+
+    return decorate
+
+
+def scheduled(cron: str, *, timeout: int = 300, memory_mb: int = 256) -> Callable[[F], F]:
+    """Declare a scheduled step (cron, UTC). One attempt works for each scheduled minute."""
+
+    def decorate(handler: F) -> F:
+        declaration = Declaration(
+            kind="scheduled",
+            module=handler.__module__,
+            entry_point=handler.__name__,
+            summary=summary(handler),
+            timeout=timeout,
+            memory_mb=memory_mb,
+            once="{scheduled_time}",
+            schedule=cron,
+            attempts=1,
+        )
+
+        def read(request: Request) -> tuple[Tick, str]:
+            given = request.headers.get("X-CloudScheduler-ScheduleTime", "")
+            try:
+                at = datetime.fromisoformat(given.replace("Z", "+00:00")) if given else clock.now()
+            except ValueError:
+                raise MalformedEvent(
+                    field="X-CloudScheduler-ScheduleTime", reason="not a timestamp"
+                ) from None
+            return Tick(at), given or clock.now().isoformat()
+
+        return _entry(handler, declaration, _step_account, read, None)
+
+    return decorate
+
+
+def _entry(
+    handler: F,
+    declaration: Declaration,
+    account: Callable[[], str],
+    read: Callable[[Request], tuple[Any, str]],
+    gave_up: GaveUp | None,
+) -> F:
+    def entry(request: Request) -> Response:
+        with telemetry.request_context(declaration.name, None, request.headers.get("traceparent")):
+            try:
+                if request.method != "POST":
+                    raise NotFound
+                oidc.verify(
+                    request.headers.get("Authorization"),
+                    audience=tasks.step_url(declaration.name),
+                    account=account(),
+                )
+                try:
+                    step, key = read(request)
+                except Exception as error:
+                    return _refuse(request, declaration, error)
+                _run(handler, declaration, step, key, _is_last(request, declaration), gave_up)
+                return answers.finish(request, Response(status=204))
+            except Exception as error:
+                return answers.fail(request, error)
+
+    entry.__name__ = entry.__qualname__ = handler.__name__
+    entry.__module__, entry.__doc__ = handler.__module__, handler.__doc__
+    attach(entry, declaration)
+    return entry  # type: ignore[return-value]
+
+
+def _run(
+    handler: Callable[..., Any],
+    declaration: Declaration,
+    step: Any,
+    key: str,
+    last: bool,
+    gave_up: GaveUp | None,
+) -> None:
+    attempt = ledger.claim(declaration.name, key, declaration.timeout + LEASE_MARGIN_SECONDS)
+    if attempt is None:
+        telemetry.log("step was already done", step=declaration.name)
+        return
+    try:
+        with telemetry.span("step.run", step=declaration.name), ledger.working_on(attempt):
+            handler(step)
+            if not attempt.finished:
+                with ledger.finishing(None):
+                    pass
+    except ledger.LostLease:
+        raise
+    except Exception as error:
+        known = error if isinstance(error, BridgeError) else BridgeError()
+        if not isinstance(error, BridgeError):
+            telemetry.log_exception("an unexpected error ended the step", error, step=declaration.name)
+        if known.retryable and not last:
+            ledger.release(attempt)
+            raise known from error
+        _give_up(declaration, step, attempt, known, gave_up)
+
+
+def _give_up(
+    declaration: Declaration, step: Any, attempt: ledger.Attempt, error: BridgeError, gave_up: GaveUp | None
+) -> None:
+    """No further attempt will help: tell the user first, then keep the dead letter."""
+    telemetry.log("step is given up", "ERROR", step=declaration.name, code=error.code, error=error.message)
+    if gave_up is not None:
+        gave_up(step, error)
+    payload = step.model_dump(mode="json") if isinstance(step, BaseModel) else vars(step)
+    ledger.bury(attempt, strict_json.loads(strict_json.dumps(payload)), error.code, error.message)
+
+
+def _refuse(request: Request, declaration: Declaration, error: Exception) -> Response:
+    """A delivery that can't be read will not be better next time: answer 2xx, leave a trace, echo nothing."""
+    telemetry.log(
+        "a malformed delivery was refused", "ERROR", step=declaration.name, error_type=type(error).__name__
+    )
+    from shared.platform import pg
+    from shared.platform.ids import new_id
+    from shared.platform.ledger import Q
+
+    reason = (
+        error.message if isinstance(error, BridgeError) else f"not a valid message: {type(error).__name__}"
+    )
+    with pg.transaction() as tx:
+        tx.run(
+            Q.keep_dead_letter,
+            id=new_id(),
+            step=declaration.name,
+            key="",
+            payload={"bytes": request.content_length or 0},
+            code="MALFORMED_EVENT",
+            message=reason,
+        )
+    return answers.finish(request, Response(status=202))
+
+
+def _finalized_event(request: Request, bucket_role: str, matcher: Any) -> Finalized:
+    if request.headers.get("ce-type") != FINALIZED:
+        raise MalformedEvent(field="ce-type", reason="not a finalize event")
+    body = strict_json.loads(intake.read_bytes(request, MAX_MESSAGE))
+    if not isinstance(body, dict):
+        raise MalformedEvent(field="body", reason="not an object resource")
+    bucket, name, generation = body.get("bucket"), body.get("name"), str(body.get("generation", ""))
+    if not isinstance(bucket, str) or not isinstance(name, str) or not generation.isdigit():
+        raise MalformedEvent(field="body", reason="bucket, name or generation is missing")
+    if settings().role_of(bucket) != bucket_role:
+        raise MalformedEvent(field="bucket", reason="another bucket's event")
+    match = matcher.match("/" + name)
+    if match is None:
+        raise MalformedEvent(field="name", reason="outside this trigger's pattern")
+    return Finalized(bucket, name, int(generation), int(body.get("size", 0)), match.groupdict())
+
+
+def _is_last(request: Request, declaration: Declaration) -> bool:
+    """Whether the queue will not try again: its retry count is in a header for tasks and for events."""
+    count = (
+        request.headers.get("X-CloudTasks-TaskRetryCount") or request.headers.get("ce-deliveryattempt") or "0"
+    )
+    return count.isdigit() and int(count) + 1 >= declaration.attempts
+
+
+def _step_account() -> str:
+    return settings().step_service_account
+
+
+def _events_account() -> str:
+    return settings().events_service_account

@@ -1,0 +1,122 @@
+"""Firestore: short-lived state that instances share. Anything here may be lost.
+
+Collections are flat; each document carries `expires_at`, on which the database's TTL policy works. TTL
+deletion is late by hours, so readers also compare the time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from functools import lru_cache
+from typing import Any, TypeVar
+
+from shared.platform import clock
+from shared.platform.errors import Unavailable
+from shared.platform.settings import settings
+
+COLLECTIONS = ("results", "leases", "turns", "turn_events", "rates", "breakers", "tickets", "memo")
+TIMEOUT_SECONDS = 10
+T = TypeVar("T")
+
+
+def get(collection: str, key: str) -> dict[str, Any] | None:
+    """The document, or None when it is absent or has expired."""
+    with _translated():
+        return _alive(_reference(collection, key).get(timeout=TIMEOUT_SECONDS))
+
+
+def get_many(collection: str, keys: list[str]) -> dict[str, dict[str, Any]]:
+    """The documents that are there and alive, by key, in one round trip."""
+    if not keys:
+        return {}
+    with _translated():
+        snapshots = client().get_all([_reference(collection, key) for key in keys], timeout=TIMEOUT_SECONDS)
+        found = {snapshot.id: _alive(snapshot) for snapshot in snapshots}
+    return {key: value for key, value in found.items() if value is not None}
+
+
+def put(collection: str, key: str, value: dict[str, Any], *, ttl_seconds: float) -> None:
+    """Write the document whole."""
+    with _translated():
+        _reference(collection, key).set(value | {"expires_at": _end(ttl_seconds)}, timeout=TIMEOUT_SECONDS)
+
+
+def delete(collection: str, *keys: str) -> None:
+    """Remove documents; absent ones are no error."""
+    with _translated():
+        batch = client().batch()
+        for key in keys:
+            batch.delete(_reference(collection, key))
+        batch.commit(timeout=TIMEOUT_SECONDS)
+
+
+def change(
+    collection: str,
+    key: str,
+    decide: Callable[[dict[str, Any] | None], tuple[dict[str, Any] | None, T]],
+    *,
+    ttl_seconds: float,
+) -> T:
+    """Read, decide and write one document atomically.
+
+    `decide` gets the live document or None and answers (the new document or None for no write, the result).
+    It may run several times, so it must have no effect of its own.
+    """
+    from google.cloud import firestore
+
+    reference = _reference(collection, key)
+
+    @firestore.transactional  # type: ignore[untyped-decorator]
+    def attempt(transaction: Any) -> T:
+        current = _alive(reference.get(transaction=transaction, timeout=TIMEOUT_SECONDS))
+        new, result = decide(current)
+        if new is not None:
+            transaction.set(reference, new | {"expires_at": _end(ttl_seconds)})
+        return result
+
+    with _translated():
+        return attempt(client().transaction(max_attempts=20))  # type: ignore[no-any-return]
+
+
+@lru_cache(maxsize=1)
+def client() -> Any:
+    """This instance's Firestore client."""
+    from google.cloud import firestore
+
+    return firestore.Client(project=settings().project)
+
+
+def _reference(collection: str, key: str) -> Any:
+    if collection not in COLLECTIONS:
+        raise KeyError(f"{collection!r} is not a known collection")
+    if not key or "/" in key or len(key) > 1400:
+        raise ValueError(f"{key[:80]!r} is not a valid document key")
+    return client().collection(collection).document(key)
+
+
+def _end(ttl_seconds: float) -> Any:
+    return clock.now() + timedelta(seconds=ttl_seconds)
+
+
+def _alive(snapshot: Any) -> dict[str, Any] | None:
+    if not snapshot.exists:
+        return None
+    value: dict[str, Any] = snapshot.to_dict()
+    end = value.pop("expires_at", None)
+    return None if end is not None and end <= clock.now() else value
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    from google.api_core.exceptions import GoogleAPICallError, RetryError
+
+    try:
+        yield
+    except (GoogleAPICallError, RetryError) as error:
+        raise Unavailable("Firestore is not reachable.", retry_after=1) from error
+    except ValueError as error:
+        if "Failed to commit transaction" not in str(error):
+            raise
+        raise Unavailable("Firestore is contended.", retry_after=1) from error

@@ -1,0 +1,128 @@
+"""YAML as people may send it: plain data with positions, no aliases, tags or duplicate keys."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+
+from shared.platform.errors import BadInput
+
+MAX_BYTES = 256 * 1024
+MAX_DEPTH = 24
+MAX_NODES = 50_000
+
+Path = tuple[str | int, ...]
+Positions = dict[Path, tuple[int, int]]
+
+
+class MalformedYaml(BadInput):
+    """The text is not YAML that can be accepted."""
+
+    code = "MALFORMED_YAML"
+
+    def __init__(self, reason: str, line: int | None = None, column: int | None = None) -> None:
+        where = f" (line {line}, column {column})" if line is not None else ""
+        super().__init__(f"The YAML can't be read: {reason}{where}.", field="yaml_content", reason=reason)
+        self.line, self.column = line, column
+
+
+def load(text: str) -> tuple[Any, Positions]:
+    """The value, and line and column (both from 1) of each path in it; raises MalformedYaml."""
+    if len(text.encode("utf-8", "surrogatepass")) > MAX_BYTES:
+        raise MalformedYaml(f"it is larger than {MAX_BYTES // 1024} KiB")
+    try:
+        _refuse_dangerous_events(text)
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        if node is None:
+            raise MalformedYaml("it is empty")
+        positions: Positions = {}
+        return _value(node, (), positions), positions
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        raise MalformedYaml(
+            error.problem or "it is malformed",
+            mark.line + 1 if mark else None,
+            mark.column + 1 if mark else None,
+        ) from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise MalformedYaml(str(error).splitlines()[0][:200] if str(error) else "it is malformed") from None
+
+
+def dump(value: Any) -> str:
+    """Readable block YAML in the order of the keys; long SQL as literal blocks."""
+    return yaml.dump(
+        value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100, default_flow_style=False
+    )
+
+
+def _refuse_dangerous_events(text: str) -> None:
+    """One pass over the events bounds depth and size before any tree is built."""
+    depth = documents = 0
+    for nodes, event in enumerate(yaml.parse(text, Loader=yaml.SafeLoader), start=1):
+        mark = event.start_mark
+        line, column = (mark.line + 1, mark.column + 1) if mark is not None else (1, 1)
+        if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
+            raise MalformedYaml("anchors and aliases are not accepted", line, column)
+        if getattr(event, "tag", None) is not None:
+            raise MalformedYaml(f"the tag {getattr(event, 'tag', '')} is not accepted", line, column)
+        if isinstance(event, yaml.DocumentStartEvent):
+            documents += 1
+            if documents > 1:
+                raise MalformedYaml("there is more than one document", line, column)
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            if depth > MAX_DEPTH:
+                raise MalformedYaml(f"it is nested deeper than {MAX_DEPTH} levels", line, column)
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        if nodes > MAX_NODES:
+            raise MalformedYaml("it has too many values", line, column)
+
+
+def _value(node: yaml.Node, path: Path, positions: Positions) -> Any:
+    positions[path] = (node.start_mark.line + 1, node.start_mark.column + 1)
+    if isinstance(node, yaml.MappingNode):
+        found: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            line, column = key_node.start_mark.line + 1, key_node.start_mark.column + 1
+            if not isinstance(key_node, yaml.ScalarNode):
+                raise MalformedYaml("a key must be a plain word", line, column)
+            key = str(key_node.value)
+            if key in found:
+                raise MalformedYaml(f"the key {key!r} stands twice", line, column)
+            found[key] = _value(value_node, (*path, key), positions)
+            positions[(*path, key)] = (line, column)
+        return found
+    if isinstance(node, yaml.SequenceNode):
+        return [_value(item, (*path, index), positions) for index, item in enumerate(node.value)]
+    scalar = _construct(node)
+    if isinstance(scalar, str) and "\x00" in scalar:
+        raise MalformedYaml(
+            "a text contains a NUL character", node.start_mark.line + 1, node.start_mark.column + 1
+        )
+    return scalar
+
+
+def _construct(node: yaml.Node) -> Any:
+    """JSON-like scalars only: a timestamp stays the text that the author wrote."""
+    if node.tag == "tag:yaml.org,2002:timestamp":
+        return node.value
+    # A loader of its own for each scalar: constructors keep state and are not shared between threads.
+    value = yaml.SafeLoader("").construct_object(node)
+    if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
+        raise MalformedYaml("a number must be finite", node.start_mark.line + 1, node.start_mark.column + 1)
+    return value
+
+
+class _Dumper(yaml.SafeDumper):
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:  # noqa: ARG002
+        """Indent sequences under their key."""
+        super().increase_indent(flow, False)
+
+
+def _text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style="|" if "\n" in value else None)
+
+
+_Dumper.add_representer(str, _text)
