@@ -1,0 +1,117 @@
+"""One light process for everything that calls functions by itself: Cloud Tasks, Eventarc, Scheduler.
+
+They share one identity (the ID tokens), one SQLite file and one weather; each is a module of its own.
+"""
+
+import argparse
+import logging
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import grpc
+from google.cloud import tasks_v2
+
+from local import identity
+from local.clock.schedule import Clock
+from local.dispatch import face
+from local.dispatch.database import Database
+from local.dispatch.post import Weather
+from local.events.trigger import Target, Trigger
+from local.manifest import Watched
+from local.process import announce, on_stop
+from local.tasks import policy
+from local.tasks.api import CloudTasks, handler
+from local.tasks.delivery import Dispatcher
+from local.tasks.store import Store
+
+
+def main() -> int:
+    """Serve until told to stop."""
+    options = _options()
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    database = Database(options.data / "dispatch.sqlite")
+    home: Path = options.identity or options.data
+    identity.ensure(home)
+
+    def mint(audience: str, email: str) -> str:
+        return identity.token(home, audience, email)
+
+    weather, manifest = Weather(), Watched(options.manifest)
+    store = Store(database)
+    _ensure_queues(store, options.location, options.queue)
+    dispatcher = Dispatcher(store, mint, weather)
+    target = Target(options.step_url, options.events_account, options.bucket_prefix)
+    trigger = Trigger(database, manifest, target, mint, weather, options.event_attempts)
+    clock = Clock(manifest, options.step_url, options.step_account, mint, weather)
+
+    rpc = grpc.server(ThreadPoolExecutor(16), options=[("grpc.so_reuseport", 0)])
+    rpc.add_generic_rpc_handlers((handler(CloudTasks(store, dispatcher)),))
+    if rpc.add_insecure_port(f"127.0.0.1:{options.grpc_port}") == 0:
+        print(f"port {options.grpc_port} is taken", file=sys.stderr)
+        return 1
+    parts = face.Parts(store, dispatcher, trigger, clock, weather, lambda: identity.certificates(home))
+    web = face.server(options.port, parts)
+
+    def stop() -> None:
+        for part in (clock, trigger, dispatcher):
+            part.stop()
+        rpc.stop(0.2)
+        web.shutdown()
+
+    on_stop(stop)
+    rpc.start()
+    for part in (dispatcher, trigger):
+        part.start()
+    if not options.no_clock:
+        clock.start()
+    announce(f"127.0.0.1:{options.port} grpc 127.0.0.1:{options.grpc_port}")
+    web.serve_forever(poll_interval=0.1)
+    web.server_close()
+    _leave(database)
+    return 0
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m local.dispatch", description=__doc__)
+    parser.add_argument("--port", type=int, required=True, help="HTTP: events, clock, certificates, state")
+    parser.add_argument("--grpc-port", type=int, required=True, help="gRPC: Cloud Tasks")
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--identity", type=Path, help="the folder that holds identity/ (default: --data)")
+    parser.add_argument("--manifest", type=Path, default=Path("functions/manifest.json"))
+    parser.add_argument("--step-url", default="http://127.0.0.1:8080/_fn/{name}")
+    parser.add_argument("--step-account", default="steps@bridge-local.iam.gserviceaccount.com")
+    parser.add_argument("--events-account", default="events@bridge-local.iam.gserviceaccount.com")
+    parser.add_argument("--bucket-prefix", default="bridge-local")
+    parser.add_argument("--location", default="projects/bridge-local/locations/us-central1")
+    parser.add_argument("--queue", action="append", default=[], help="a queue to create unless it exists")
+    parser.add_argument(
+        "--event-attempts", type=int, default=20, help="deliveries before an event is a dead letter"
+    )
+    parser.add_argument("--no-clock", action="store_true", help="fire schedules only on demand")
+    return parser.parse_args()
+
+
+def _ensure_queues(store: Store, location: str, names: list[str]) -> None:
+    for name in names:
+        full = f"{location}/queues/{name}"
+        if store.queue(full) is None:
+            queue = policy.with_defaults(tasks_v2.Queue(name=full))
+            queue.state = tasks_v2.Queue.State.RUNNING
+            store.put_queue(queue)
+
+
+def _leave(database: Database) -> None:
+    """Close the file and go, without waiting for deliveries that are still open: they are kept."""
+    database.close()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if threading.active_count() > 1:
+        import os
+
+        os._exit(0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
