@@ -1,3 +1,4 @@
+DROP FUNCTION bridge_schema_version();
 DROP FUNCTION bridge_principal(text, text);
 DROP TABLE audit_log, idempotency_keys, dead_letters, outbox, attempts, job_children, jobs, scans, columns, tables,
   datasets, connections, team_members, teams, access_tokens, auth_sessions, users;

@@ -304,3 +304,10 @@ BEGIN
 END $$;
 REVOKE ALL ON FUNCTION bridge_principal(text, text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION bridge_principal(text, text) TO bridge_app;
+
+-- The health check compares the schema with what the code needs.
+CREATE FUNCTION bridge_schema_version() RETURNS TABLE (id text)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public AS
+$$ SELECT max(m.id) FROM schema_migrations m $$;
+REVOKE ALL ON FUNCTION bridge_schema_version() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION bridge_schema_version() TO bridge_app;

@@ -147,3 +147,6 @@ UPDATE idempotency_keys SET lease_until = now()
 -- write_audit --
 INSERT INTO audit_log (id, team_id, actor, action, target, before_sha256, after_sha256, correlation_id)
 VALUES (:id, :team, :actor, :action, :target, :before, :after, :correlation_id);
+
+-- newest_migration --
+SELECT id FROM bridge_schema_version();

@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal, get_type_hints
 
 from pydantic import BaseModel
@@ -47,7 +47,7 @@ class Declaration:
     bucket: str | None = None
     pattern: str | None = None
     schedule: str | None = None
-    uses: tuple[str, ...] = field(default=())
+    local_only: bool = False
 
     @property
     def name(self) -> str:

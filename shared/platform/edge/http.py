@@ -69,6 +69,7 @@ def http(
             body=body,
             query=query,
             answer=answer,
+            local_only=local_only,
         )
         patterns = [compile_path(path) for path in paths]
 

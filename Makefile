@@ -1,0 +1,58 @@
+# Everything runs on Python 3.11 and the package registries; no cloud, no Docker, no key.
+PYTHON ?= python3
+BIN := .venv/bin
+export PYTHONPATH := $(CURDIR)
+unexport PYTHONDONTWRITEBYTECODE
+
+.PHONY: help setup run stop reset test check lint types contracts fast manifest generate bench screenshots browser clean
+
+help: ## Show this list.
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 16
+
+setup: ## Prepare .venv from the lock, with bytecode, and build the page's chart bundle. Idempotent.
+	@$(PYTHON) tools/setup_env.py
+	@$(BIN)/python tools/build_console.py
+
+run: setup ## Start the whole product on this machine with demo data; Ctrl-C stops it.
+	@$(BIN)/python -m local run
+
+reset: setup ## Forget all local data.
+	@$(BIN)/python -m local reset
+
+manifest: setup ## Write functions/manifest.json from the decorators.
+	@$(BIN)/python tools/manifest.py
+
+generate: manifest ## Write every generated file.
+	@$(BIN)/python tools/dashboard_schema.py
+	@$(BIN)/python tools/docs.py
+
+lint: setup
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+types: setup
+	@$(BIN)/mypy
+
+contracts: setup
+	@$(BIN)/lint-imports --no-logo
+
+check: lint types contracts ## Lint, types, import contracts, generated files, fast tests: under a minute.
+	@$(BIN)/python tools/manifest.py --check
+	@$(BIN)/python tools/dashboard_schema.py --check
+	@$(BIN)/python tools/docs.py --check
+	@$(BIN)/pytest -q -m "not stack and not slow and not browser"
+
+browser: ## Install Chromium where that is allowed.
+	@tools/install_chromium.sh
+
+test: check browser ## Everything: check, then every test on the local stack and in the browser.
+	@$(BIN)/pytest -q -m "stack or slow or browser"
+
+bench: setup ## Measure speed and memory; prints the tables of docs/performance.md.
+	@$(BIN)/python -m tests.bench
+
+screenshots: setup browser ## Make the pictures in docs/images.
+	@$(BIN)/python -m local exec -- $(BIN)/python tools/screenshots.py
+
+clean: ## Remove the environment and all local data.
+	rm -rf .venv .bridge build test-artefacts

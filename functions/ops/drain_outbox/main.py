@@ -1,0 +1,11 @@
+"""Every minute: send what an instance promised but died before sending."""
+
+from shared.platform import outbox
+from shared.platform.edge import Tick, scheduled
+
+
+@scheduled("* * * * *", timeout=120)
+def drain_outbox(tick: Tick) -> None:
+    del tick
+    while outbox.drain() == outbox.DRAIN_BATCH:
+        pass

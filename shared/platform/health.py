@@ -1,0 +1,13 @@
+"""Is the directory reachable, and does it have the schema that this code needs?"""
+
+from shared.platform import pg, sql
+
+Q = sql.load(__file__)
+
+VERSION = "0.1.0"
+
+
+def directory() -> str:
+    """The newest migration's id; raises Unavailable when Postgres can't be reached."""
+    with pg.transaction() as tx:
+        return str(tx.one(Q.newest_migration)["id"])

@@ -1,0 +1,100 @@
+"""`make manifest`: import every door and write `functions/manifest.json`.
+
+Importing has no side effects, so this needs no environment and no network. `--check` compares instead of
+writing and fails when the committed manifest is stale.
+"""
+
+import argparse
+import importlib
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+MANIFEST = ROOT / "functions" / "manifest.json"
+sys.path.insert(0, str(ROOT))
+
+
+def declarations() -> list[Any]:
+    """The Declaration of every door, in the order of their names."""
+    from shared.platform.edge.declare import ATTRIBUTE
+
+    found = []
+    for source in sorted((ROOT / "functions").glob("*/*/main.py")):
+        module = importlib.import_module(".".join(source.relative_to(ROOT).with_suffix("").parts))
+        doors = [value for value in vars(module).values() if hasattr(value, ATTRIBUTE)]
+        if len(doors) != 1:
+            raise SystemExit(f"{source.relative_to(ROOT)} declares {len(doors)} functions; it must be exactly one")
+        declaration = getattr(doors[0], ATTRIBUTE)
+        if declaration.entry_point != source.parent.name:
+            raise SystemExit(
+                f"{source.relative_to(ROOT)}: the function is called {declaration.entry_point}, its folder {source.parent.name}"
+            )
+        found.append(declaration)
+    return sorted(found, key=lambda declaration: declaration.name)
+
+
+def entry(declaration: Any) -> dict[str, Any]:
+    """One function as the manifest keeps it: only what was declared."""
+
+    def model(value: Any) -> str | None:
+        return None if value is None else f"{value.__module__}.{value.__qualname__}"
+
+    found = {
+        "name": declaration.name,
+        "module": declaration.module,
+        "source": declaration.module.replace(".", "/") + ".py",
+        "entry_point": declaration.entry_point,
+        "kind": declaration.kind,
+        "summary": declaration.summary,
+        "method": declaration.method,
+        "paths": list(declaration.paths) or None,
+        "role": declaration.role,
+        "team": declaration.team,
+        "body": model(declaration.body),
+        "query": model(declaration.query),
+        "answer": model(declaration.answer) if isinstance(declaration.answer, type) else None,
+        "message": model(declaration.message),
+        "queue": declaration.queue,
+        "bucket": declaration.bucket,
+        "pattern": declaration.pattern,
+        "schedule": declaration.schedule,
+        "once": declaration.once,
+        "timeout": declaration.timeout,
+        "memory_mb": declaration.memory_mb,
+        "max_body": declaration.max_body if declaration.method else None,
+        "attempts": declaration.attempts or None,
+        "local_only": declaration.local_only or None,
+    }
+    return {key: value for key, value in found.items() if value is not None}
+
+
+def render() -> str:
+    """The manifest's text."""
+    functions = [entry(declaration) for declaration in declarations()]
+    names = [function["name"] for function in functions]
+    if len(set(names)) != len(names):
+        raise SystemExit("two functions have the same name")
+    return json.dumps({"functions": functions}, indent=2, ensure_ascii=False) + "\n"
+
+
+def main() -> int:
+    """Write or check; answers the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="fail when the committed manifest is stale")
+    arguments = parser.parse_args()
+    text = render()
+    if arguments.check:
+        if not MANIFEST.exists() or MANIFEST.read_text() != text:
+            print("functions/manifest.json is stale: run `make manifest`", file=sys.stderr)
+            return 1
+        return 0
+    if not MANIFEST.exists() or MANIFEST.read_text() != text:
+        MANIFEST.write_text(text)
+        print(f"wrote {MANIFEST.relative_to(ROOT)}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
