@@ -1,0 +1,130 @@
+"""One attempt works, one finishes, and what is done stays done."""
+
+import threading
+from typing import Any
+
+import pytest
+
+from shared.platform import jobs, ledger, pg
+from shared.platform.errors import StillRunning
+from shared.platform.ids import new_id
+
+pytestmark = pytest.mark.slow
+
+
+def test_of_sixteen_deliveries_at_once_one_works(directory: dict[str, str]) -> None:
+    """The claim has one winner; the others are told to come back."""
+    key, barrier = new_id(), threading.Barrier(16)
+    outcomes: list[str] = []
+
+    def deliver() -> None:
+        barrier.wait()
+        try:
+            outcomes.append("works" if ledger.claim("step", key, 60) else "done")
+        except StillRunning:
+            outcomes.append("waits")
+
+    threads = [threading.Thread(target=deliver) for _ in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(outcomes) == ["waits"] * 15 + ["works"]
+
+
+def test_a_finished_step_is_not_worked_again(directory: dict[str, str]) -> None:
+    """A redelivery after the end finds nothing to do."""
+    key = new_id()
+    attempt = ledger.claim("step", key, 60)
+    assert attempt is not None
+    with ledger.working_on(attempt), ledger.finishing(None):
+        pass
+    assert ledger.claim("step", key, 60) is None
+
+
+def test_a_stalled_attempt_cannot_overwrite_the_one_that_took_over(two_teams: dict[str, Any]) -> None:
+    """The zombie's whole transaction rolls back when it wakes up: its effects are not there."""
+    team, key = two_teams["ours"]["team"], new_id()
+    zombie = ledger.claim("step", key, lease_seconds=0)
+    second = ledger.claim("step", key, lease_seconds=60)
+    assert zombie is not None
+    assert second is not None
+    late = new_id()
+    with pytest.raises(ledger.LostLease), ledger.working_on(zombie), ledger.finishing(team) as tx:
+        jobs.open_job(tx, id=late, team=team, kind="zombie", user=None)
+    with ledger.working_on(second), ledger.finishing(team) as tx:
+        jobs.open_job(tx, id=(kept := new_id()), team=team, kind="second", user=None)
+    with pg.transaction(team) as tx:
+        found = {
+            row["id"] for row in tx.all("SELECT id FROM jobs WHERE id = ANY(:ids::uuid[])", ids=[late, kept])
+        }
+    assert found == {kept}
+
+
+def test_a_stalled_attempt_cannot_release_the_one_that_took_over(directory: dict[str, str]) -> None:
+    """Releasing names the owner, so a zombie's release does not open the step to a third worker."""
+    key = new_id()
+    zombie = ledger.claim("step", key, lease_seconds=0)
+    second = ledger.claim("step", key, lease_seconds=60)
+    assert zombie is not None
+    assert second is not None
+    ledger.release(zombie)
+    with pytest.raises(StillRunning):
+        ledger.claim("step", key, 60)
+
+
+def test_a_released_step_can_be_taken_at_once(directory: dict[str, str]) -> None:
+    """After a retryable error the next delivery need not wait for the lease, and it knows its number."""
+    key = new_id()
+    first = ledger.claim("step", key, 600)
+    assert first is not None
+    ledger.release(first)
+    second = ledger.claim("step", key, 600)
+    assert second is not None
+    assert second.tries == 2
+
+
+def test_a_buried_step_is_over_and_leaves_a_dead_letter(directory: dict[str, str], owner: Any) -> None:
+    """A refusal is final and visible."""
+    key = new_id()
+    attempt = ledger.claim("step", key, 60)
+    assert attempt is not None
+    assert ledger.bury(attempt, {"scan": "s"}, "QUERY_INVALID", "no such table")
+    assert ledger.claim("step", key, 60) is None
+    rows = owner.run("SELECT error_code, payload FROM dead_letters WHERE key = :key", key=key)
+    assert rows == [["QUERY_INVALID", {"message": {"scan": "s"}}]]
+
+
+def test_the_last_child_is_the_last_one_once(two_teams: dict[str, Any]) -> None:
+    """Twenty children land twice each, in parallel: exactly one landing completes the set."""
+    team, job = two_teams["ours"]["team"], new_id()
+    with pg.transaction(team) as tx:
+        jobs.open_job(tx, id=job, team=team, kind="scan", user=None, total=20)
+    last: list[int] = []
+
+    def land(number: int) -> None:
+        with pg.transaction(team) as tx:
+            if jobs.land(
+                tx, job=job, team=team, key=str(number % 20), error={"dataset": "d"} if number == 3 else None
+            ):
+                last.append(number)
+
+    threads = [threading.Thread(target=land, args=(number,)) for number in range(40)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(last) == 1
+    with pg.transaction(team) as tx:
+        view = jobs.get(tx, job)
+    assert view.progress.done + view.progress.failed == 20
+
+
+def test_a_job_keeps_its_first_outcome(two_teams: dict[str, Any]) -> None:
+    """Ending a job twice changes nothing."""
+    team, job = two_teams["ours"]["team"], new_id()
+    with pg.transaction(team) as tx:
+        jobs.open_job(tx, id=job, team=team, kind="scan", user=None)
+        assert jobs.finish(tx, id=job, team=team, result={"tables": 3})
+        assert not jobs.finish(tx, id=job, team=team, error={"code": "X", "message": "late"})
+        assert jobs.get(tx, job).state == "completed"

@@ -1,0 +1,117 @@
+"""Transactions carry the tenant; connections are not shared; errors have our nouns."""
+
+import threading
+from typing import Any
+
+import pytest
+
+from shared.platform import jobs, pg
+from shared.platform.errors import Unavailable
+from shared.platform.ids import new_id
+
+pytestmark = pytest.mark.slow
+
+
+def test_a_transaction_sees_only_the_rows_of_its_teams(two_teams: dict[str, Any]) -> None:
+    """A statement without any team predicate still finds nothing of a stranger's: the policy holds it back."""
+    ours, theirs = two_teams["ours"], two_teams["theirs"]
+    with pg.transaction(ours["team"]) as tx:
+        jobs.open_job(tx, id=(job := new_id()), team=ours["team"], kind="scan", user=ours["user"])
+    with pg.transaction(theirs["team"]) as tx:
+        assert tx.all("SELECT id FROM jobs WHERE id = :id", id=job) == []
+    with pg.transaction() as tx:
+        assert tx.all("SELECT id FROM jobs WHERE id = :id", id=job) == []
+    with pg.transaction([theirs["team"], ours["team"]]) as tx:
+        assert [row["id"] for row in tx.all("SELECT id FROM jobs WHERE id = :id", id=job)] == [job]
+
+
+def test_a_row_cannot_be_written_into_a_strangers_team(two_teams: dict[str, Any]) -> None:
+    """The policy also checks what is written."""
+    with (
+        pytest.raises(RuntimeError, match="row-level security"),
+        pg.transaction(two_teams["ours"]["team"]) as tx,
+    ):
+        jobs.open_job(tx, id=new_id(), team=two_teams["theirs"]["team"], kind="scan", user=None)
+
+
+def test_one_connection_serving_two_teams_in_turn_never_mixes_them(
+    two_teams: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a pool of one, the visibility ends with its transaction, also when that was rolled back."""
+    from shared.platform.settings import settings
+
+    monkeypatch.setenv("BRIDGE_POOL_SIZE", "1")
+    settings.cache_clear()
+    pg._pool.cache_clear()
+    made = {}
+    for name, who in two_teams.items():
+        with pg.transaction(who["team"]) as tx:
+            jobs.open_job(tx, id=(job := new_id()), team=who["team"], kind="k", user=None)
+        made[name] = job
+    for _ in range(3):
+        for name, who in two_teams.items():
+            with pg.transaction(who["team"]) as tx:
+                found = {row["id"] for row in tx.all("SELECT id FROM jobs")}
+                assert made[name] in found
+                assert not found & (set(made.values()) - {made[name]})
+            with pytest.raises(ZeroDivisionError), pg.transaction(who["team"]):
+                raise ZeroDivisionError
+            with pg.transaction() as tx:
+                assert tx.all("SELECT id FROM jobs") == []
+
+
+def test_an_error_inside_the_block_rolls_everything_back(two_teams: dict[str, Any]) -> None:
+    """Nothing of a failed block is kept, and the connection is usable again."""
+    team = two_teams["ours"]["team"]
+    job = new_id()
+    with pytest.raises(KeyError), pg.transaction(team) as tx:
+        jobs.open_job(tx, id=job, team=team, kind="k", user=None)
+        raise KeyError
+    with pg.transaction(team) as tx:
+        assert tx.all("SELECT id FROM jobs WHERE id = :id", id=job) == []
+
+
+def test_a_broken_connection_is_dropped_and_the_next_transaction_works(directory: dict[str, str]) -> None:
+    """A connection that the server ended is not handed out again."""
+    with pytest.raises(Unavailable), pg.transaction() as tx:
+        tx.all("SELECT pg_terminate_backend(pg_backend_pid())")
+    with pg.transaction() as tx:
+        assert tx.one("SELECT 1 AS one")["one"] == 1
+
+
+def test_a_duplicate_key_is_a_conflict_that_names_its_constraint(two_teams: dict[str, Any]) -> None:
+    """A unique violation arrives as our noun, so a store can decide what it means."""
+    with pytest.raises(pg.UniqueViolation) as caught, pg.transaction() as tx:
+        for _ in range(2):
+            tx.run("INSERT INTO users (id, email) VALUES (:id, 'twice@example.com')", id=new_id())
+    assert caught.value.constraint == "users_email_key"
+
+
+def test_many_threads_get_their_own_answers(directory: dict[str, str]) -> None:
+    """Eight threads over a pool of four read back what they asked for."""
+    wrong: list[object] = []
+
+    def ask(number: int) -> None:
+        for turn in range(50):
+            with pg.transaction() as tx:
+                if tx.one("SELECT :n::int AS n", n=number * 1000 + turn)["n"] != number * 1000 + turn:
+                    wrong.append((number, turn))
+
+    threads = [threading.Thread(target=ask, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+
+
+def test_the_application_role_can_neither_own_nor_bypass(owner: Any) -> None:
+    """Every tenant table forces its policies, and the application role has no way around them."""
+    rows = owner.run("SELECT rolsuper, rolbypassrls FROM pg_roles WHERE rolname = 'bridge_app'")
+    assert rows == [[False, False]]
+    unforced = owner.run(
+        "SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
+        "JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'team_id' "
+        "WHERE n.nspname = 'public' AND c.relkind = 'r' AND NOT (c.relrowsecurity AND c.relforcerowsecurity)"
+    )
+    assert unforced == []
