@@ -1,0 +1,114 @@
+"""Serve every function of the manifest on one loopback port: gunicorn, two workers, many threads.
+
+Two workers, because a function that computes would otherwise hold up every other request; threads,
+because a stream holds one for as long as it lasts (facts/runtime.md, 1 and 3).
+"""
+
+import argparse
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
+from gunicorn.arbiter import Arbiter  # type: ignore[import-untyped]
+
+from local.gateway import bytecode
+from local.gateway.app import Config, Gateway
+from local.gateway.loader import SourceLoader
+from local.process import announce, die_with_parent
+
+ROOT = Path(__file__).resolve().parents[2]
+_POLL = 0.5
+
+
+class _Arbiter(Arbiter):  # type: ignore[misc]
+    def stop(self, graceful: bool = True) -> None:
+        self.cfg.set("graceful_timeout", 1)
+        super().stop(graceful)
+
+
+class _Server(BaseApplication):  # type: ignore[misc]
+    def __init__(self, options: argparse.Namespace) -> None:
+        self._options = options
+        super().__init__()
+
+    def load_config(self) -> None:
+        settings: dict[str, Any] = {
+            "bind": f"127.0.0.1:{self._options.port}",
+            "worker_class": "gthread",
+            "workers": self._options.workers,
+            "threads": self._options.threads,
+            "preload_app": True,
+            "keepalive": 30,
+            "timeout": 60,
+            # A replaced worker may finish its streams; a stopping gateway waits a second (see _Arbiter).
+            "graceful_timeout": 60,
+            "loglevel": "warning",
+            "worker_tmp_dir": "/dev/shm" if os.path.isdir("/dev/shm") else None,  # noqa: S108
+            "limit_request_line": 8190,
+            "when_ready": self._ready,
+            "post_fork": _forked,
+        }
+        for name, value in settings.items():
+            self.cfg.set(name, value)
+
+    def load(self) -> Gateway:
+        # Only the gateway itself is loaded before the fork; `shared` is each worker's own, so that
+        # replacing the workers replaces it.
+        options = self._options
+        config = Config(options.manifest, options.stack, options.dispatch)
+        return Gateway(config, SourceLoader(ROOT))
+
+    def run(self) -> None:
+        _Arbiter(self).run()
+
+    def _ready(self, _arbiter: Any) -> None:
+        if not getattr(self, "_announced", False):
+            self._announced = True
+            threading.Thread(target=_watch, args=(ROOT / "shared",), name="watch", daemon=True).start()
+            announce(f"127.0.0.1:{self._options.port}")
+
+
+def _watch(folder: Path) -> None:
+    """Replace the workers when anything in `shared` changes: the master keeps the port open meanwhile."""
+    seen = bytecode.fingerprint(folder)
+    while True:
+        threading.Event().wait(_POLL)
+        now = bytecode.fingerprint(folder)
+        if now != seen:
+            seen = now
+            bytecode.ensure_tree(folder)
+            os.kill(os.getpid(), signal.SIGHUP)
+
+
+def _forked(_arbiter: Any, _worker: Any) -> None:
+    die_with_parent()
+
+
+def main() -> None:
+    """Serve until told to stop."""
+    parser = argparse.ArgumentParser(prog="python -m local.gateway", description=__doc__)
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument(
+        "--data", type=Path, help="accepted for the servers' uniform shape; the gateway keeps nothing"
+    )
+    parser.add_argument("--manifest", type=Path, default=ROOT / "functions" / "manifest.json")
+    parser.add_argument("--stack", type=Path, help="stack.json, shown at /_local/")
+    parser.add_argument(
+        "--dispatch", help="host:port of the dispatch process, for /_local/events and the like"
+    )
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=32)
+    options = parser.parse_args()
+    # What is written are only checked bytecode files, by `bytecode`; the usual kind can be stale.
+    sys.dont_write_bytecode = True
+    bytecode.ensure_tree(ROOT / "shared")
+    sys.argv = sys.argv[:1]  # gunicorn reads them, too.
+    _Server(options).run()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,96 @@
+"""The services of the laptop's cloud as data: what runs, on which ports, with which arguments.
+
+Braces in arguments and variables are filled from the plan: `{storage}` is the port of that name,
+`{home}` the data folder. A service whose module does not exist is left out with a warning.
+"""
+
+import importlib.util
+from dataclasses import dataclass, field
+from pathlib import Path
+
+PROJECT = "bridge-local"
+REGION = "us-central1"
+BUCKET_PREFIX = "bridge-local"
+VERSIONED = ("dashboards", "credentials", "sessions")
+BUCKETS = ("credentials", "catalog", "sessions", "dashboards", "cache", "assets")
+QUEUES = ("catalog", "connections", "dashboards", "chat", "default")
+STEP_ACCOUNT = f"steps@{PROJECT}.iam.gserviceaccount.com"
+EVENTS_ACCOUNT = f"events@{PROJECT}.iam.gserviceaccount.com"
+LOCATION = f"projects/{PROJECT}/locations/{REGION}"
+KMS_KEY = f"{LOCATION}/keyRings/bridge/cryptoKeys/credentials"
+
+
+@dataclass(frozen=True)
+class Service:
+    """One child process and the variables that tell clients where it is."""
+
+    name: str
+    module: str
+    arguments: tuple[str, ...] = ()
+    extra_ports: tuple[str, ...] = ()
+    variables: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def ports(self) -> tuple[str, ...]:
+        """The names of its ports; the first has the service's own name."""
+        return (self.name, *self.extra_ports)
+
+    def exists(self) -> bool:
+        """Whether the service's module can be run."""
+        try:
+            return importlib.util.find_spec(f"{self.module}.__main__") is not None
+        except ModuleNotFoundError:
+            return False
+
+
+SERVICES = (
+    Service("postgres", "local.postgres"),
+    Service(
+        "storage",
+        "local.storage",
+        ("--events-url", "http://127.0.0.1:{dispatch}/_local/events"),
+        variables={"STORAGE_EMULATOR_HOST": "http://127.0.0.1:{storage}"},
+    ),
+    Service("firestore", "local.firestore", variables={"FIRESTORE_EMULATOR_HOST": "127.0.0.1:{firestore}"}),
+    Service("bigquery", "local.bigquery", variables={"BIGQUERY_EMULATOR_HOST": "http://127.0.0.1:{bigquery}"}),
+    Service(
+        "kms", "local.kms", ("--ensure-key", KMS_KEY), variables={"KMS_EMULATOR_HOST": "127.0.0.1:{kms}"}
+    ),
+    Service("secrets", "local.secrets", variables={"SECRET_MANAGER_EMULATOR_HOST": "127.0.0.1:{secrets}"}),
+    Service(
+        "dispatch",
+        "local.dispatch",
+        (
+            "--grpc-port", "{tasks}",
+            "--identity", "{home}",
+            "--manifest", "{manifest}",
+            "--step-url", "{step_url}",
+            "--step-account", STEP_ACCOUNT,
+            "--events-account", EVENTS_ACCOUNT,
+            "--bucket-prefix", BUCKET_PREFIX,
+            "--location", LOCATION,
+            *(argument for queue in QUEUES for argument in ("--queue", queue)),
+        ),
+        ("tasks",),
+        {
+            "CLOUD_TASKS_EMULATOR_HOST": "127.0.0.1:{tasks}",
+            "BRIDGE_OIDC_CERTS_URL": "http://127.0.0.1:{dispatch}/_local/oidc/certs",
+        },
+    ),
+    Service(
+        "gateway",
+        "local.gateway",
+        ("--manifest", "{manifest}", "--stack", "{home}/stack.json", "--dispatch", "127.0.0.1:{dispatch}"),
+    ),
+)  # fmt: skip
+
+
+def present() -> tuple[list[Service], list[str]]:
+    """The services that can run, and the names of those that can't."""
+    found = [service for service in SERVICES if service.exists()]
+    return found, [service.name for service in SERVICES if service not in found]
+
+
+def root() -> Path:
+    """The repository: the folder that holds `local`."""
+    return Path(__file__).resolve().parents[2]
