@@ -1,0 +1,82 @@
+"""People signing in and out, and the tokens of their scripts."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from shared.platform import auth, clock, pg
+from shared.platform.clock import iso
+from shared.platform.errors import NotFound
+from shared.platform.ids import UserId
+from shared.platform.paging import Page, cut
+from shared.teams import service, store
+from shared.teams.model import (
+    AccessToken,
+    AccessTokens,
+    DevLogin,
+    IssuedToken,
+    Me,
+    NewToken,
+    User,
+)
+
+
+def sign_in(login: DevLogin) -> tuple[User, auth.NewSession]:
+    """Begin a session for whoever has this e-mail. The caller has made sure that they do."""
+    with pg.transaction() as tx:
+        row = store.upsert_user(tx, email=login.email, name=login.name)
+        session = auth.open_session(tx, UserId(row["id"]))
+    return User(**row), session
+
+
+def sign_out(who: auth.Principal) -> None:
+    """Revoke the session, or the token, that the caller came with."""
+    with pg.transaction() as tx:
+        if who.kind == "session":
+            auth.end_session(tx, who)
+        else:
+            store.revoke_token(tx, id=who.credential_id, user=who.user_id)
+
+
+def me(who: auth.Principal, *, session_token: str | None) -> Me:
+    """The caller and their teams; for a browser also the value that its changes must echo."""
+    return Me(
+        user=User(id=who.user_id, email=who.email, name=who.name),
+        teams=service.memberships(who),
+        csrf_token=auth.csrf_for(session_token) if session_token and who.kind == "session" else None,
+    )
+
+
+def issue_token(new: NewToken, *, who: auth.Principal, id: str) -> IssuedToken:
+    """Make an access token; its text is in this answer and nowhere else."""
+    expires_at = clock.now() + timedelta(days=new.expires_in_days)
+    with pg.transaction() as tx:
+        text = auth.issue_token(
+            tx, id=id, user=who.user_id, name=new.name, scopes=tuple(new.scopes), expires_at=expires_at
+        )
+    return IssuedToken(id=id, token=text, name=new.name, scopes=list(new.scopes), expires_at=iso(expires_at))
+
+
+def list_tokens(who: auth.Principal, page: Page) -> AccessTokens:
+    """A page of the caller's live tokens, newest first."""
+    with pg.transaction() as tx:
+        rows, paging = cut(store.list_tokens(tx, who.user_id, page), page.limit, "created_at", "id")
+    tokens = [
+        AccessToken(
+            id=row["id"],
+            name=row["name"],
+            scopes=row["scopes"],
+            created_at=iso(row["created_at"]),
+            expires_at=iso(row["expires_at"]),
+            last_used_at=iso(row["last_used_at"]),
+        )
+        for row in rows
+    ]
+    return AccessTokens(tokens=tokens, **paging)
+
+
+def revoke_token(id: str, *, who: auth.Principal) -> None:
+    """Revoke a token of the caller; it is refused from the next call on. Raises NotFound."""
+    with pg.transaction() as tx:
+        if not store.revoke_token(tx, id=id, user=who.user_id):
+            raise NotFound

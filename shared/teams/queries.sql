@@ -1,0 +1,47 @@
+-- upsert_user --
+-- The e-mail is the person. A name that is not given keeps the known one.
+INSERT INTO users AS u (id, email, name) VALUES (:id, :email, :name)
+ON CONFLICT (email) DO UPDATE
+   SET name = CASE WHEN excluded.name = '' THEN u.name ELSE excluded.name END, updated_at = now()
+RETURNING id, email, name;
+
+-- list_memberships --
+SELECT t.id, t.name, t.slug, m.role, t.created_at
+  FROM team_members m JOIN teams t ON t.id = m.team_id
+ WHERE m.user_id = :user AND t.id = ANY(bridge_teams())
+ ORDER BY t.name, t.id LIMIT 1000;
+
+-- list_teams --
+SELECT t.id, t.name, t.slug, m.role, t.created_at
+  FROM team_members m JOIN teams t ON t.id = m.team_id
+ WHERE m.user_id = :user AND t.id = ANY(bridge_teams())
+   AND (:after_name::text IS NULL OR (t.name, t.id) > (:after_name::text, :after_id::uuid))
+ ORDER BY t.name, t.id LIMIT :limit OFFSET :offset;
+
+-- add_team --
+-- Slugs are unique over all teams, also those that this transaction can't see: no row comes back for a
+-- slug that is taken, and none for an id that an earlier attempt at this request made.
+INSERT INTO teams (id, name, slug) VALUES (:id, :name, :slug)
+ON CONFLICT DO NOTHING RETURNING id;
+
+-- find_team --
+SELECT id, name, slug, settings, created_at FROM teams WHERE id = :team;
+
+-- add_member --
+INSERT INTO team_members (team_id, user_id, role) VALUES (:team, :user, :role)
+ON CONFLICT (team_id, user_id) DO NOTHING;
+
+-- count_team --
+SELECT (SELECT count(*) FROM team_members WHERE team_id = :team) AS members,
+       (SELECT count(*) FROM connections WHERE team_id = :team) AS connections;
+
+-- list_tokens --
+SELECT id, name, scopes, created_at, expires_at, last_used_at FROM access_tokens
+ WHERE user_id = :user AND revoked_at IS NULL
+   AND (:after_at::timestamptz IS NULL OR (created_at, id) < (:after_at::timestamptz, :after_id::uuid))
+ ORDER BY created_at DESC, id DESC LIMIT :limit OFFSET :offset;
+
+-- revoke_token --
+-- Revoking twice is as good as once; another person's token is not found.
+UPDATE access_tokens SET revoked_at = coalesce(revoked_at, now()), updated_at = now()
+ WHERE id = :id AND user_id = :user;

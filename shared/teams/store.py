@@ -1,0 +1,75 @@
+"""Rows of users, teams, memberships and access tokens."""
+
+from __future__ import annotations
+
+from shared.platform import pg, sql
+from shared.platform.ids import TeamId, UserId, new_id
+from shared.platform.paging import Page
+
+Q = sql.load(__file__)
+
+
+def upsert_user(tx: pg.Tx, *, email: str, name: str) -> pg.Row:
+    """The person of this e-mail, made when new."""
+    return tx.one(Q.upsert_user, id=new_id(), email=email, name=name)
+
+
+def list_memberships(tx: pg.Tx, user: UserId) -> list[pg.Row]:
+    """All teams of the person that the transaction sees, by name."""
+    return tx.all(Q.list_memberships, user=user)
+
+
+def list_teams(tx: pg.Tx, user: UserId, page: Page) -> list[pg.Row]:
+    """A page of the person's teams, by name, with one row more than the limit."""
+    after = page.after(2) or [None, None]
+    return tx.all(
+        Q.list_teams,
+        user=user,
+        after_name=after[0],
+        after_id=after[1],
+        limit=page.limit + 1,
+        offset=page.offset,
+    )
+
+
+def add_team(tx: pg.Tx, *, id: TeamId, name: str, slug: str) -> bool:
+    """Insert the team; False when its slug (or its id, by an earlier attempt) is there already."""
+    return tx.find(Q.add_team, id=id, name=name, slug=slug) is not None
+
+
+def find_team(tx: pg.Tx, team: TeamId) -> pg.Row | None:
+    """The team, if the transaction sees it."""
+    return tx.find(Q.find_team, team=team)
+
+
+def get_team(tx: pg.Tx, team: TeamId) -> pg.Row:
+    """The team; raises NotFound."""
+    return tx.one(Q.find_team, team=team)
+
+
+def add_member(tx: pg.Tx, *, team: TeamId, user: UserId, role: str) -> None:
+    """Make the person a member; a member stays what they are."""
+    tx.run(Q.add_member, team=team, user=user, role=role)
+
+
+def count(tx: pg.Tx, team: TeamId) -> pg.Row:
+    """How many members and connections the team has."""
+    return tx.one(Q.count_team, team=team)
+
+
+def list_tokens(tx: pg.Tx, user: UserId, page: Page) -> list[pg.Row]:
+    """A page of the person's live tokens, newest first, with one row more than the limit."""
+    after = page.after(2) or [None, None]
+    return tx.all(
+        Q.list_tokens,
+        user=user,
+        after_at=after[0],
+        after_id=after[1],
+        limit=page.limit + 1,
+        offset=page.offset,
+    )
+
+
+def revoke_token(tx: pg.Tx, *, id: str, user: UserId) -> bool:
+    """Revoke a token of this person; False when they have none of that id."""
+    return tx.run(Q.revoke_token, id=id, user=user) > 0
