@@ -1,0 +1,295 @@
+"""What the edge refuses, repeats and promises, called as functions-framework calls it."""
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from flask import Flask, request
+from pydantic import BaseModel, ConfigDict
+from werkzeug.test import Client, TestResponse
+
+from shared.platform import auth, pg
+from shared.platform.edge import Call, Event, Reply, created, http, sse
+from shared.platform.errors import Conflict
+from shared.platform.ids import UserId, new_id
+
+pytestmark = pytest.mark.slow
+
+
+class Note(BaseModel):
+    """A body."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    team_id: str
+    text: str
+    size: int = 1
+
+
+runs: list[str] = []
+
+
+@http("POST", "/v1/notes", role="member", body=Note, once="{user}/{idempotency_key}", max_body=2048)
+def add_note(call: Call, note: Note) -> dict[str, Any]:
+    if note.text == "slow":
+        time.sleep(0.5)
+    if note.text == "refused":
+        raise Conflict("Not today.", field="text", reason="refused")
+    if note.text == "broken":
+        raise RuntimeError("postgres://user:secret@host")
+    runs.append(note.text)
+    return created({"id": call.new_id(), "text": note.text})  # type: ignore[no-any-return]
+
+
+@http("GET", "/v1/notes/{note_id}", role="user")
+def get_note(call: Call) -> Reply:
+    return Reply({"id": call.path["note_id"]}, etag='"v1"')
+
+
+@http("DELETE", "/v1/teams/{team_id}", role="admin")
+def delete_team(call: Call) -> None:
+    runs.append(call.team)
+
+
+@sse("POST", "/v1/streams", role="user")
+def stream(call: Call) -> Iterator[Event]:
+    yield Event("token", {"text": "a\nevent: forged\ndata: {}"}, id="1")
+    yield Event("complete", {"user": call.user}, id="2")
+
+
+def client(entry: Callable[[Any], Any]) -> Client:
+    """The function behind a real WSGI application, at every path and method, as in production."""
+    app = Flask("test")
+    app.add_url_rule(
+        "/",
+        "root",
+        lambda: entry(request),
+        methods=["GET", "POST", "PUT", "DELETE", "OPTIONS", "HEAD", "PATCH"],
+    )
+    app.add_url_rule(
+        "/<path:path>",
+        "path",
+        lambda path: entry(request),
+        methods=["GET", "POST", "PUT", "DELETE", "OPTIONS", "HEAD", "PATCH"],
+    )
+    return app.test_client()
+
+
+@pytest.fixture
+def token(two_teams: dict[str, Any]) -> str:
+    """An access token of our team's admin."""
+    user = UserId(two_teams["ours"]["user"])
+    with pg.transaction() as tx:
+        return auth.issue_token(tx, id=new_id(), user=user, name="test", scopes=(), expires_at=None)
+
+
+def bearer(token: str, **more: str) -> dict[str, str]:
+    return {
+        "Authorization": f"Bearer {token}",
+        **{name.replace("_", "-"): value for name, value in more.items()},
+    }
+
+
+def problem(response: TestResponse) -> dict[str, Any]:
+    return dict(response.get_json()["error"])
+
+
+def test_without_a_credential_nothing_is_parsed(directory: dict[str, str]) -> None:
+    """A stranger gets 401 even for junk, and the envelope carries the caller's correlation id."""
+    response = client(add_note).post("/v1/notes", data=b"{junk", headers={"X-Correlation-Id": "caller-1234"})
+    assert response.status_code == 401
+    assert problem(response)["code"] == "UNAUTHENTICATED"
+    assert problem(response)["correlation_id"] == "caller-1234" == response.headers["X-Correlation-Id"]
+    assert "bearer" in response.headers["WWW-Authenticate"].lower()
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        (b"{", None),
+        (b'{"team_id": "x", "text": "a", "text": "b"}', None),
+        (b'{"team_id": "x", "text": NaN}', None),
+        (b'{"team_id": "x", "text": "\\ud800"}', None),
+        (b"\xff\xfe", None),
+        (b"[" * 100 + b"]" * 100, None),
+        (b'{"team_id": "x", "text": "a", "extra": 1}', "extra"),
+        (b'{"team_id": "x", "text": "a", "size": "1"}', "size"),
+        (b'{"team_id": "x"}', "text"),
+    ],
+)
+def test_junk_is_refused_with_the_field_and_the_reason(token: str, body: bytes, field: str | None) -> None:
+    """Malformed JSON, unknown keys and wrong types are 400 in our envelope."""
+    response = client(add_note).post(
+        "/v1/notes", data=body, headers=bearer(token, Content_Type="application/json")
+    )
+    assert response.status_code == 400
+    assert problem(response)["code"] in ("MALFORMED_JSON", "VALIDATION_ERROR")
+    assert problem(response)["reason"]
+    if field is not None:
+        assert problem(response)["field"] == field
+
+
+def test_a_body_of_another_type_or_size_is_refused(token: str) -> None:
+    """415 for a form, 413 for a body above the declared size, whatever its length header says."""
+    assert client(add_note).post("/v1/notes", data={"a": "b"}, headers=bearer(token)).status_code == 415
+    large = json.dumps({"team_id": "x", "text": "a" * 4000}).encode()
+    response = client(add_note).post(
+        "/v1/notes", data=large, headers=bearer(token, Content_Type="application/json")
+    )
+    assert response.status_code == 413
+    assert problem(response)["details"] == {"max_bytes": 2048}
+
+
+def test_another_teams_id_answers_exactly_like_an_id_that_does_not_exist(
+    token: str, two_teams: dict[str, Any]
+) -> None:
+    """The tenant comes from the credential: a body can only choose among the caller's own teams."""
+    answers = []
+    for team in (two_teams["theirs"]["team"], new_id()):
+        response = client(add_note).post(
+            "/v1/notes", json={"team_id": team, "text": "x"}, headers=bearer(token)
+        )
+        found = response.get_json()
+        for name in ("correlation_id", "trace_id"):
+            found["error"].pop(name)
+        answers.append((response.status_code, found))
+    assert answers[0] == answers[1]
+    assert answers[0][0] == 404
+
+
+def test_a_member_may_not_do_what_an_admin_may(token: str, two_teams: dict[str, Any], owner: Any) -> None:
+    """A lesser role is told so with 403; the change does not happen."""
+    ours = two_teams["ours"]
+    owner.run("UPDATE team_members SET role = 'member' WHERE user_id = :user", user=ours["user"])
+    runs.clear()
+    response = client(delete_team).delete(f"/v1/teams/{ours['team']}", headers=bearer(token))
+    assert (response.status_code, problem(response)["code"], runs) == (403, "FORBIDDEN", [])
+
+
+def test_the_wrong_method_is_405_with_allow(token: str) -> None:
+    """functions-framework accepts every method; the function does not."""
+    response = client(get_note).post(f"/v1/notes/{new_id()}", headers=bearer(token))
+    assert (response.status_code, response.headers["Allow"]) == (405, "GET")
+
+
+def test_a_malformed_id_in_the_path_is_simply_not_found(token: str) -> None:
+    """An id that can't exist answers like one that does not."""
+    assert client(get_note).get("/v1/notes/..%2f..%2fetc", headers=bearer(token)).status_code == 404
+    assert client(get_note).get("/v1/notes/1", headers=bearer(token)).status_code == 404
+
+
+def test_unknown_and_doubled_query_parameters_are_refused(token: str) -> None:
+    """A misspelt parameter is an error, not a silent default."""
+    response = client(get_note).get(f"/v1/notes/{new_id()}?limt=5", headers=bearer(token))
+    assert (response.status_code, problem(response)["field"]) == (400, "limt")
+
+
+def test_an_unexpected_error_says_nothing_of_its_cause(token: str, two_teams: dict[str, Any]) -> None:
+    """No driver text, no stack trace: a code and an id to find it by."""
+    response = client(add_note).post(
+        "/v1/notes", json={"team_id": two_teams["ours"]["team"], "text": "broken"}, headers=bearer(token)
+    )
+    assert response.status_code == 500
+    assert problem(response)["code"] == "INTERNAL"
+    assert b"secret" not in response.data
+
+
+def test_an_unchanged_resource_is_304(token: str) -> None:
+    """If-None-Match with the current ETag gets no body."""
+    response = client(get_note).get(f"/v1/notes/{new_id()}", headers=bearer(token, If_None_Match='W/"v1"'))
+    assert (response.status_code, response.data) == (304, b"")
+
+
+def test_a_browsers_change_needs_the_csrf_header(two_teams: dict[str, Any]) -> None:
+    """The cookie alone, which any site could make a browser send, changes nothing."""
+    ours = two_teams["ours"]
+    with pg.transaction() as tx:
+        session = auth.open_session(tx, UserId(ours["user"]))
+    browser = client(add_note)
+    browser.set_cookie(auth.SESSION_COOKIE, session.token)
+    body = {"team_id": ours["team"], "text": "from a page"}
+    runs.clear()
+    forged = browser.post("/v1/notes", json=body)
+    assert (forged.status_code, problem(forged)["code"], runs) == (403, "CSRF_REJECTED", [])
+    assert browser.post("/v1/notes", json=body, headers={auth.CSRF_HEADER: session.csrf}).status_code == 201
+
+
+def test_a_revoked_token_is_refused_at_once(token: str, two_teams: dict[str, Any], owner: Any) -> None:
+    """Revocation needs no waiting: the next request is 401."""
+    assert client(get_note).get(f"/v1/notes/{new_id()}", headers=bearer(token)).status_code == 200
+    owner.run(
+        "UPDATE access_tokens SET revoked_at = now() WHERE user_id = :user", user=two_teams["ours"]["user"]
+    )
+    assert client(get_note).get(f"/v1/notes/{new_id()}", headers=bearer(token)).status_code == 401
+
+
+def test_the_same_key_and_body_get_the_first_answer_again(token: str, two_teams: dict[str, Any]) -> None:
+    """A repeated POST runs once and answers twice, with the same id."""
+    runs.clear()
+    body, headers = (
+        {"team_id": two_teams["ours"]["team"], "text": "once"},
+        bearer(token, Idempotency_Key=new_id()),
+    )
+    first = client(add_note).post("/v1/notes", json=body, headers=headers)
+    second = client(add_note).post("/v1/notes", json=body, headers=headers)
+    assert (first.status_code, second.status_code) == (201, 201)
+    assert first.data == second.data
+    assert second.headers["Idempotency-Replayed"] == "true"
+    assert runs == ["once"]
+
+
+def test_the_same_key_at_once_runs_once(token: str, two_teams: dict[str, Any]) -> None:
+    """Six requests that arrive together: one works, the others wait for its answer."""
+    runs.clear()
+    body, headers = (
+        {"team_id": two_teams["ours"]["team"], "text": "slow"},
+        bearer(token, Idempotency_Key=new_id()),
+    )
+    answers: list[tuple[int, bytes]] = []
+
+    def post() -> None:
+        response = client(add_note).post("/v1/notes", json=body, headers=headers)
+        answers.append((response.status_code, response.data))
+
+    threads = [threading.Thread(target=post) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(set(answers)) == 1
+    assert answers[0][0] == 201
+    assert runs == ["slow"]
+
+
+def test_the_same_key_with_another_body_is_refused(token: str, two_teams: dict[str, Any]) -> None:
+    """A key names one request; reusing it for another is the caller's mistake and is said so."""
+    headers = bearer(token, Idempotency_Key=new_id())
+    team = two_teams["ours"]["team"]
+    client(add_note).post("/v1/notes", json={"team_id": team, "text": "a"}, headers=headers)
+    response = client(add_note).post("/v1/notes", json={"team_id": team, "text": "b"}, headers=headers)
+    assert (response.status_code, problem(response)["code"]) == (422, "IDEMPOTENCY_KEY_REUSED")
+
+
+def test_an_error_frees_the_key(token: str, two_teams: dict[str, Any]) -> None:
+    """Only successes are kept: after a refusal the same key may try again."""
+    headers = bearer(token, Idempotency_Key=new_id())
+    body = {"team_id": two_teams["ours"]["team"], "text": "refused"}
+    for _ in range(2):
+        assert client(add_note).post("/v1/notes", json=body, headers=headers).status_code == 409
+
+
+def test_text_in_a_stream_cannot_forge_an_event(token: str) -> None:
+    """Whatever a model says stays inside its own data line."""
+    response = client(stream).post("/v1/streams", headers=bearer(token))
+    lines = response.data.decode().splitlines()
+    assert [line for line in lines if line.startswith("event:")] == ["event: token", "event: complete"]
+    assert response.headers["Cache-Control"] == "no-cache"
+
+
+def test_a_refused_stream_is_a_status_not_a_stream(directory: dict[str, str]) -> None:
+    """Authorisation comes before the first byte."""
+    response = client(stream).post("/v1/streams")
+    assert (response.status_code, response.content_type) == (401, "application/json")

@@ -1,0 +1,55 @@
+"""A bad environment refuses to start and names all its problems."""
+
+import pytest
+
+from shared.platform.settings import BadConfiguration, load
+
+GOOD = {
+    "BRIDGE_ENV": "prod",
+    "BRIDGE_BASE_URL": "https://bridge.acme.test/",
+    "BRIDGE_STEP_URL": "https://steps.acme.test/{name}",
+    "GOOGLE_CLOUD_PROJECT": "acme-bridge",
+    "DATABASE_URL": "postgresql://app:pw@10.0.0.3:5432/bridge",
+    "BRIDGE_BUCKET_PREFIX": "acme-bridge",
+    "BRIDGE_KMS_KEY": "projects/p/locations/l/keyRings/r/cryptoKeys/k",
+    "BRIDGE_STEP_SERVICE_ACCOUNT": "steps@acme.test",
+    "BRIDGE_EVENTS_SERVICE_ACCOUNT": "events@acme.test",
+}
+
+
+def test_a_complete_environment_is_read() -> None:
+    """Values arrive typed, with the trailing slash of the origin gone."""
+    settings = load(GOOD | {"BRIDGE_ALLOWED_ORIGINS": "https://a.test, https://b.test"})
+    assert settings.base_url == "https://bridge.acme.test"
+    assert settings.allowed_origins == ("https://a.test", "https://b.test")
+    assert settings.query_bytes_cap == 100_000_000
+    assert settings.role_of("acme-bridge-catalog") == "catalog"
+    assert settings.role_of("acme-bridge-other") is None
+
+
+def test_all_problems_are_reported_together_by_name() -> None:
+    """Missing, malformed and placeholder values stand in one message."""
+    broken = GOOD | {
+        "BRIDGE_ENV": "production",
+        "DATABASE_URL": "mysql://x",
+        "BRIDGE_QUERY_BYTES_CAP": "lots",
+        "ANTHROPIC_API_KEY": "your-key-here",
+    }
+    del broken["BRIDGE_KMS_KEY"]
+    with pytest.raises(BadConfiguration) as caught:
+        load(broken)
+    for name in (
+        "BRIDGE_ENV",
+        "DATABASE_URL",
+        "BRIDGE_QUERY_BYTES_CAP",
+        "ANTHROPIC_API_KEY",
+        "BRIDGE_KMS_KEY",
+    ):
+        assert name in str(caught.value)
+
+
+def test_secrets_are_not_shown() -> None:
+    """Neither the password nor the key is in the representation that a log could catch."""
+    text = repr(load(GOOD | {"ANTHROPIC_API_KEY": "sk-canary-123456"}))
+    assert "sk-canary" not in text
+    assert "app:pw" not in text

@@ -1,0 +1,217 @@
+"""Deliveries to steps: who may make them, what a repetition does, what is final."""
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from werkzeug.test import Client
+
+from shared.platform import jobs, ledger, oidc, pg
+from shared.platform.edge import Finalized, finalized, task
+from shared.platform.errors import BadInput, BridgeError, Unavailable
+from shared.platform.ids import new_id
+from shared.platform.messages import Message
+
+pytestmark = pytest.mark.slow
+
+STEPS = "steps@bridge-local.iam.gserviceaccount.com"
+EVENTS = "events@bridge-local.iam.gserviceaccount.com"
+
+
+class Fold(Message, step=__name__.replace(".", "-").replace("_", "-"), queue="default"):
+    """A message to the step below. Outside functions/ the deployed name is made of the whole module."""
+
+    team: str
+    job: str
+    mood: str = "fine"
+
+
+worked: list[str] = []
+gave_up: list[str] = []
+landed: list[Finalized] = []
+
+
+def _gave_up(step: Fold, error: BridgeError) -> None:
+    gave_up.append(error.code)
+
+
+@task(Fold, once="{job}", attempts=3, gave_up=_gave_up)
+def fold(step: Fold) -> None:
+    worked.append(step.mood)
+    if step.mood == "refused":
+        raise BadInput("It can't be folded.")
+    if step.mood == "unlucky":
+        raise Unavailable("Not now.")
+    with ledger.finishing(step.team) as tx:
+        jobs.open_job(tx, id=step.job, team=step.team, kind="fold", user=None)
+
+
+@finalized("catalog/{connection}/{dataset}/{scan}.json.gz")
+def on_snapshot(event: Finalized) -> None:
+    landed.append(event)
+
+
+@pytest.fixture(scope="module")
+def certs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]]:
+    """A key pair for the token issuer, and its certificates over HTTP."""
+    from local import identity
+
+    home = tmp_path_factory.mktemp("identity")
+    identity.ensure(home)
+    body = json.dumps(identity.certificates(home)).encode()
+
+    class Serve(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Serve)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield home, f"http://127.0.0.1:{server.server_port}/certs"
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def sign(certs: tuple[Path, str], directory: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Make a bearer header for a function's name and an account."""
+    from local import identity
+    from shared.platform.settings import settings
+
+    monkeypatch.setenv("BRIDGE_OIDC_CERTS_URL", certs[1])
+    settings.cache_clear()
+    oidc._certs.cache_clear()
+    worked.clear()
+    gave_up.clear()
+    landed.clear()
+
+    def header(name: str, account: str = STEPS, audience: str | None = None) -> dict[str, str]:
+        target = audience or f"http://127.0.0.1:1/_fn/{name}"
+        return {"Authorization": f"Bearer {identity.token(certs[0], target, account)}"}
+
+    return header
+
+
+def client(entry: Any) -> Client:
+    from flask import Flask, request
+
+    app = Flask("steps")
+    app.add_url_rule("/", "root", lambda: entry(request), methods=["GET", "POST"])
+    return app.test_client()
+
+
+@pytest.fixture
+def message(two_teams: dict[str, Any]) -> dict[str, str]:
+    return {"team": two_teams["ours"]["team"], "job": new_id()}
+
+
+def test_a_step_without_a_valid_token_does_nothing(sign: Any, message: dict[str, str]) -> None:
+    """No token, another audience, another account, a tampered signature: 401, and no work."""
+    door = client(fold)
+    good = sign(Fold.step)["Authorization"]
+    for headers in (
+        {},
+        sign(Fold.step, audience="http://127.0.0.1:1/_fn/other"),
+        sign(Fold.step, account=EVENTS),
+        {"Authorization": good[:-8] + "AAAAAAAA"},
+    ):
+        assert door.post("/", json=message, headers=headers).status_code == 401
+    assert worked == []
+
+
+def test_a_step_delivered_twice_works_once(sign: Any, message: dict[str, str]) -> None:
+    """The second delivery is answered 2xx, which ends it, and does nothing."""
+    door = client(fold)
+    codes = [door.post("/", json=message, headers=sign(Fold.step)).status_code for _ in range(2)]
+    assert codes == [204, 204]
+    assert worked == ["fine"]
+
+
+def test_an_unlucky_step_is_repeated_and_then_given_up(
+    sign: Any, message: dict[str, str], owner: Any
+) -> None:
+    """5xx while a retry can help; on the last attempt the user is told and a dead letter kept."""
+    door, body = client(fold), message | {"mood": "unlucky"}
+    codes = []
+    for count in range(3):
+        headers = sign(Fold.step) | {"X-CloudTasks-TaskRetryCount": str(count)}
+        codes.append(door.post("/", json=body, headers=headers).status_code)
+    assert codes == [503, 503, 204]
+    assert gave_up == ["SERVICE_UNAVAILABLE"]
+    assert owner.run("SELECT count(*) FROM dead_letters WHERE key = :key", key=message["job"]) == [[1]]
+
+
+def test_a_refused_step_is_final_at_once(sign: Any, message: dict[str, str]) -> None:
+    """An error that no retry cures is answered 2xx after the user was told."""
+    response = client(fold).post("/", json=message | {"mood": "refused"}, headers=sign(Fold.step))
+    assert (response.status_code, gave_up, worked) == (204, ["BAD_REQUEST"], ["refused"])
+
+
+def test_a_malformed_task_is_refused_without_an_echo(sign: Any, owner: Any) -> None:
+    """Junk will not be better next time: 2xx, a dead letter, and nothing of it in the answer."""
+    before = owner.run("SELECT count(*) FROM dead_letters")[0][0]
+    response = client(fold).post("/", data=b'{"canary": "s3cr3t"', headers=sign(Fold.step))
+    assert response.status_code == 202
+    assert b"s3cr3t" not in response.data
+    assert owner.run("SELECT count(*) FROM dead_letters")[0][0] == before + 1
+
+
+def snapshot(
+    name: str = "c/d/s.json.gz", bucket: str = "bridge-local-catalog", generation: str = "5"
+) -> dict[str, Any]:
+    return {"bucket": bucket, "name": name, "generation": generation, "size": "10"}
+
+
+def test_an_event_works_once_for_each_generation(sign: Any, directory: dict[str, str]) -> None:
+    """A redelivery is nothing new; an overwrite is."""
+    door = client(on_snapshot)
+    name = f"{new_id()}/d/s.json.gz"
+    headers = sign("tests-shared-platform-test-steps", EVENTS) | {
+        "ce-type": "google.cloud.storage.object.v1.finalized"
+    }
+    step = on_snapshot.__bridge__.name
+    headers |= sign(step, EVENTS)
+    for generation in ("1", "1", "2"):
+        response = door.post("/", json=snapshot(name, generation=generation), headers=headers)
+        assert response.status_code == 204
+    assert [(event.generation, event.names["dataset"]) for event in landed] == [(1, "d"), (2, "d")]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        snapshot(bucket="somebody-elses"),
+        snapshot(name="c/s.json.gz"),
+        snapshot(generation="x"),
+        {"name": 5},
+        [],
+    ],
+)
+def test_an_event_that_is_not_ours_is_refused(sign: Any, body: Any) -> None:
+    """Another bucket, another prefix, a missing generation: refused for good, nothing done."""
+    step = on_snapshot.__bridge__.name
+    headers = sign(step, EVENTS) | {"ce-type": "google.cloud.storage.object.v1.finalized"}
+    assert client(on_snapshot).post("/", json=body, headers=headers).status_code == 202
+    assert landed == []
+
+
+def test_a_crash_after_the_effects_but_before_the_answer_changes_nothing(
+    sign: Any, message: dict[str, str]
+) -> None:
+    """The effects committed with the attempt, so the redelivery finds it done."""
+    attempt = ledger.claim(Fold.step, message["job"], 60)
+    assert attempt is not None
+    with ledger.working_on(attempt), ledger.finishing(message["team"]) as tx:
+        jobs.open_job(tx, id=message["job"], team=message["team"], kind="fold", user=None)
+    assert client(fold).post("/", json=message, headers=sign(Fold.step)).status_code == 204
+    assert worked == []
+    with pg.transaction(message["team"]) as tx:
+        assert jobs.get(tx, message["job"]).kind == "fold"
