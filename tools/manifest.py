@@ -25,7 +25,9 @@ def declarations() -> list[Any]:
         module = importlib.import_module(".".join(source.relative_to(ROOT).with_suffix("").parts))
         doors = [value for value in vars(module).values() if hasattr(value, ATTRIBUTE)]
         if len(doors) != 1:
-            raise SystemExit(f"{source.relative_to(ROOT)} declares {len(doors)} functions; it must be exactly one")
+            raise SystemExit(
+                f"{source.relative_to(ROOT)} declares {len(doors)} functions; it must be exactly one"
+            )
         declaration = getattr(doors[0], ATTRIBUTE)
         if declaration.entry_point != source.parent.name:
             raise SystemExit(
