@@ -72,11 +72,11 @@ def make(home: Path, port: int | None) -> Plan:
     found, _missing = services.present()
     known = read_state(home)
     _wait_for_the_dead(known)
-    ports = _ports(known.get("ports", {}), found, port)
+    ports = _ports(known.get("ports", {}), port)
     for service in found:
         # The passwords and the cluster are reached by Postgres' own user, the rest by nobody else.
         (home / service.name).mkdir(exist_ok=True, mode=0o711 if service.name == "postgres" else 0o700)
-    environment = _environment(home, ports, found)
+    environment = _environment(home, ports)
     plan = Plan(home, ports, found, environment)
     write_private(home / "environment.json", environment)
     return plan
@@ -103,7 +103,7 @@ def _filled(text: str, home: Path, ports: Mapping[str, int]) -> str:
     url = f"http://127.0.0.1:{ports['gateway']}"
     values = {name: str(port) for name, port in ports.items()} | {
         "home": str(home),
-        "manifest": str(services.root() / "functions" / "manifest.json"),
+        "manifest": os.environ.get("BRIDGE_MANIFEST") or str(services.root() / "functions" / "manifest.json"),
         "step_url": f"{url}/_fn/{{name}}",
     }
     for name, value in values.items():
@@ -111,7 +111,7 @@ def _filled(text: str, home: Path, ports: Mapping[str, int]) -> str:
     return text
 
 
-def _ports(before: Mapping[str, int], found: Sequence[Service], gateway: int | None) -> dict[str, int]:
+def _ports(before: Mapping[str, int], gateway: int | None) -> dict[str, int]:
     """The ports of last time where they are still free, so that addresses kept in tasks stay right."""
     ports: dict[str, int] = {}
     if gateway is not None:
@@ -136,7 +136,6 @@ def _ports(before: Mapping[str, int], found: Sequence[Service], gateway: int | N
         ports[name] = probe.getsockname()[1]
     for probe in held:
         probe.close()
-    del found
     return ports
 
 
@@ -165,7 +164,7 @@ def _is_ours(pid: int) -> bool:
         return False
 
 
-def _environment(home: Path, ports: Mapping[str, int], found: Sequence[Service]) -> dict[str, str]:
+def _environment(home: Path, ports: Mapping[str, int]) -> dict[str, str]:
     passwords = cluster.passwords(home / "postgres")
     url = f"http://127.0.0.1:{ports['gateway']}"
     variables = {
@@ -186,5 +185,4 @@ def _environment(home: Path, ports: Mapping[str, int], found: Sequence[Service])
     for service in services.SERVICES:
         for name, value in service.variables.items():
             variables[name] = _filled(value, home, ports)
-    del found
     return variables

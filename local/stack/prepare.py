@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from local.stack import services
 from local.stack.plan import Plan, StackError, read_state, write_private
@@ -71,7 +72,17 @@ def _load(stack: Supervisor, demo: bool) -> None:
     if importlib.util.find_spec("local.demo.datasets"):
         _run(stack, "demo", "local.demo.datasets")
     _run(stack, "team", "local.demo.team")
-    write_private(home / "stack.json", read_state(home) | {"demo": version})
+    if access_of(home).get("complete"):
+        write_private(home / "stack.json", read_state(home) | {"demo": version})
+
+
+def access_of(home: Path) -> dict[str, Any]:
+    """The team and the token that the loader left, or nothing."""
+    try:
+        access: dict[str, Any] = json.loads((home / "demo.json").read_text())
+    except FileNotFoundError:
+        return {}
+    return access
 
 
 def _run(stack: Supervisor, name: str, module: str, *arguments: str) -> None:

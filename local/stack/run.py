@@ -1,7 +1,6 @@
 """`python -m local run` and `exec`: a stack for a person, and a stack around one command."""
 
 import contextlib
-import json
 import os
 import shutil
 import signal
@@ -10,7 +9,6 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from local.process import die_with_parent
 from local.stack import plan as planning
@@ -65,6 +63,7 @@ def _started(home: Path, port: int | None, demo: bool) -> Iterator[Supervisor]:
         try:
             stack.start()
             prepare.prepare(stack, demo)
+            stack.serving()
             yield stack
         finally:
             stack.stop()
@@ -74,7 +73,7 @@ def _started(home: Path, port: int | None, demo: bool) -> Iterator[Supervisor]:
 
 def _child(stack: Supervisor, command: list[str]) -> int:
     """The command as a child, with our signals passed on and our own death followed."""
-    access = access_of(stack.plan.home)
+    access = prepare.access_of(stack.plan.home)
     extra = {"BRIDGE_TOKEN": access.get("token", ""), "BRIDGE_TEAM_ID": access.get("team_id", "")}
     try:
         process = subprocess.Popen(command, env=stack.environment() | extra, preexec_fn=die_with_parent)
@@ -93,17 +92,8 @@ def _child(stack: Supervisor, command: list[str]) -> int:
     return 128 - code if code < 0 else code
 
 
-def access_of(home: Path) -> dict[str, Any]:
-    """The team and the token that the demo loader left, or nothing."""
-    try:
-        access: dict[str, Any] = json.loads((home / "demo.json").read_text())
-    except FileNotFoundError:
-        return {}
-    return access
-
-
 def _how_to_sign_in(home: Path) -> str:
-    access = access_of(home)
+    access = prepare.access_of(home)
     if not access:
         return "There is no demo team yet: the functions that make one are not part of this checkout."
     return (

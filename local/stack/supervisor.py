@@ -55,6 +55,7 @@ class Supervisor:
     children: dict[str, Child] = field(default_factory=dict)
     _selector: selectors.BaseSelector = field(default_factory=selectors.DefaultSelector)
     _stop_asked: bool = False
+    _state: str = "starting"
 
     def listen_to_signals(self) -> None:
         """SIGTERM, SIGINT and a closed terminal all mean: stop cleanly."""
@@ -69,7 +70,7 @@ class Supervisor:
         for service in self.plan.services:
             self.children[service.name] = Child(service)
             self._spawn(self.children[service.name])
-        self._write_state("starting")
+        self._write_state()
 
     def wait_ready(self, *names: str) -> None:
         """Return when these services serve; without names, all. Raises StackError when one can't."""
@@ -88,7 +89,11 @@ class Supervisor:
                         f"{child.service.name} ended with code {child.process.returncode} before it was ready:\n"
                         f"{self._tail(child.service.name)}"
                     )
-        self._write_state("ready" if not names else "starting")
+
+    def serving(self) -> None:
+        """Everything is prepared: from now on stack.json says so."""
+        self._state = "serving"
+        self._write_state()
 
     def turn(self, patience: float) -> None:
         """One turn of the loop: hear the children, start again those that died. Raises Stopped."""
@@ -100,7 +105,7 @@ class Supervisor:
         for child in self.children.values():
             if child.process is None and now >= child.again_at:
                 self._spawn(child)
-                self._write_state("ready")
+                self._write_state()
             elif child.ready and child.process and child.process.poll() is not None:
                 self._mourn(child, now)
 
@@ -153,7 +158,8 @@ class Supervisor:
         waves: list[Sequence[str]] = [[name for name in self.children if name not in listed], *_STOP_ORDER]
         for wave in waves:
             self._stop_wave([self.children[name] for name in wave if name in self.children])
-        self._write_state("stopped")
+        self._state = "stopped"
+        self._write_state()
 
     def _stop_wave(self, wave: Sequence[Child]) -> None:
         running = [child.process for child in wave if child.process and child.process.poll() is None]
@@ -207,7 +213,7 @@ class Supervisor:
         if newline and line.startswith(b"ready"):
             child.ready, child.address = True, line.decode(errors="replace").removeprefix("ready").strip()
             if child.restarts:
-                self._write_state("ready")
+                self._write_state()
             child.heard = rest
 
     def _mourn(self, child: Child, now: float) -> None:
@@ -220,9 +226,10 @@ class Supervisor:
         how = f"was killed by signal {-code}" if code < 0 else f"ended with code {code}"
         print(f"{child.service.name} {how}; it starts again in {wait:g} s", file=sys.stderr, flush=True)
         child.process, child.ready, child.again_at = None, False, now + wait
-        self._write_state("ready")
+        self._write_state()
 
-    def _write_state(self, state: str) -> None:
+    def _write_state(self) -> None:
+        state = self._state
         kept = read_state(self.plan.home)
         entries = {
             name: {
