@@ -53,11 +53,17 @@ class Conditions:
             raise precondition_failed("ifMetagenerationMatch")
         if self.etag_match is not None and (found is None or not _matches(self.etag_match, found.etag)):
             raise precondition_failed("If-Match")
-        if self.generation_not_match is not None and self.generation_not_match == generation:
+        if self.generation_not_match is not None and (
+            found is None or self.generation_not_match == generation
+        ):
             raise refuse_not_match("ifGenerationNotMatch")
         if self.metageneration_not_match is not None and self.metageneration_not_match == metageneration:
             raise refuse_not_match("ifMetagenerationNotMatch")
-        if self.etag_not_match is not None and found is not None and _matches(self.etag_not_match, found.etag):
+        if (
+            self.etag_not_match is not None
+            and found is not None
+            and _matches(self.etag_not_match, found.etag)
+        ):
             raise refuse_not_match("If-None-Match")
 
     def as_json(self) -> dict[str, Any]:
@@ -66,7 +72,8 @@ class Conditions:
     @classmethod
     def from_json(cls, document: dict[str, Any]) -> "Conditions":
         known = {f.name for f in fields(cls)}
-        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in document.items() if k in known})
+        values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in document.items()}
+        return cls(**{name: value for name, value in values.items() if name in known})
 
 
 def from_query(request: Request, kind: str = "if") -> Conditions:

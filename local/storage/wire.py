@@ -4,11 +4,11 @@ Bodies stream in both directions: a large object is never held in memory.
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from email.message import Message
 from functools import cached_property
-from typing import Any, BinaryIO
+from typing import Any, Protocol
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from local.storage.errors import ApiError, invalid
@@ -21,10 +21,17 @@ class BrokenBody(Exception):
     """The client went away, or broke the framing, before its body was complete."""
 
 
+class Readable(Protocol):
+    """What a body reads from: a socket's file, or bytes in memory."""
+
+    def read(self, size: int, /) -> bytes: ...
+    def readline(self, size: int, /) -> bytes: ...
+
+
 class Body:
     """A request body, framed by Content-Length or by chunked transfer coding."""
 
-    def __init__(self, stream: BinaryIO, length: int | None, chunked: bool = False):
+    def __init__(self, stream: Readable, length: int | None, chunked: bool = False):
         self._stream = stream
         self._left = length or 0
         self._chunked = chunked
@@ -58,7 +65,7 @@ class Body:
             self._ended = True
         return not self._ended
 
-    def __iter__(self) -> Iterable[bytes]:
+    def __iter__(self) -> Iterator[bytes]:
         while data := self.read(CHUNK):
             yield data
 
