@@ -136,11 +136,17 @@ class Provider(Protocol):
     """A model, or something that plays its part."""
 
     name: str
+    remote: bool
+    """Whether a network lies between: a breaker guards the provider, and a call may be tried again."""
     supports_prompt_caching: bool
     supports_tools: bool
 
     def stream(self, request: Request) -> Iterator[ProviderEvent]:
-        """Answer the request; ends with Usage and Stop. Closing the iterator stops the call."""
+        """Answer the request; ends with Usage and Stop. Closing the iterator stops the call.
+
+        Usage is cumulative and the last one counts: one sent early gives a call that is cut short a cost.
+        Raises ProviderUnavailable for what a repetition may cure, ProviderError for what it won't.
+        """
 
     def count_tokens(self, request: Request) -> int:
         """How many input tokens the request has."""

@@ -23,32 +23,32 @@ T = TypeVar("T")
 
 def get(collection: str, key: str) -> dict[str, Any] | None:
     """The document, or None when it is absent or has expired."""
-    with _translated():
-        return _alive(_reference(collection, key).get(timeout=TIMEOUT_SECONDS))
+    with translated():
+        return _alive(reference(collection, key).get(timeout=TIMEOUT_SECONDS))
 
 
 def get_many(collection: str, keys: list[str]) -> dict[str, dict[str, Any]]:
     """The documents that are there and alive, by key, in one round trip."""
     if not keys:
         return {}
-    with _translated():
-        snapshots = client().get_all([_reference(collection, key) for key in keys], timeout=TIMEOUT_SECONDS)
+    with translated():
+        snapshots = client().get_all([reference(collection, key) for key in keys], timeout=TIMEOUT_SECONDS)
         found = {snapshot.id: _alive(snapshot) for snapshot in snapshots}
     return {key: value for key, value in found.items() if value is not None}
 
 
 def put(collection: str, key: str, value: dict[str, Any], *, ttl_seconds: float) -> None:
     """Write the document whole."""
-    with _translated():
-        _reference(collection, key).set(value | {"expires_at": _end(ttl_seconds)}, timeout=TIMEOUT_SECONDS)
+    with translated():
+        reference(collection, key).set(value | {"expires_at": end(ttl_seconds)}, timeout=TIMEOUT_SECONDS)
 
 
 def delete(collection: str, *keys: str) -> None:
     """Remove documents; absent ones are no error."""
-    with _translated():
+    with translated():
         batch = client().batch()
         for key in keys:
-            batch.delete(_reference(collection, key))
+            batch.delete(reference(collection, key))
         batch.commit(timeout=TIMEOUT_SECONDS)
 
 
@@ -66,17 +66,17 @@ def change(
     """
     from google.cloud import firestore
 
-    reference = _reference(collection, key)
+    document = reference(collection, key)
 
     @firestore.transactional  # type: ignore[untyped-decorator]
     def attempt(transaction: Any) -> T:
-        current = _alive(reference.get(transaction=transaction, timeout=TIMEOUT_SECONDS))
+        current = _alive(document.get(transaction=transaction, timeout=TIMEOUT_SECONDS))
         new, result = decide(current)
         if new is not None:
-            transaction.set(reference, new | {"expires_at": _end(ttl_seconds)})
+            transaction.set(document, new | {"expires_at": end(ttl_seconds)})
         return result
 
-    with _translated():
+    with translated():
         return attempt(client().transaction(max_attempts=20))  # type: ignore[no-any-return]
 
 
@@ -88,7 +88,8 @@ def client() -> Any:
     return firestore.Client(project=settings().project)
 
 
-def _reference(collection: str, key: str) -> Any:
+def reference(collection: str, key: str) -> Any:
+    """A document of a known collection; raises ValueError for a key that could be a path."""
     if collection not in COLLECTIONS:
         raise KeyError(f"{collection!r} is not a known collection")
     if not key or "/" in key or len(key) > 1400:
@@ -96,7 +97,8 @@ def _reference(collection: str, key: str) -> Any:
     return client().collection(collection).document(key)
 
 
-def _end(ttl_seconds: float) -> Any:
+def end(ttl_seconds: float) -> Any:
+    """The value of `expires_at`, from now."""
     return clock.now() + timedelta(seconds=ttl_seconds)
 
 
@@ -104,12 +106,13 @@ def _alive(snapshot: Any) -> dict[str, Any] | None:
     if not snapshot.exists:
         return None
     value: dict[str, Any] = snapshot.to_dict()
-    end = value.pop("expires_at", None)
-    return None if end is not None and end <= clock.now() else value
+    expires_at = value.pop("expires_at", None)
+    return None if expires_at is not None and expires_at <= clock.now() else value
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
+def translated() -> Iterator[None]:
+    """Raise our Unavailable for what the client raises when Firestore can't be reached."""
     from google.api_core.exceptions import GoogleAPICallError, RetryError
 
     try:

@@ -120,11 +120,18 @@ def delete(role: str, name: str, *, if_generation: int | None = None) -> bool:
 
 
 def compose(
-    role: str, name: str, sources: list[str], *, if_generation: int | None, content_type: str
+    role: str,
+    name: str,
+    sources: list[str],
+    *,
+    if_generation: int | None,
+    content_type: str,
+    metadata: Mapping[str, str] | None = None,
 ) -> Stored:
     """Concatenate objects on the server's side (at most 32)."""
     blob = _blob(role, name)
     blob.content_type = content_type
+    blob.metadata = dict(metadata) if metadata else None
     with _translated(name):
         blob.compose(
             [_blob(role, source) for source in sources],

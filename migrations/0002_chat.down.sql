@@ -1,0 +1,1 @@
+DROP TABLE prompt_blocks, tool_cache, session_facts, model_calls, turn_journal, turns, sessions;

@@ -1,0 +1,54 @@
+"""Take secrets out of text before a model, a log or a message object sees it.
+
+People paste keys into chats and warehouses hold them in columns. These detectors look for the shapes of
+credentials only: what looks like a name or a number is left to the team's policy.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+_SHAPES: tuple[tuple[str, re.Pattern[str]], ...] = (
+    (
+        "private key",
+        re.compile(
+            r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL
+        ),
+    ),
+    ("token", re.compile(r"\bey[JI][A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}")),
+    ("API key", re.compile(r"\bsk-[A-Za-z0-9_-]{16,}")),
+    ("access token", re.compile(r"\bbrg_[A-Za-z0-9_-]{20,}")),
+    ("access token", re.compile(r"\b(?:gh[pousr]_|github_pat_)[A-Za-z0-9_]{20,}")),
+    ("access token", re.compile(r"\bxox[abprs]-[A-Za-z0-9-]{10,}")),
+    ("API key", re.compile(r"\bAIza[A-Za-z0-9_-]{35}")),
+    ("access key", re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b")),
+    ("access token", re.compile(r"\bya29\.[A-Za-z0-9_-]{20,}")),
+    ("credential", re.compile(r"(?i)(?<=\bbearer )[A-Za-z0-9._~+/-]{16,}=*")),
+    ("password", re.compile(r"(?<=://)[^\s:/@]{1,80}:[^\s/@]{1,200}(?=@)")),
+    (
+        "password",
+        re.compile(r"(?i)(?<![a-z])(?:password|passwd|secret|api[_-]?key)\s*[=:]\s*[\"']?[^\s\"',;]{6,}"),
+    ),
+)
+
+
+def text(value: str) -> str:
+    """The text with every secret replaced by `[name removed]`."""
+    if len(value) < 12:
+        return value
+    for name, shape in _SHAPES:
+        value = shape.sub(f"[{name} removed]", value)
+    return value
+
+
+def tree(value: Any) -> Any:
+    """A JSON value with every string inside it redacted, keys included."""
+    match value:
+        case str():
+            return text(value)
+        case list():
+            return [tree(item) for item in value]
+        case dict():
+            return {text(key): tree(item) for key, item in value.items()}
+    return value

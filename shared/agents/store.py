@@ -1,0 +1,237 @@
+"""Rows of conversations: sessions, turns and their journals, model calls, facts, cached tool results."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+from shared.platform import pg, sql
+
+Q = sql.load(__file__)
+
+
+class LostTurn(Exception):
+    """Another process has this turn now, or it is over: nothing more may be written for it."""
+
+
+# Sessions
+
+
+def add_session(tx: pg.Tx, **values: Any) -> None:
+    """Insert a session; the same id again changes nothing."""
+    tx.run(Q.add_session, **values)
+
+
+def get_session(tx: pg.Tx, session_id: str, user: str) -> pg.Row:
+    """The session of this user, among the teams of the transaction; raises NotFound."""
+    return tx.one(Q.find_session, id=session_id, user=user)
+
+
+def list_sessions(
+    tx: pg.Tx, user: str, *, status: str | None, after: list[Any] | None, most: int, offset: int = 0
+) -> list[pg.Row]:
+    """The user's sessions, newest message first."""
+    at, id = after or (None, None)
+    return tx.all(
+        Q.list_sessions, user=user, status=status, after_at=at, after_id=id, most=most, offset=offset
+    )
+
+
+def archive_session(tx: pg.Tx, session_id: str, user: str) -> bool:
+    """Archive; False where there is no such session."""
+    return tx.run(Q.archive_session, id=session_id, user=user) > 0
+
+
+def remove_session(tx: pg.Tx, session_id: str, user: str) -> str:
+    """Delete with everything that hangs on it; answers its team. Raises NotFound."""
+    return str(tx.one(Q.remove_session, id=session_id, user=user)["team_id"])
+
+
+def link_dashboard(tx: pg.Tx, team: str, session_id: str, dashboard_id: str) -> None:
+    """Point the session at the dashboard that it made."""
+    tx.run(Q.link_dashboard, id=session_id, team=team, dashboard=dashboard_id)
+
+
+def use_connection(tx: pg.Tx, team: str, session_id: str, connection_id: str) -> None:
+    """Remember which connection the conversation is about."""
+    tx.run(Q.use_connection, id=session_id, team=team, connection=connection_id)
+
+
+def count_messages(tx: pg.Tx, team: str, session_id: str, **counts: Any) -> None:
+    """Add to the message counts and move the pointer to the newest chunk."""
+    tx.run(Q.count_messages, session=session_id, team=team, **counts)
+
+
+# Turns
+
+
+def begin_turn(tx: pg.Tx, **values: Any) -> bool:
+    """Insert a running turn; False where the id exists. UniqueViolation where the session has a running one."""
+    return tx.find(Q.begin_turn, **values) is not None
+
+
+def close_abandoned_turn(tx: pg.Tx, team: str, session_id: str, grace_seconds: float) -> None:
+    """End a running turn that nothing continued."""
+    tx.run(Q.close_abandoned_turn, session=session_id, team=team, grace=grace_seconds)
+
+
+def find_turn(tx: pg.Tx, turn_id: str) -> pg.Row | None:
+    """The turn, among the teams of the transaction."""
+    return tx.find(Q.find_turn, id=turn_id)
+
+
+def get_turn_of_user(tx: pg.Tx, turn_id: str, session_id: str, user: str) -> pg.Row:
+    """The user's own turn in their own session; raises NotFound."""
+    return tx.one(Q.find_turn_of_user, id=turn_id, session=session_id, user=user)
+
+
+def take_turn_over(tx: pg.Tx, team: str, turn_id: str, owner: str, lease_seconds: float) -> int | None:
+    """Become the owner of a turn whose lease has ended; answers the new epoch, or None."""
+    row = tx.find(Q.take_turn_over, id=turn_id, team=team, owner=owner, lease=lease_seconds)
+    return None if row is None else int(row["epoch"])
+
+
+def beat(tx: pg.Tx, team: str, turn_id: str, owner: str, lease_seconds: float) -> bool:
+    """Keep the lease; answers whether a cancel was asked for. Raises LostTurn."""
+    row = tx.find(Q.beat, id=turn_id, team=team, owner=owner, lease=lease_seconds)
+    if row is None:
+        raise LostTurn
+    return bool(row["cancelled"])
+
+
+def release_turn(tx: pg.Tx, team: str, turn_id: str, owner: str) -> None:
+    """Give the turn back at once."""
+    tx.run(Q.release_turn, id=turn_id, team=team, owner=owner)
+
+
+def request_cancel(tx: pg.Tx, session_id: str, user: str) -> pg.Row | None:
+    """Mark the running turn for stopping."""
+    return tx.find(Q.request_cancel, session=session_id, user=user)
+
+
+def hold_turn(tx: pg.Tx, team: str, turn_id: str, owner: str) -> None:
+    """The fence: lock the turn for this transaction, or raise LostTurn."""
+    if tx.find(Q.hold_turn, id=turn_id, team=team, owner=owner) is None:
+        raise LostTurn
+
+
+def add_to_journal(
+    tx: pg.Tx, team: str, turn_id: str, number: int, kind: str, entry: Mapping[str, Any], last_event: int
+) -> None:
+    """Keep one finished piece of the turn."""
+    tx.run(
+        Q.add_to_journal,
+        turn=turn_id,
+        team=team,
+        number=number,
+        kind=kind,
+        entry=dict(entry),
+        last_event=last_event,
+    )
+
+
+def read_journal(tx: pg.Tx, team: str, turn_id: str) -> list[pg.Row]:
+    """The finished pieces, in order."""
+    return tx.all(Q.read_journal, turn=turn_id, team=team)
+
+
+def finish_turn(
+    tx: pg.Tx, team: str, turn_id: str, owner: str, state: str, message_id: str, closing: Mapping[str, Any]
+) -> pg.Row:
+    """End the turn and drop its journal. Raises LostTurn."""
+    row = tx.find(
+        Q.finish_turn,
+        id=turn_id,
+        team=team,
+        owner=owner,
+        state=state,
+        message=message_id,
+        closing=dict(closing),
+    )
+    if row is None:
+        raise LostTurn
+    tx.run(Q.drop_journal, turn=turn_id, team=team)
+    return row
+
+
+def fail_turn(tx: pg.Tx, team: str, turn_id: str, closing: Mapping[str, Any]) -> bool:
+    """End a turn that nobody works on; False when somebody does or it is over."""
+    return tx.run(Q.fail_turn, id=turn_id, team=team, closing=dict(closing)) > 0
+
+
+# Model calls
+
+
+def add_model_call(tx: pg.Tx, **values: Any) -> None:
+    """Add one line to the ledger of model calls."""
+    tx.run(Q.add_model_call, **values)
+
+
+def add_to_totals(
+    tx: pg.Tx, team: str, turn_id: str, tokens: int, cost: Decimal | None
+) -> tuple[int, Decimal]:
+    """Add to the totals of turn and session; answers those of the turn."""
+    row = tx.one(Q.add_to_totals, turn=turn_id, team=team, tokens=tokens, cost=cost)
+    return int(row["total_tokens"]), row["total_cost_usd"]
+
+
+# Facts
+
+
+def record_fact(tx: pg.Tx, team: str, session_id: str, kind: str, sha: str, value: Mapping[str, Any]) -> None:
+    """Keep a fact; again replaces its value."""
+    tx.run(Q.record_fact, session=session_id, team=team, kind=kind, sha=sha, value=dict(value))
+
+
+def known_facts(tx: pg.Tx, team: str, session_id: str, kind: str, shas: list[str]) -> set[str]:
+    """Those of the hashes that are recorded."""
+    rows = tx.all(Q.known_facts, session=session_id, team=team, kind=kind, shas=shas)
+    return {row["sha256"] for row in rows}
+
+
+def find_fact(tx: pg.Tx, team: str, session_id: str, kind: str, sha: str) -> dict[str, Any] | None:
+    """The value of a fact, or None."""
+    row = tx.find(Q.find_fact, session=session_id, team=team, kind=kind, sha=sha)
+    return None if row is None else dict(row["value"])
+
+
+# Cached tool results
+
+
+def hit_tool_cache(tx: pg.Tx, team: str, key: str) -> pg.Row | None:
+    """The live entry, counted as a hit, or None."""
+    return tx.find(Q.hit_tool_cache, team=team, key=key)
+
+
+def claim_tool_result(
+    tx: pg.Tx, team: str, key: str, *, tool: str, ttl: int, maker: str, lease_seconds: float
+) -> bool:
+    """Become the one that makes the result."""
+    row = tx.find(
+        Q.claim_tool_result, team=team, key=key, tool=tool, ttl=ttl, maker=maker, lease=lease_seconds
+    )
+    return row is not None
+
+
+def keep_tool_result(tx: pg.Tx, team: str, key: str, *, maker: str, uri: str, size: int) -> bool:
+    """Publish the result; False when another maker has replaced this one."""
+    return tx.run(Q.keep_tool_result, team=team, key=key, maker=maker, uri=uri, size=size) > 0
+
+
+def give_tool_result_up(tx: pg.Tx, team: str, key: str, *, maker: str) -> None:
+    """Let the next caller make it."""
+    tx.run(Q.give_tool_result_up, team=team, key=key, maker=maker)
+
+
+def expire_tool_result(tx: pg.Tx, team: str, key: str) -> None:
+    """Make the entry a miss: its payload is not there any more."""
+    tx.run(Q.expire_tool_result, team=team, key=key)
+
+
+# Prompt blocks
+
+
+def active_blocks(tx: pg.Tx, names: list[str]) -> list[pg.Row]:
+    """The active version of each named block."""
+    return tx.all(Q.active_blocks, names=names)

@@ -1,0 +1,124 @@
+"""An append-only stream of events in Firestore that one writer at a time may extend.
+
+A head document names the writer's fence and counts the batches; each batch is a document of its own.
+Both are written in one commit whose precondition is the head's last update time:
+
+    writer, fence 1:  append ─ append ─ (stalls) ───────────────── append → precondition fails → Superseded
+    writer, fence 2:                       open ─ append ─ append
+
+so a writer that was thought dead finds out instead of mixing its events in, and an append costs one
+round trip. Readers ask for the next batch by its number.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from shared.platform import hot, strict_json
+from shared.platform.errors import Unavailable
+
+HEADS, BATCHES = "turns", "turn_events"
+TTL_SECONDS = 86_400.0
+_MOST_BYTES = 700_000
+_READ_AHEAD = 20
+
+
+class Superseded(Exception):
+    """Another writer has this stream now."""
+
+
+class Writer:
+    """The right to append to a stream. Not for two threads at once."""
+
+    def __init__(self, name: str, fence: int) -> None:
+        """Take the stream over from any writer with a smaller fence; raises Superseded for a greater one."""
+        self._name, self._fence = name, fence
+        self._stamp, self._batches = self._open()
+
+    def append(self, events: list[Any]) -> None:
+        """Add the events, in order. Raises Superseded, or Unavailable (then the same call may be repeated)."""
+        for part in _parts(events):
+            self._commit(part)
+
+    def _open(self) -> tuple[Any, int]:
+        from google.api_core.exceptions import Conflict, FailedPrecondition
+
+        reference = hot.reference(HEADS, self._name)
+        for _ in range(10):
+            with hot.translated():
+                snapshot = reference.get(timeout=hot.TIMEOUT_SECONDS)
+                head = snapshot.to_dict() or {}
+                if head.get("fence", 0) >= self._fence:
+                    raise Superseded
+                batches = int(head.get("batches", 0))
+                document = {"fence": self._fence, "batches": batches, "expires_at": hot.end(TTL_SECONDS)}
+                try:
+                    if snapshot.exists:
+                        option = hot.client().write_option(last_update_time=snapshot.update_time)
+                        result = reference.update(document, option=option, timeout=hot.TIMEOUT_SECONDS)
+                    else:
+                        result = reference.create(document, timeout=hot.TIMEOUT_SECONDS)
+                except (Conflict, FailedPrecondition):
+                    continue
+            return result.update_time, batches
+        raise Unavailable("The event stream is contended.", retry_after=1)
+
+    def _commit(self, payload: str) -> None:
+        from google.api_core.exceptions import Conflict, FailedPrecondition, NotFound
+
+        number = self._batches
+        head = hot.reference(HEADS, self._name)
+        end = hot.end(TTL_SECONDS)
+        with hot.translated():
+            batch = hot.client().batch()
+            option = hot.client().write_option(last_update_time=self._stamp)
+            batch.update(head, {"batches": number + 1, "expires_at": end}, option=option)
+            batch.set(
+                hot.reference(BATCHES, _key(self._name, number)), {"events": payload, "expires_at": end}
+            )
+            try:
+                results = batch.commit(timeout=hot.TIMEOUT_SECONDS)
+            except (Conflict, FailedPrecondition, NotFound):
+                # An answer that was lost on the way looks like this too: then the head already counts it.
+                snapshot = head.get(timeout=hot.TIMEOUT_SECONDS)
+                current = snapshot.to_dict() or {}
+                if current.get("fence") != self._fence or current.get("batches") != number + 1:
+                    raise Superseded from None
+                self._stamp, self._batches = snapshot.update_time, number + 1
+                return
+        self._stamp, self._batches = results[0].update_time, number + 1
+
+
+def read(name: str, first: int) -> Iterator[list[Any]]:
+    """The batches from number `first` on, as far as they are written now."""
+    ahead = 1
+    while True:
+        keys = [_key(name, first + step) for step in range(ahead)]
+        found = hot.get_many(BATCHES, keys)
+        for key in keys:
+            if key not in found:
+                return
+            yield json.loads(found[key]["events"])
+        first, ahead = first + ahead, _READ_AHEAD
+
+
+def _key(name: str, number: int) -> str:
+    return f"{name}.{number:06d}"
+
+
+def _parts(events: list[Any]) -> Iterator[str]:
+    """Documents are at most 1 MiB: the events as JSON texts below that."""
+    part: list[str] = []
+    size = 0
+    for event in events:
+        text = strict_json.dumps(event).decode()
+        length = len(text.encode())
+        if part and size + length > _MOST_BYTES:
+            yield f"[{','.join(part)}]"
+            part, size = [], 0
+        part.append(text)
+        size += length
+    if part:
+        yield f"[{','.join(part)}]"
