@@ -76,6 +76,8 @@ def agree(checked: Checked, dry_run: DryRun, allowed: Collection[str]) -> None:
         raise QueryNotReadOnly(
             field="sql", reason=f"the warehouse reads it as {dry_run.statement_type[:40] or 'something else'}"
         )
+    if checked.tables and not dry_run.tables:
+        raise QueryNotReadOnly(field="sql", reason="the warehouse does not say which tables it reads")
     for table in dry_run.tables:
         if any(_is_metadata(part) for part in table.split(".")):
             raise DatasetNotAllowed(field="sql", reason=f"{table} is metadata of the warehouse")

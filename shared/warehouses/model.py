@@ -73,6 +73,8 @@ class DatasetInfo:
     location: str | None = None
     description: str | None = None
     last_modified: datetime | None = None
+    problem: str | None = None
+    """Why its details are missing, when its location did not answer; the others are not held up."""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,234 @@
+"""BigQuery behind the Warehouse protocol: every job has a byte limit, a timeout, labels and an owner.
+
+Credentials are a service account's. The client signs its own tokens with the account's key, so no
+address out of an uploaded file is ever called. `BIGQUERY_EMULATOR_HOST` moves it to a laptop's server.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Mapping
+from concurrent.futures import TimeoutError as FutureTimeout
+from datetime import date, datetime
+from functools import cached_property
+from typing import Any
+
+from shared.platform.errors import QueryInvalid
+from shared.platform.settings import settings
+from shared.warehouses import bigquery_catalog, values
+from shared.warehouses.bigquery_errors import translated
+from shared.warehouses.errors import PermissionMissing, QueryTimedOut
+from shared.warehouses.model import (
+    DatasetInfo,
+    Dialect,
+    DryRun,
+    Field,
+    Limits,
+    Parameter,
+    Result,
+    TableInfo,
+)
+
+CALL_SECONDS = 30.0
+METADATA_MAX_BYTES = 1_000_000_000
+"""INFORMATION_SCHEMA is billed like a table (10 MB at least a query); this bounds a scan of a huge one."""
+METADATA_SECONDS = 120.0
+TOKEN_URI = "https://oauth2.googleapis.com/token"  # noqa: S105 - an address; never called, see above
+SCOPES = ("https://www.googleapis.com/auth/bigquery", "https://www.googleapis.com/auth/cloud-platform")
+
+_LABEL = re.compile(r"[^a-z0-9_-]")
+_JOB_PLACE = re.compile(r"[Jj]ob [^:\s]+:([A-Za-z0-9-]+)\.")
+
+
+class BigQuery:
+    """One project of BigQuery through one service account."""
+
+    dialect: Dialect = "bigquery"
+
+    def __init__(self, credentials: Mapping[str, Any]) -> None:
+        self.project = str(credentials["project_id"])
+        self._account = str(credentials["client_email"])
+        self._key = {
+            "type": "service_account",
+            "client_email": self._account,
+            "private_key": credentials["private_key"],
+            "private_key_id": credentials.get("private_key_id"),
+            "project_id": self.project,
+            "token_uri": TOKEN_URI,
+        }
+
+    def __repr__(self) -> str:
+        return f"BigQuery({self.project!r})"
+
+    @cached_property
+    def client(self) -> Any:
+        """The real client, made at first use."""
+        from google.cloud import bigquery
+        from google.oauth2.service_account import Credentials
+
+        signer = Credentials.from_service_account_info(self._key, scopes=SCOPES)
+        emulator = settings().bigquery_emulator
+        return bigquery.Client(
+            project=self.project,
+            credentials=signer.with_always_use_jwt_access(True),
+            client_options={"api_endpoint": emulator} if emulator else None,
+        )
+
+    def check(self) -> None:
+        """Use bigquery.jobs.create, bigquery.datasets.get, bigquery.tables.list and read a table's data.
+
+        Each is used, not asked about: a policy can grant what a condition then takes away.
+        """
+        self.dry_run("SELECT 1")
+        with translated():
+            datasets = list(self.client.list_datasets(max_results=20, timeout=CALL_SECONDS))
+        if not datasets:
+            raise PermissionMissing(
+                f"{self._account} sees no dataset in the project {self.project}. Grant it BigQuery Data Viewer"
+                " on the datasets to use, or on the project.",
+                reason="bigquery.datasets.get",
+            )
+        for dataset in datasets:
+            with translated():
+                tables = list(
+                    self.client.list_tables(dataset.reference, max_results=20, timeout=CALL_SECONDS)
+                )
+            # A table that demands a filter on its partitions would refuse the trial for another reason.
+            tables.sort(key=lambda item: bool(item._properties.get("requirePartitionFilter")))
+            if tables:
+                table = tables[0].reference
+                name = bigquery_catalog.quoted(table.project, table.dataset_id, table.table_id)
+                self.dry_run(f"SELECT 1 FROM {name} LIMIT 1")  # noqa: S608 - the name is quoted and checked
+                return
+
+    def datasets(self) -> list[DatasetInfo]:
+        """Every dataset that the account sees, in name order, of every location."""
+        return bigquery_catalog.datasets(self)
+
+    def tables(self, dataset: DatasetInfo) -> list[TableInfo]:
+        """The tables of a dataset with their columns, in name order, by a constant number of queries."""
+        return bigquery_catalog.tables(self, dataset)
+
+    def dry_run(self, sql: str, parameters: tuple[Parameter, ...] = ()) -> DryRun:
+        """What the query would scan and read; nothing runs and nothing is billed."""
+        from google.cloud import bigquery
+
+        config = bigquery.QueryJobConfig(
+            dry_run=True,
+            use_query_cache=False,
+            use_legacy_sql=False,
+            query_parameters=[_bound(parameter) for parameter in parameters],
+        )
+        with translated():
+            job = self.client.query(sql, job_config=config, timeout=CALL_SECONDS, job_retry=None)
+            return DryRun(
+                bytes_scanned=int(job.total_bytes_processed or 0),
+                statement_type=str(job.statement_type or ""),
+                schema=tuple(_field(field) for field in job.schema or ()),
+                tables=tuple(
+                    sorted(
+                        f"{table.project}.{table.dataset_id}.{table.table_id}"
+                        for table in job.referenced_tables or ()
+                    )
+                ),
+            )
+
+    def query(self, sql: str, parameters: tuple[Parameter, ...], limits: Limits) -> Result:
+        """Run the query within its limits. The first `max_rows` rows come back, as JSON values."""
+        started = time.perf_counter()
+        job = self.submit(sql, parameters, limits)
+        rows = self.rows(job, limits)
+        with translated():
+            schema = tuple(_field(field) for field in rows.schema)
+            data = [tuple(values.to_json(cell) for cell in row.values()) for row in rows]
+        total = int(rows.total_rows or 0)
+        return Result(
+            schema=schema,
+            rows=data,
+            bytes_scanned=int(job.total_bytes_processed or 0),
+            duration_ms=round((time.perf_counter() - started) * 1000, 2),
+            truncated=total > len(data),
+            total_rows=total,
+        )
+
+    def submit(
+        self, sql: str, parameters: tuple[Parameter, ...], limits: Limits, *, location: str | None = None
+    ) -> Any:
+        """Start a job, or find the one that an earlier attempt started under the same id."""
+        from google.api_core.exceptions import Conflict
+        from google.cloud import bigquery
+
+        config = bigquery.QueryJobConfig(
+            maximum_bytes_billed=limits.max_bytes,
+            job_timeout_ms=int(limits.timeout_seconds * 1000),
+            labels={_label(name): _label(value) for name, value in limits.labels.items()},
+            use_legacy_sql=False,
+            query_parameters=[_bound(parameter) for parameter in parameters],
+        )
+        with translated():
+            try:
+                return self.client.query(
+                    sql,
+                    job_config=config,
+                    job_id=limits.job_id,
+                    location=location,
+                    timeout=CALL_SECONDS,
+                    job_retry=None,
+                )
+            except Conflict as error:
+                if limits.job_id is None:
+                    raise
+                place = _JOB_PLACE.search(str(error))
+                return self.client.get_job(
+                    limits.job_id, location=place[1] if place else None, timeout=CALL_SECONDS
+                )
+
+    def rows(self, job: Any, limits: Limits) -> Any:
+        """Wait for a job; its row iterator. A job that outlives its limit is cancelled."""
+        with translated():
+            try:
+                return job.result(
+                    max_results=limits.max_rows, timeout=limits.timeout_seconds + 2, job_retry=None
+                )
+            except FutureTimeout:
+                job.cancel(timeout=CALL_SECONDS)
+                raise QueryTimedOut(
+                    f"The query ran longer than {limits.timeout_seconds:g} seconds and was stopped."
+                ) from None
+
+
+def _field(field: Any) -> Field:
+    return Field(field.name, bigquery_catalog.type_of(field))
+
+
+def _bound(parameter: Parameter) -> Any:
+    from google.cloud import bigquery
+
+    if parameter.array:
+        items = parameter.value if isinstance(parameter.value, tuple) else (parameter.value,)
+        return bigquery.ArrayQueryParameter(
+            parameter.name, parameter.type, [_native(parameter.type, item) for item in items]
+        )
+    return bigquery.ScalarQueryParameter(
+        parameter.name, parameter.type, _native(parameter.type, parameter.value)
+    )
+
+
+def _native(kind: str, value: Any) -> Any:
+    """Dates and instants as the client wants them; a text that is none is the caller's mistake."""
+    if not isinstance(value, str):
+        return value
+    try:
+        if kind == "DATE":
+            return date.fromisoformat(value)
+        if kind == "TIMESTAMP":
+            return datetime.fromisoformat(value.replace("Z", "+00:00"))
+    except ValueError:
+        raise QueryInvalid(f"{value[:40]!r} is not a {kind}.", reason="parameter") from None
+    return value
+
+
+def _label(text: str) -> str:
+    """BigQuery's labels: lower case, digits, dashes and underscores, 63 at most."""
+    return _LABEL.sub("_", text.lower())[:63]
