@@ -21,13 +21,20 @@ def prepare(stack: Supervisor, demo: bool) -> None:
     """
     stack.wait_ready("postgres")
     migrations = stack.task("migrations", "-m", "migrations", "up")
+    console: subprocess.Popen[bytes] | None = None
     try:
         stack.wait_ready("storage")
         if "storage" in stack.children:
             make_buckets(stack.plan)
+            bucket = f"{services.BUCKET_PREFIX}-assets"
+            console = stack.task("console", "tools/publish_console.py", "--bucket", bucket)
         stack.finish(migrations, "migrations")
+        if console is not None:
+            stack.finish(console, "console")
     finally:
         _end(migrations)
+        if console is not None:
+            _end(console)
     stack.wait_ready()
     _load(stack, demo)
 

@@ -48,6 +48,7 @@ class Declaration:
     pattern: str | None = None
     schedule: str | None = None
     local_only: bool = False
+    any_query: bool = False
 
     @property
     def name(self) -> str:

@@ -40,13 +40,15 @@ def http(
     memory_mb: int = 256,
     max_body: int = MAX_BODY,
     local_only: bool = False,
+    any_query: bool = False,
 ) -> Callable[[F], F]:
     """Declare an endpoint.
 
     `role` is who may call it: anyone, a signed-in user, a member or an admin of the team. The team is
     `team_id` of path, query or body, or what `team(call)` finds for a resource; either way it must be one
     of the caller's. `body` and `query` are the models of the handler's parameters of those types. `once`
-    honours the Idempotency-Key header. `local_only` functions answer 404 outside a laptop.
+    honours the Idempotency-Key header. `local_only` functions answer 404 outside a laptop. `any_query` ignores the
+    query string: for pages, whose scripts read it.
     """
 
     def decorate(handler: F) -> F:
@@ -70,6 +72,7 @@ def http(
             query=query,
             answer=answer,
             local_only=local_only,
+            any_query=any_query,
         )
         patterns = [compile_path(path) for path in paths]
 

@@ -70,6 +70,8 @@ def read_caller(request: Request, declaration: Declaration) -> auth.Principal | 
 def read_query(request: Request, declaration: Declaration) -> BaseModel | None:
     """The query string as the declared model; without a model any parameter is refused."""
     raw: dict[str, Any] = {}
+    if declaration.any_query:
+        return None
     for name, values in request.args.lists():
         if declaration.query is not None and declaration.query.model_config.get("extra") == "allow":
             raw[name] = values if len(values) > 1 else values[0]
