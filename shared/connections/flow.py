@@ -1,0 +1,17 @@
+"""The chain of a validation.
+
+POST /v1/onboarding/connections/{connection_id}/validate
+  └─ ValidateConnection ► connections/validate_connection
+       └─ connections.status = validated | failed, the job ends
+"""
+
+from shared.platform.ids import TeamId
+from shared.platform.messages import Message
+
+
+class ValidateConnection(Message, step="connections-validate-connection", queue="connections"):
+    """Try the stored credentials of a connection."""
+
+    team: TeamId
+    connection: str
+    job: str

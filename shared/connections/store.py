@@ -1,0 +1,87 @@
+"""Rows of connections."""
+
+from __future__ import annotations
+
+from shared.platform import pg, sql
+from shared.platform.ids import TeamId, UserId
+from shared.platform.paging import Page
+
+Q = sql.load(__file__)
+
+
+def add(
+    tx: pg.Tx, *, id: str, team: TeamId, name: str, type: str, uri: str, generation: int, user: UserId
+) -> None:
+    """Insert; raises pg.UniqueViolation when the team has a connection of this name."""
+    tx.run(
+        Q.add_connection,
+        id=id,
+        team=team,
+        name=name,
+        type=type,
+        uri=uri,
+        generation=generation,
+        user=user,
+    )
+
+
+def get(tx: pg.Tx, team: TeamId, id: str) -> pg.Row:
+    """The connection; raises NotFound."""
+    return tx.one(Q.find_connection, id=id, team=team)
+
+
+def find(tx: pg.Tx, team: TeamId, id: str) -> pg.Row | None:
+    """The connection, or None."""
+    return tx.find(Q.find_connection, id=id, team=team)
+
+
+def find_by_name(tx: pg.Tx, team: TeamId, name_or_id: str) -> pg.Row | None:
+    """The connection of this id or name, or None."""
+    return tx.find(Q.find_connection_by_name, team=team, given=name_or_id)
+
+
+def team_of(tx: pg.Tx, id: str) -> TeamId:
+    """The team of a connection, among the teams of the transaction; raises NotFound."""
+    return TeamId(tx.one(Q.team_of_connection, id=id)["team_id"])
+
+
+def team_of_deleted(tx: pg.Tx, id: str) -> TeamId:
+    """The team that had and deleted the connection; raises NotFound."""
+    return TeamId(tx.one(Q.team_of_deleted_connection, id=id)["team_id"])
+
+
+def page(tx: pg.Tx, team: TeamId, page: Page) -> list[pg.Row]:
+    """A page of the team's connections, newest first, with one row more than the limit."""
+    after = page.after(2) or [None, None]
+    return tx.all(
+        Q.list_connections,
+        team=team,
+        after_at=after[0],
+        after_id=after[1],
+        limit=page.limit + 1,
+        offset=page.offset,
+    )
+
+
+def count_catalog(tx: pg.Tx, team: TeamId, id: str) -> pg.Row:
+    """How many datasets and tables the catalog holds of this connection."""
+    return tx.one(Q.count_catalog, team=team, id=id)
+
+
+def record_validation(
+    tx: pg.Tx, *, team: TeamId, id: str, generation: int, status: str, error: str | None
+) -> bool:
+    """Write the outcome; False when the credentials are others by now."""
+    return (
+        tx.run(Q.record_validation, team=team, id=id, generation=generation, status=status, error=error) > 0
+    )
+
+
+def rotate(tx: pg.Tx, *, team: TeamId, id: str, uri: str, generation: int) -> bool:
+    """Point at the new credentials; False when newer ones are there already."""
+    return tx.run(Q.rotate_credentials, team=team, id=id, uri=uri, generation=generation) > 0
+
+
+def remove(tx: pg.Tx, team: TeamId, id: str) -> bool:
+    """Delete the connection and, by cascade, its catalog; False when it was gone."""
+    return tx.run(Q.delete_connection, team=team, id=id) > 0
