@@ -8,6 +8,7 @@ from local.firestore import query as queries
 from local.firestore import wire
 from local.firestore.paths import invalid, name_key
 from local.firestore.store import Store
+from local.paging import page
 
 _LETTERS = string.ascii_letters + string.digits
 DEFAULT_PAGE = 100
@@ -42,8 +43,7 @@ def documents(store: Store, request: Any, at: int | None) -> tuple[list[Any], st
         }
         found += [wire.Document(name=name) for name in deeper - known]
         found.sort(key=lambda document: name_key(document.name))
-    start = _position(request.page_token)
-    return _page(found, start, min(request.page_size or DEFAULT_PAGE, LARGEST_PAGE))
+    return page(found, request.page_token, min(request.page_size or DEFAULT_PAGE, LARGEST_PAGE))
 
 
 def collection_ids(store: Store, request: Any, at: int | None) -> tuple[list[str], str]:
@@ -54,25 +54,10 @@ def collection_ids(store: Store, request: Any, at: int | None) -> tuple[list[str
         for path in store.collections_under(request.parent)
         if next(store.collection(path, at), None) is not None
     }
-    return _page(sorted(ids), _position(request.page_token), request.page_size or DEFAULT_PAGE)
+    return page(sorted(ids), request.page_token, request.page_size or DEFAULT_PAGE)
 
 
 def split(names: list[str], count: int) -> list[str]:
     """At most `count` names that cut the sorted names into parts of like size."""
     pieces = min(count + 1, len(names))
     return [names[len(names) * piece // pieces] for piece in range(1, pieces)]
-
-
-def _position(token: str) -> int:
-    if not token:
-        return 0
-    if not token.isdigit():
-        raise invalid("page_token was not made by this server.")
-    return int(token)
-
-
-def _page(found: list[Any], start: int, size: int) -> tuple[list[Any], str]:
-    if size < 0:
-        raise invalid("page_size is negative")
-    end = start + size
-    return found[start:end], str(end) if end < len(found) else ""

@@ -1,0 +1,23 @@
+"""python -m local.secrets --port N --data DIR: Secret Manager on its own (`local.kms` can serve both)."""
+
+import argparse
+import asyncio
+from pathlib import Path
+
+from local import chaos_grpc, grpc_server
+from local.secrets.service import Secrets, service
+from local.secrets.vault import Vault
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m local.secrets")
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--data", type=Path, required=True, help="folder for secrets.json")
+    given = parser.parse_args()
+    served = service(Secrets(Vault(given.data / "secrets.json")))
+    weather = chaos_grpc.Weather()
+    asyncio.run(grpc_server.serve({given.port: [served]}, [chaos_grpc.Interceptor(weather)]))
+
+
+if __name__ == "__main__":
+    main()
