@@ -1,0 +1,73 @@
+"""Start one gRPC server of the laptop's cloud as the stack does: a process, a free port, a data folder."""
+
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+class Serving:
+    """A running server process; `kill` is SIGKILL, `start` again is the restart after it."""
+
+    def __init__(self, module: str, data: Path, *options: str, port: int | None = None) -> None:
+        self.port = port or free_port()
+        self._command = [
+            sys.executable,
+            "-m",
+            module,
+            "--port",
+            str(self.port),
+            "--data",
+            str(data),
+            *options,
+        ]
+        self.process: subprocess.Popen[str] | None = None
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    def start(self) -> "Serving":
+        self.process = subprocess.Popen(self._command, stdout=subprocess.PIPE, text=True)
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        assert line.startswith("ready "), f"{self._command} said {line!r}"
+        return self
+
+    def kill(self) -> None:
+        assert self.process is not None
+        self.process.kill()
+        self._reap()
+
+    def stop(self) -> int:
+        """SIGTERM; the exit code."""
+        assert self.process is not None
+        self.process.terminate()
+        return self._reap()
+
+    def _reap(self) -> int:
+        assert self.process is not None
+        try:
+            return self.process.wait(5)
+        finally:
+            if self.process.stdout is not None:
+                self.process.stdout.close()
+
+
+@contextmanager
+def serving(module: str, data: Path, *options: str, **more: Any) -> Iterator[Serving]:
+    server = Serving(module, data, *options, **more).start()
+    try:
+        yield server
+    finally:
+        if server.process is not None and server.process.poll() is None:
+            server.kill()
