@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import unquote
 
 from local.dispatch.database import Database
 from local.dispatch.post import Answer, Weather, send
@@ -94,7 +95,9 @@ class Trigger:
     def accept(self, headers: Mapping[str, str], body: bytes) -> list[str]:
         """Keep a delivery for each function that waits for this object; answers their names."""
         event = _event(headers)
-        bucket, name = event["ce-source"].removeprefix(_SOURCE), event["ce-subject"].removeprefix(_SUBJECT)
+        bucket = event["ce-source"].removeprefix(_SOURCE)
+        # Header values are percent-encoded by the CloudEvents HTTP binding.
+        name = unquote(event["ce-subject"]).removeprefix(_SUBJECT)
         waiting = [
             function.name
             for function in self._manifest.functions()

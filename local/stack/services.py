@@ -53,10 +53,14 @@ SERVICES = (
     ),
     Service("firestore", "local.firestore", variables={"FIRESTORE_EMULATOR_HOST": "127.0.0.1:{firestore}"}),
     Service("bigquery", "local.bigquery", variables={"BIGQUERY_EMULATOR_HOST": "http://127.0.0.1:{bigquery}"}),
+    # Secret Manager shares the process: together they cost the memory of one.
     Service(
-        "kms", "local.kms", ("--ensure-key", KMS_KEY), variables={"KMS_EMULATOR_HOST": "127.0.0.1:{kms}"}
+        "kms",
+        "local.kms",
+        ("--secrets-port", "{secrets}", "--ensure-key", KMS_KEY),
+        ("secrets",),
+        {"KMS_EMULATOR_HOST": "127.0.0.1:{kms}", "SECRET_MANAGER_EMULATOR_HOST": "127.0.0.1:{secrets}"},
     ),
-    Service("secrets", "local.secrets", variables={"SECRET_MANAGER_EMULATOR_HOST": "127.0.0.1:{secrets}"}),
     Service(
         "dispatch",
         "local.dispatch",

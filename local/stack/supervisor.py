@@ -25,7 +25,7 @@ _STABLE_AFTER = 30.0
 _BACKOFF = (0.2, 10.0)
 _LOG_LIMIT = 10 * 1024 * 1024
 # Callers stop before what they call; Postgres, that all lean on, is last.
-_STOP_ORDER = (("gateway", "dispatch"), ("storage", "firestore", "bigquery", "kms", "secrets"), ("postgres",))
+_STOP_ORDER = (("gateway", "dispatch"), ("storage", "firestore", "bigquery", "kms"), ("postgres",))
 
 
 class Stopped(Exception):
@@ -118,7 +118,7 @@ class Supervisor:
     def forever(self) -> None:
         """Keep the stack going until somebody asks to stop. Raises Stopped."""
         while True:
-            self.turn(1.0)
+            self.turn(0.2)
 
     def task(
         self, name: str, *arguments: str, extra: Mapping[str, str] | None = None
