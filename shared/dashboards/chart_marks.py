@@ -120,7 +120,8 @@ class _Chart:
         line = {"mark": mark | {"invalid": "break-paths-show-domains"}, "encoding": encoding}
         hover = {
             "mark": {"type": "point", "opacity": 0, "size": 80, "tooltip": True},
-            "encoding": {k: v for k, v in encoding.items() if k != "strokeDash"},
+            "encoding": {k: v for k, v in encoding.items() if k not in ("strokeDash", "color")}
+            | ({"detail": {"field": escaped(self.series.field)}} if self._series else {}),
         }
         layers = [line] if options.mark == "area" else [line, hover]
         if self.direct and self._series is not None:
@@ -138,7 +139,6 @@ class _Chart:
                 "y": {"aggregate": last, "field": escaped(self.y.field), "type": "quantitative"},
                 "text": {"aggregate": last, "field": escaped(self.series.field)},
                 "detail": {"field": escaped(self.series.field), "type": "nominal"},
-                "color": {"field": escaped(self.series.field), "type": "nominal", "legend": None},
             },
         }
 
@@ -150,7 +150,7 @@ class _Chart:
             and not self.folded
             and columns.kind(self.y) not in ("quantitative",)
         )
-        measure, category = (self.x, self.y) if flipped else (self.y, options.x)
+        measure, category = (self.x, self.y) if flipped else (self.y, self.x)
         self._keep_top(category, measure)
         along = self._measure_axis(measure, zero=True)
         stacked = options.mark == "stacked_bar" or options.stack in ("zero", "normalize")
@@ -181,7 +181,6 @@ class _Chart:
         return {"mark": {"type": "point"}, "encoding": encoding}
 
     def _heatmap(self) -> View:
-        options = self.options
         shade = encoded(self.series, "quantitative", legend={"gradientLength": 120, "gradientThickness": 8})
         encoding: dict[str, Any] = {
             "x": self._cell(self.x),
@@ -192,7 +191,6 @@ class _Chart:
         return {"mark": {"type": "rect"}, "encoding": encoding}
 
     def _arc(self) -> View:
-        options = self.options
         self._keep_top(self.x, self.y)
         return {
             "mark": {"type": "arc", "innerRadius": {"expr": "min(width, height) / 4"}},
@@ -323,16 +321,14 @@ class _Chart:
     def _series_encoding(self, *, dashes: bool) -> dict[str, Any]:
         field = {"field": escaped(self.series.field), "type": "nominal"}
         shown = title(self.series) or None
+        domain = {"domain": self.measure_titles} if self.folded else {}
         color: dict[str, Any] = field | {"title": shown}
-        if self.folded:
-            color["sort"] = color["scale"] = None
-            color = {k: v for k, v in color.items() if v is not None or k == "title"}
-            color["scale"] = {"domain": self.measure_titles}
+        if dashes or domain:
+            color["scale"] = domain | ({"range": "lines"} if dashes else {})
         if self.direct:
             color["legend"] = None
         made = {"color": color}
         if dashes:
-            domain = {"domain": self.measure_titles} if self.folded else {}
             made["strokeDash"] = (
                 field
                 | {
@@ -361,7 +357,7 @@ class _Chart:
                 )
             elif kind == "quantitative":
                 name = channel.format or (options.format if channel is self.y else "auto")
-                pattern = formats.tooltip(name, self.currency)
+                pattern = formats.tooltip(name)
                 item |= {"format": pattern} if pattern else {}
             shown.append(item)
         return shown

@@ -145,9 +145,7 @@ def _path(value: Any, loc: tuple[str | int, ...]) -> Path:
     if len(parts) > 2 and parts[0] in _TAGGED and isinstance(parts[1], int):
         del parts[2]
     for index, part in enumerate(parts):
-        if isinstance(value, dict) and part in value:
-            value = value[part]
-        elif isinstance(value, list) and isinstance(part, int) and part < len(value):
+        if _has(value, part):
             value = value[part]
         elif isinstance(value, dict) and isinstance(part, str) and index == len(parts) - 1:
             value = None
@@ -214,6 +212,12 @@ def _fields_at(value: Any, path: Path) -> list[str]:
             fields = [model.model_fields[part] for model in models if part in model.model_fields]
             annotation = fields[0].annotation if fields else None
     return [name for model in _models(annotation) for name in model.model_fields]
+
+
+def _has(value: Any, part: str | int) -> bool:
+    if isinstance(value, dict):
+        return part in value
+    return isinstance(value, list) and isinstance(part, int) and part < len(value)
 
 
 def _child(value: Any, part: str | int) -> Any:

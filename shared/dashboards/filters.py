@@ -119,9 +119,7 @@ def read(document: Document, given: Mapping[str, str | Sequence[str]], clock: Cl
     return Values(parameters, shown, spans)
 
 
-def shifted(
-    document: Document, values: Values, comparison: str, filter_id: str
-) -> Mapping[str, Parameter] | None:
+def shifted(values: Values, comparison: str, filter_id: str) -> Mapping[str, Parameter] | None:
     """The parameters of the period before (or a year before); None when the range is open."""
     start, end = values.spans[filter_id]
     if start is None or end is None:

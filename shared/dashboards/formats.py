@@ -40,7 +40,7 @@ def axis(name: str, currency: str) -> dict[str, str]:
     return {} if name in FORMATS else {"format": name}
 
 
-def tooltip(name: str, currency: str) -> str | None:
+def tooltip(name: str) -> str | None:
     """The d3 pattern of an exact value, or None for text and dates."""
     if name == "currency":
         return ",.2f"

@@ -24,13 +24,12 @@ def check(document: Document, problems: Problems) -> None:
     fixed = [(index, tile) for index, tile in enumerate(document.layout) if tile.position is not None]
     for here, (index, tile) in enumerate(fixed):
         for _, other in fixed[:here]:
-            if tile.position is not None and other.position is not None:
-                if _overlap(tile.position, other.position):
-                    problems.error(
-                        ("layout", index, "position"),
-                        f"The tile {tile.id} lies over the tile {other.id}.",
-                        "Move one, or leave the position out and let the layout rules place it.",
-                    )
+            if tile.position and other.position and _overlap(tile.position, other.position):
+                problems.error(
+                    ("layout", index, "position"),
+                    f"The tile {tile.id} lies over the tile {other.id}.",
+                    "Move one, or leave the position out and let the layout rules place it.",
+                )
 
 
 def place(document: Document) -> dict[str, Position]:

@@ -68,7 +68,7 @@ def _refusal(key: str, value: Any, path: tuple[str | int, ...]) -> str | None:
         return _REFUSED_KEYS[key]
     if key in _EXPRESSION_KEYS and _holds_text_expression(value):
         return "text expressions are not accepted; use a field predicate"
-    if key == "mark" and (value == "image" or isinstance(value, dict) and value.get("type") == "image"):
+    if key == "mark" and (value == "image" or (isinstance(value, dict) and value.get("type") == "image")):
         return "images are not loaded"
     if key == "from" and "transform" in path:
         return _REFUSED_KEYS["lookup"]
@@ -88,13 +88,11 @@ def _holds_text_expression(value: Any) -> bool:
 
 def fields(spec: dict[str, Any]) -> Iterator[tuple[tuple[str | int, ...], str]]:
     """The columns that encodings of the spec name, where no transform makes columns of its own."""
-    if "transform" in spec:
-        return
     stack: list[tuple[tuple[str | int, ...], Any]] = [((), spec)]
     while stack:
         path, value = stack.pop()
         if isinstance(value, dict):
-            if any("transform" in part for part in [value]) and path:
+            if "transform" in value:
                 continue
             if isinstance(value.get("field"), str) and "encoding" in path:
                 yield (*path, "field"), value["field"]

@@ -223,13 +223,13 @@ def _check_kpi(
         _resolves(
             (*path, "options", "sparkline", "query"), options.sparkline.query, queries, "query", problems
         )
-    if options.compare is not None and options.compare.to is not None and dated is not None:
-        if not any(_mentions(document, tile.query, name) for name in dated):
-            problems.error(
-                (*path, "options", "compare"),
-                f"compare: {options.compare.to} needs a date_range filter that the query {tile.query} uses.",
-                "Add @period_start and @period_end to its WHERE, or compare with a target or a column.",
-            )
+    shifts = options.compare.to if options.compare is not None else None
+    if shifts and dated is not None and not any(_mentions(document, tile.query, name) for name in dated):
+        problems.error(
+            (*path, "options", "compare"),
+            f"compare: {shifts} needs a date_range filter that the query {tile.query} uses.",
+            "Use the filter's @…_start and @…_end in its WHERE, or compare with a target or a column.",
+        )
 
 
 def _check_chart(path: Path, options: ChartOptions, problems: Problems) -> None:

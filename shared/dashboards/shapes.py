@@ -220,6 +220,12 @@ class SortKey(Short):
             return {"column": value[1:], "descending": True}
         return value
 
+    @model_serializer(mode="wrap")
+    def _to_short(self, handler: Any) -> Any:  # noqa: ARG002 - the shape of a wrapping serializer
+        if self.column.startswith("-"):
+            return {"column": self.column, "descending": self.descending}
+        return f"-{self.column}" if self.descending else self.column
+
 
 def _as_list(value: Any) -> Any:
     return value if isinstance(value, list) else [value]
