@@ -15,7 +15,7 @@ export function compact(value, digits = 1) {
 }
 
 /**
- * A value in one of the document's formats: `number`, `integer`, `compact`, `percent`, `currency`, `bytes`, `duration`,
+ * A value in one of the document's formats: `number`, `integer`, `short` (12.4 K), `percent`, `currency`, `bytes`, `duration`,
  * `date`, `datetime`, `text`, or a d3-like pattern such as `,.1f` or `.1%`. Null is an en dash.
  */
 export function value(raw, format, { currency = "USD", type } = {}) {
@@ -27,7 +27,7 @@ export function value(raw, format, { currency = "USD", type } = {}) {
   if (kind === "text" || Number.isNaN(amount)) return Array.isArray(raw) || typeof raw === "object" ? JSON.stringify(raw) : String(raw);
   if (kind === "auto" || kind === "number") return number({ maximumFractionDigits: Number.isInteger(amount) ? 0 : Math.abs(amount) >= 1000 ? 0 : 2 }).format(amount);
   if (kind === "integer") return integer(amount);
-  if (kind === "compact") return compact(amount);
+  if (kind === "short" || kind === "compact") return compact(amount);
   if (kind === "percent") return number({ style: "percent", maximumFractionDigits: 1 }).format(amount);
   if (kind === "currency") return number({ style: "currency", currency, maximumFractionDigits: Math.abs(amount) >= 1000 ? 0 : 2 }).format(amount);
   if (kind === "bytes") return bytes(amount);
