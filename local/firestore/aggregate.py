@@ -9,7 +9,8 @@ MOST_AGGREGATIONS = 5
 _LARGEST = 2**63 - 1
 
 
-def check(aggregations: Any) -> None:
+def check(query: Any, aggregations: Any) -> None:
+    """Refuse what the service refuses. Raises Refused with INVALID_ARGUMENT."""
     if not aggregations or len(aggregations) > MOST_AGGREGATIONS:
         raise invalid(
             f"An aggregation query has 1 to {MOST_AGGREGATIONS} aggregations, not {len(aggregations)}."
@@ -17,6 +18,8 @@ def check(aggregations: Any) -> None:
     aliases = [one.alias for one in aggregations if one.alias]
     if len(aliases) != len(set(aliases)):
         raise invalid("An aggregation alias is used twice.")
+    if query.HasField("select") and fields(aggregations):
+        raise invalid("Cannot apply property masks when aggregation fields are present.")
 
 
 def fields(aggregations: Any) -> list[str]:

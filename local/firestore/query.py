@@ -90,6 +90,7 @@ def parse(parent: str, message: Any) -> Query:
         raise invalid("find_nearest is not served by this Firestore: sort in the caller.")
     source = message.from_[0]
     condition = _condition(message.where) if message.HasField("where") else _everything
+    _check_shape(message.where)
     if disjunctions(message.where) > MOST_DISJUNCTIONS:
         raise invalid(
             f"Queries support up to {MOST_DISJUNCTIONS} disjunctions; reduce the terms of in and or."
@@ -182,12 +183,16 @@ def _orders(message: Any) -> tuple[Order, ...]:
     """The whole order: as written, then fields with inequalities, then the name."""
     orders: list[Order] = []
     for item in message.order_by:
+        if orders and not orders[-1].path:
+            raise invalid("order by clause cannot contain more fields after the key")
         orders.append(_order(item.field.field_path, item.direction == DESCENDING))
     descending = orders[-1].descending if orders else False
     named = {order.path for order in orders}
     for text in sorted(inequality_fields(message.where)):
         order = _order(text, descending)
         if order.path not in named:
+            if () in named:
+                raise invalid("order by clause cannot contain more fields after the key")
             named.add(order.path)
             orders.append(order)
     if () not in named:
@@ -225,6 +230,52 @@ def disjunctions(where: Any) -> int:
     if kind == "field_filter" and _FIELD.Operator.Name(where.field_filter.op) in ("IN", "ARRAY_CONTAINS_ANY"):
         return max(1, len(where.field_filter.value.array_value.values))
     return 1
+
+
+def _check_shape(where: Any) -> None:
+    """Refuse the combinations of operators that the service refuses."""
+    names = [_operator(one) for one in leaves(where)]
+    if sum(name in _NEGATIVE for name in names) > 1:
+        raise invalid(
+            "Only a single 'NOT_EQUAL', 'NOT_IN', 'IS_NOT_NAN', or 'IS_NOT_NULL' filter allowed per query."
+        )
+    several = _has_or(where) or "IN" in names or "ARRAY_CONTAINS_ANY" in names
+    if "NOT_IN" in names and several:
+        raise invalid("'NOT_IN' cannot be used in the same query with 'IN', 'ARRAY_CONTAINS_ANY' or 'OR'.")
+    if _most_contains(where) > 1:
+        raise invalid("A maximum of 1 'ARRAY_CONTAINS' filter is allowed per disjunction.")
+
+
+def leaves(where: Any) -> Iterator[Any]:
+    """The field and unary filters, in order."""
+    kind = where.WhichOneof("filter_type")
+    if kind == "composite_filter":
+        for one in where.composite_filter.filters:
+            yield from leaves(one)
+    elif kind is not None:
+        yield where
+
+
+def _operator(leaf: Any) -> str:
+    if leaf.WhichOneof("filter_type") == "unary_filter":
+        return str(_UNARY.Operator.Name(leaf.unary_filter.op))
+    return str(_FIELD.Operator.Name(leaf.field_filter.op))
+
+
+def _has_or(where: Any) -> bool:
+    if where.WhichOneof("filter_type") != "composite_filter":
+        return False
+    composite = where.composite_filter
+    return not is_and(composite) or any(_has_or(one) for one in composite.filters)
+
+
+def _most_contains(where: Any) -> int:
+    """The most array-contains filters in any one alternative."""
+    kind = where.WhichOneof("filter_type")
+    if kind == "composite_filter":
+        counts = [_most_contains(one) for one in where.composite_filter.filters]
+        return sum(counts) if is_and(where.composite_filter) else max(counts, default=0)
+    return int(kind == "field_filter" and _operator(where).startswith("ARRAY_CONTAINS"))
 
 
 def is_and(composite: Any) -> bool:
@@ -314,7 +365,7 @@ def _not_in(bounds: Key) -> Callable[[Key], bool]:
 
 
 def _one_of(bounds: Key) -> Callable[[Key], bool]:
-    wanted = set(bounds[1:])
+    wanted = set(bounds[1:]) - {values.NULL_KEY}  # null is found by `== null` alone
     return lambda key: key in wanted
 
 
@@ -352,4 +403,5 @@ _INEQUALITIES = {
         "NOT_IN",
     )
 }
+_NEGATIVE = {"NOT_EQUAL", "NOT_IN", "IS_NOT_NULL", "IS_NOT_NAN"}
 _NOT_UNARY = {_UNARY.Operator.Value(name) for name in ("IS_NOT_NULL", "IS_NOT_NAN")}

@@ -116,7 +116,7 @@ class Firestore:
 
     async def run_aggregation_query(self, request: Any) -> AsyncIterator[Any]:
         asked = request.structured_aggregation_query
-        aggregate.check(asked.aggregations)
+        aggregate.check(asked.structured_query, asked.aggregations)
         self.indexes.check(request.parent, asked.structured_query, aggregate.fields(asked.aggregations))
         found, _skipped, new, at = self._run(request.parent, asked.structured_query, request)
         response = wire.RunAggregationQueryResponse(transaction=new, read_time=wire.timestamp(at))
