@@ -79,11 +79,15 @@ class Conditions:
 def from_query(request: Request, kind: str = "if") -> Conditions:
     """The conditions of a request; `kind` is `if` for its target, `ifSource` for the source of a copy."""
     on_target = kind == "if"
+    not_match = request.integer(f"{kind}MetagenerationNotMatch")
+    if not_match is None:
+        # The Python client's uploads spell it this way (3.17: blob.py, _do_multipart_upload).
+        not_match = request.integer(f"{kind}MetaGenerationNotMatch")
     return Conditions(
         generation_match=request.integer(f"{kind}GenerationMatch"),
         generation_not_match=request.integer(f"{kind}GenerationNotMatch"),
         metageneration_match=request.integer(f"{kind}MetagenerationMatch"),
-        metageneration_not_match=request.integer(f"{kind}MetagenerationNotMatch"),
+        metageneration_not_match=not_match,
         etag_match=_etags(request.header("If-Match")) if on_target else None,
         etag_not_match=_etags(request.header("If-None-Match")) if on_target else None,
     )

@@ -85,9 +85,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _serve(self) -> None:
         try:
             request = Request(self.command, self.path, self.headers, self._body())
-            action = self.server.chaos.match(request.method, request.target)
-            if request.raw_path.startswith("/_local/"):
-                action = None
+            local = request.raw_path.startswith("/_local/")
+            action = None if local else self.server.chaos.match(request.method, request.target)
             if action is not None and action.kind == "latency":
                 time.sleep(action.value)
             if action is not None and action.kind == "status":
