@@ -1,0 +1,168 @@
+"""The world that tests run against: the whole product on this machine, over its real protocols."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import time
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import requests
+
+ENDED = ("completed", "completed_with_errors", "failed", "cancelled")
+
+
+@dataclasses.dataclass
+class Answer:
+    """An HTTP answer, read whole."""
+
+    status: int
+    headers: dict[str, str]
+    content: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.content)
+
+    @property
+    def error(self) -> dict[str, Any]:
+        return dict(self.json["error"])
+
+
+@dataclasses.dataclass(frozen=True)
+class Person:
+    """Somebody with an access token."""
+
+    email: str
+    user_id: str
+    token: str
+
+
+class World:
+    """The running stack, asked as a client would ask it."""
+
+    def __init__(self, stack: Any) -> None:
+        self.stack = stack
+        self.url: str = stack.url
+        self.team_id: str = stack.team_id
+        self._http = requests.Session()
+        self.admin = Person("demo@bridge.local", "", stack.token)
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        as_: Person | str | None = "admin",
+        headers: dict[str, str] | None = None,
+        raw: bytes | None = None,
+        timeout: float = 60,
+    ) -> Answer:
+        """One call; `as_=None` sends no credential."""
+        all_headers = dict(headers or {})
+        person = self.admin if as_ == "admin" else as_
+        if isinstance(person, Person):
+            all_headers.setdefault("Authorization", f"Bearer {person.token}")
+        data = raw
+        if body is not None:
+            data = json.dumps(body).encode()
+            all_headers.setdefault("Content-Type", "application/json")
+        answer = self._http.request(
+            method, self.url + path, data=data, headers=all_headers, timeout=timeout, allow_redirects=False
+        )
+        return Answer(answer.status_code, dict(answer.headers), answer.content)
+
+    def get(self, path: str, **options: Any) -> Answer:
+        return self.request("GET", path, **options)
+
+    def post(self, path: str, body: Any = None, **options: Any) -> Answer:
+        return self.request("POST", path, {} if body is None else body, **options)
+
+    def delete(self, path: str, **options: Any) -> Answer:
+        return self.request("DELETE", path, **options)
+
+    def events(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        headers: dict[str, str] | None = None,
+        timeout: float = 120,
+    ) -> list[tuple[str, Any, str | None]]:
+        """Every server-sent event of a stream, as (event, data, id)."""
+        return list(self.stream(method, path, body, headers=headers, timeout=timeout))
+
+    def stream(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        headers: dict[str, str] | None = None,
+        timeout: float = 120,
+    ) -> Iterator[tuple[str, Any, str | None]]:
+        """Server-sent events as they come."""
+        all_headers = {"Authorization": f"Bearer {self.admin.token}", **(headers or {})}
+        with requests.request(
+            method, self.url + path, json=body, headers=all_headers, stream=True, timeout=timeout
+        ) as answer:
+            if answer.status_code != 200:
+                raise AssertionError(f"{answer.status_code}: {answer.text}")
+            fields: dict[str, str] = {}
+            for line in answer.iter_lines(chunk_size=1, decode_unicode=True):
+                if line == "":
+                    if "data" in fields:
+                        yield fields.get("event", "message"), json.loads(fields["data"]), fields.get("id")
+                    fields = {}
+                elif not line.startswith(":"):
+                    name, _, value = line.partition(":")
+                    fields[name] = value.removeprefix(" ")
+
+    def person(self, name: str) -> Person:
+        """Somebody new, with a token and no team."""
+        email = f"{name}-{uuid.uuid4().hex[:10]}@example.com"
+        session = requests.Session()
+        signed_in = session.post(
+            f"{self.url}/v1/auth/dev/login", json={"email": email, "name": name}, timeout=30
+        )
+        signed_in.raise_for_status()
+        headers = {"X-Bridge-CSRF": session.cookies["bridge_csrf"]}
+        made = session.post(f"{self.url}/v1/auth/tokens", json={"name": "test"}, headers=headers, timeout=30)
+        made.raise_for_status()
+        return Person(email, signed_in.json()["user"]["id"], made.json()["token"])
+
+    def team(self, of: Person, name: str = "Team") -> str:
+        """A team whose admin is the person."""
+        made = self.post("/v1/onboarding/teams", {"name": f"{name} {uuid.uuid4().hex[:6]}"}, as_=of)
+        assert made.status == 201, made.content
+        return str(made.json["id"])
+
+    def wait_job(self, job_id: str, *, as_: Any = "admin", patience: float = 60) -> dict[str, Any]:
+        """The job, once it has ended."""
+        end = time.monotonic() + patience
+        while time.monotonic() < end:
+            job = self.get(f"/v1/onboarding/jobs/{job_id}", as_=as_).json
+            if job["state"] in ENDED:
+                return dict(job)
+            time.sleep(0.1)
+        raise AssertionError(f"the job is still {job['state']} after {patience} s: {job}")
+
+    @property
+    def connection_id(self) -> str:
+        """The demo connection."""
+        found = self.get(f"/v1/onboarding/connections?team_id={self.team_id}").json["connections"]
+        return str(found[0]["id"])
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """One stack with the demo data, shared by the tests of this process."""
+    from local.stack import api
+
+    with api.started(tmp_path_factory.mktemp("stack"), demo=True) as stack:
+        yield World(stack)
