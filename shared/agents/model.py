@@ -12,7 +12,9 @@ from pydantic import BaseModel
 from shared.platform.ids import TeamId, UserId
 
 Effect = Literal["read", "write", "spend"]
-StopReason = Literal["end_turn", "tool_use", "max_tokens", "refusal", "cancelled", "error"]
+StopReason = Literal[
+    "end_turn", "tool_use", "max_tokens", "context_exceeded", "pause_turn", "refusal", "cancelled", "error"
+]
 CacheControl = Literal["5m", "1h"]
 
 

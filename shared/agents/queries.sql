@@ -125,11 +125,6 @@ UPDATE turns SET state = :state, message_id = :message, closing = :closing, ask 
  WHERE id = :id AND team_id = :team AND owner = :owner AND state = 'running'
 RETURNING total_tokens, total_cost_usd;
 
--- fail_turn --
--- For a turn that nobody works on any more: its lease has ended.
-UPDATE turns SET state = 'failed', closing = :closing, ask = NULL, finished_at = now(), updated_at = now()
- WHERE id = :id AND team_id = :team AND state = 'running' AND lease_until < now();
-
 -- count_messages --
 UPDATE sessions SET user_messages = user_messages + :users, assistant_messages = assistant_messages + :assistants,
        tool_messages = tool_messages + :tools, log_chunk = greatest(log_chunk, :chunk), last_message_at = now(),

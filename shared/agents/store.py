@@ -155,11 +155,6 @@ def finish_turn(
     return row
 
 
-def fail_turn(tx: pg.Tx, team: str, turn_id: str, closing: Mapping[str, Any]) -> bool:
-    """End a turn that nobody works on; False when somebody does or it is over."""
-    return tx.run(Q.fail_turn, id=turn_id, team=team, closing=dict(closing)) > 0
-
-
 # Model calls
 
 

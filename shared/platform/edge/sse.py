@@ -2,7 +2,8 @@
 
 The handler is a generator of Event. A heartbeat comment goes out when it is silent for 15 s, which
 needs the generator to run in a thread of its own. When the client goes away the generator is closed
-(GeneratorExit), so that it can stop what it started.
+(GeneratorExit), so that it can stop what it started; one that may be silent for long yields None now
+and then, which sends nothing and is where it can be closed.
 """
 
 from __future__ import annotations
@@ -101,7 +102,7 @@ def sse(
                     values = {key: getattr(call, source) for key, source in arguments.items()}
                     events = iter(handler(call, **values))
                     # The first event is awaited here: until it is there, a refusal can still be a status.
-                    first = next(events, None)
+                    first = next((event for event in events if event is not None), None)
                     response = Response(
                         _stream(first, events), content_type="text/event-stream; charset=utf-8"
                     )
@@ -122,7 +123,7 @@ def sse(
 _END = object()
 
 
-def _stream(first: Event | None, events: Iterator[Event]) -> Iterator[bytes]:
+def _stream(first: Event | None, events: Iterator[Event | None]) -> Iterator[bytes]:
     if first is None:
         return
     yield first.encode()
@@ -144,7 +145,7 @@ def _stream(first: Event | None, events: Iterator[Event]) -> Iterator[bytes]:
         gone.set()
 
 
-def _pump(events: Iterator[Event], ready: queue.Queue[Any], gone: threading.Event) -> None:
+def _pump(events: Iterator[Event | None], ready: queue.Queue[Any], gone: threading.Event) -> None:
     """Move events to the writer; close the generator as soon as nobody reads any more."""
 
     def offer(item: Any) -> bool:
@@ -158,7 +159,7 @@ def _pump(events: Iterator[Event], ready: queue.Queue[Any], gone: threading.Even
 
     try:
         for event in events:
-            if not offer(event):
+            if gone.is_set() or (event is not None and not offer(event)):
                 break
     except Exception as error:
         known = error if isinstance(error, BridgeError) else BridgeError()

@@ -1,0 +1,330 @@
+"""Work on a turn that this process holds, from its journal to its end.
+
+Every durable write is a transaction that first locks the turn's row under this process's owner token:
+who was thought dead and wakes up finds no row, and its transaction rolls back. What a model call cost is
+the exception: it was spent, whoever has the turn now.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from typing import Any, TypeVar
+
+from shared.agents import history, log, orchestrator, pricing, store
+from shared.agents.agent import Agent
+from shared.agents.hold import Hold
+from shared.agents.journal import Entry, lines_of, message_id
+from shared.agents.model import ToolContext, ToolUse
+from shared.agents.model_call import Answer
+from shared.agents.publisher import Publisher
+from shared.agents.store import LostTurn
+from shared.agents.turn import Turn
+from shared.platform import clock, pg, telemetry
+from shared.platform.clock import iso
+from shared.platform.errors import BridgeError, Unavailable
+from shared.platform.ids import new_id
+
+_PATIENCE_SECONDS = 20.0
+T = TypeVar("T")
+
+
+@dataclass
+class Work:
+    """The orchestrator's desk: events, ledger and journal of one held turn."""
+
+    turn: Turn
+    hold: Hold
+    publisher: Publisher
+    purpose: str = "chat"
+    free: frozenset[str] = frozenset()
+    """Providers that run here and cost nothing."""
+    entries: int = 0
+    memory: dict[str, Any] = field(default_factory=dict)
+    _unpriced: set[str] = field(default_factory=set)
+
+    def emit(self, kind: str, data: Mapping[str, Any]) -> int:
+        return self.publisher.emit(kind, data)
+
+    def check(self) -> None:
+        self.hold.check()
+
+    def remaining(self) -> float:
+        return self.hold.remaining()
+
+    def billed(self, answer: Answer) -> Decimal:
+        """Not fenced: the money is spent even if the turn is lost."""
+        cost = self._price(answer)
+
+        def write() -> tuple[int, Decimal]:
+            with pg.transaction(self.turn.team) as tx:
+                return self._bill(tx, answer, cost)
+
+        return self._tell_cost(*patiently(write))
+
+    def answered(self, answer: Answer, entry: Entry) -> Decimal:
+        cost = self._price(answer)
+
+        def write() -> tuple[int, Decimal]:
+            with pg.transaction(self.turn.team) as tx:
+                store.hold_turn(tx, self.turn.team, self.turn.id, self.hold.owner)
+                self._journal(tx, entry)
+                return self._bill(tx, answer, cost)
+
+        try:
+            totals = patiently(write)
+        except LostTurn:
+            with pg.transaction(self.turn.team) as tx:
+                self._bill(tx, answer, cost)
+            raise
+        self.entries += 1
+        return self._tell_cost(*totals)
+
+    def keep(self, entry: Entry) -> None:
+        def write() -> None:
+            with pg.transaction(self.turn.team) as tx:
+                store.hold_turn(tx, self.turn.team, self.turn.id, self.hold.owner)
+                self._journal(tx, entry)
+
+        patiently(write)
+        self.entries += 1
+
+    def context(self, call: ToolUse, emit: Callable[[str, Mapping[str, Any]], None]) -> ToolContext:
+        turn = self.turn
+        return ToolContext(
+            team=turn.team,
+            user=turn.user,
+            session_id=turn.session_id,
+            turn_id=turn.id,
+            call_id=call.id,
+            connection_id=turn.ask.connection_id,
+            remaining=self.hold.remaining,
+            emit=emit,
+            memory=self.memory,
+        )
+
+    def _journal(self, tx: pg.Tx, entry: Entry) -> None:
+        store.add_to_journal(
+            tx,
+            self.turn.team,
+            self.turn.id,
+            self.entries,
+            entry.kind,
+            entry.to_row(),
+            self.publisher.last_id,
+        )
+
+    def _price(self, answer: Answer) -> Decimal | None:
+        price = pricing.price(answer.provider, answer.model, answer.usage, free=answer.provider in self.free)
+        if price.warning is not None and answer.model not in self._unpriced:
+            self._unpriced.add(answer.model)
+            self.emit("warning", {"code": "COST_UNKNOWN", "message": price.warning})
+        return price.cost_usd
+
+    def _bill(self, tx: pg.Tx, answer: Answer, cost: Decimal | None) -> tuple[int, Decimal]:
+        turn, usage = self.turn, answer.usage
+        store.add_model_call(
+            tx,
+            id=new_id(),
+            team=turn.team,
+            user=turn.user,
+            session=turn.session_id,
+            turn=turn.id,
+            provider=answer.provider,
+            model=answer.model,
+            purpose=self.purpose,
+            fresh=usage.fresh_input,
+            write_5m=usage.cache_write_5m,
+            write_1h=usage.cache_write_1h,
+            read=usage.cache_read,
+            output=usage.output,
+            cost=cost,
+            first_token_ms=answer.first_token_ms,
+            total_ms=answer.total_ms,
+            stop_reason=answer.stop,
+            error=None
+            if answer.error is None
+            else getattr(answer.error, "code", type(answer.error).__name__),
+            trace_id=telemetry.context().trace_id,
+        )
+        return store.add_to_totals(tx, turn.team, turn.id, usage.total, cost)
+
+    def _tell_cost(self, tokens: int, cost: Decimal) -> Decimal:
+        self.emit("cost_update", {"tokens": tokens, "cost_usd": float(cost)})
+        return cost
+
+
+def run(turn: Turn, hold: Hold, publisher: Publisher, assemble: Callable[[Turn], Agent]) -> None:
+    """Bring the turn to its end, or leave it to whoever has it now. Never raises."""
+    hold.keep()
+    try:
+        with telemetry.span("chat.stream", epoch=hold.epoch):
+            _run(turn, hold, publisher, assemble)
+    except LostTurn:
+        telemetry.log("another process has the turn now", "WARNING", turn=turn.id, epoch=hold.epoch)
+    except BaseException as error:
+        telemetry.log_exception("a turn was left to its journal", error, turn=turn.id)
+        try:
+            hold.release()
+        except Unavailable as unreachable:
+            telemetry.log_exception("its lease ends by itself", unreachable, turn=turn.id)
+    finally:
+        hold.stop()
+        publisher.close()
+
+
+def _run(turn: Turn, hold: Hold, publisher: Publisher, assemble: Callable[[Turn], Agent]) -> None:
+    entries, spent = _journal_of(turn)
+    if hold.epoch == 1:
+        publisher.emit("turn_started", {"turn_id": turn.id, "session_id": turn.session_id})
+    else:
+        hold.mine()
+        publisher.emit(
+            "warning",
+            {
+                "code": "TURN_RESUMED",
+                "message": "The answer was interrupted and continues from its last finished step.",
+                "discard_after": entries[-1].last_event if entries else 1,
+            },
+        )
+    work = Work(turn, hold, publisher, purpose=turn.ask.purpose, entries=len(entries))
+    agent: Agent | None = None
+    try:
+        agent = assemble(turn)
+        work.purpose = agent.purpose
+        work.free = frozenset(
+            provider.name
+            for provider in (agent.provider, *(agent.fallback or ())[:1])
+            if not isinstance(provider, str) and not provider.remote
+        )
+        hold.deadline = clock.monotonic() + agent.limits.seconds
+        result = orchestrator.run(
+            agent, work, said=turn.ask.message, past=_past(turn), journal=entries, spent=spent
+        )
+    except LostTurn:
+        raise
+    except Exception as error:
+        if not isinstance(error, BridgeError):
+            telemetry.log_exception("a turn ended with an unexpected error", error, turn=turn.id)
+            error = BridgeError()
+        result = orchestrator.Result(_journal_of(turn)[0], "error", error=error)
+    _finish(work, agent, result)
+
+
+def _finish(work: Work, agent: Agent | None, result: orchestrator.Result) -> None:
+    turn, hold = work.turn, work.hold
+    entries = [*result.entries, *([result.partial] if result.partial else [])]
+    state = {"cancelled": "cancelled", "error": "failed"}.get(result.stop, "completed")
+    if state == "cancelled":
+        if entries and entries[-1].kind == "assistant":
+            entries[-1] = replace(entries[-1], marks={**entries[-1].marks, "cancelled": True})
+        work.emit(
+            "warning", {"code": "TURN_CANCELLED", "message": "The turn was stopped; what it said is kept."}
+        )
+    lines = lines_of(turn.id, turn.ask.message, turn.asked_at, entries)
+    answers = [index for index, entry in enumerate(entries, start=1) if entry.kind == "assistant"]
+    answer_id = message_id(turn.id, answers[-1] if answers else 0)
+    closing: dict[str, Any] = {"stop_reason": result.stop}
+    if result.error is not None and state == "failed":
+        closing["error"] = error_event(result.error)
+    if agent is not None:
+        closing |= agent.closing([event for entry in entries for event in entry.emitted])
+    chunk = patiently(
+        lambda: log.append(
+            turn.session_id,
+            turn.id,
+            lines,
+            chunk=turn.log_chunk,
+            epoch=hold.epoch,
+            still_mine=hold.mine,
+        )
+    )
+
+    def write() -> pg.Row:
+        with pg.transaction(turn.team) as tx:
+            row = store.finish_turn(tx, turn.team, turn.id, hold.owner, state, answer_id, closing)
+            store.count_messages(
+                tx,
+                turn.team,
+                turn.session_id,
+                users=1,
+                assistants=sum(line["role"] == "assistant" for line in lines),
+                tools=sum(line["role"] == "tool" for line in lines),
+                chunk=chunk,
+                summary=turn.ask.message[:500],
+            )
+            return row
+
+    row = patiently(write)
+    for kind, data in last_events(turn.id, turn.session_id, state, answer_id, closing, row):
+        work.emit(kind, data)
+
+
+def last_events(
+    turn_id: str, session_id: str, state: str, message: str | None, closing: Mapping[str, Any], totals: pg.Row
+) -> list[tuple[str, dict[str, Any]]]:
+    """How the stream of a turn ends, from what its row says."""
+    found: list[tuple[str, dict[str, Any]]] = []
+    if "error" in closing:
+        found.append(("error", dict(closing["error"])))
+    extra = {key: value for key, value in closing.items() if key != "error"}
+    complete = {
+        "total_tokens": int(totals["total_tokens"]),
+        "total_cost_usd": float(totals["total_cost_usd"]),
+        "message_id": message,
+        "session_id": session_id,
+        "turn_id": turn_id,
+        "state": state,
+    }
+    found.append(("complete", extra | complete))
+    return found
+
+
+def error_event(error: BaseException) -> dict[str, Any]:
+    """The `error` event of an error; one that is not ours says nothing of itself."""
+    known = error if isinstance(error, BridgeError) else BridgeError()
+    event: dict[str, Any] = {"code": known.code, "message": known.message, "retryable": known.retryable}
+    for name in ("field", "reason", "retry_after"):
+        if (value := getattr(known, name)) is not None:
+            event[name] = value
+    return event
+
+
+def patiently(write: Callable[[], T]) -> T:
+    """Repeat while the store can't be reached, for a while: a turn should outlive a restart of it."""
+    end, pause = clock.monotonic() + _PATIENCE_SECONDS, 0.1
+    while True:
+        try:
+            return write()
+        except Unavailable:
+            if clock.monotonic() > end:
+                raise
+            time.sleep(pause)
+            pause = min(pause * 2, 2.0)
+
+
+def _journal_of(turn: Turn) -> tuple[list[Entry], Decimal]:
+    if turn.epoch == 1 and turn.fresh:
+        return [], Decimal(0)
+    with pg.transaction(turn.team) as tx:
+        rows = store.read_journal(tx, turn.team, turn.id)
+        row = store.find_turn(tx, turn.id)
+    if row is None:
+        raise LostTurn
+    return [Entry.from_row(found) for found in rows], row["total_cost_usd"]
+
+
+def _past(turn: Turn) -> list[Any]:
+    """The conversation before this turn."""
+    if turn.message_count == 0:
+        return []
+    page = log.newest(turn.session_id, turn.log_chunk, limit=history.LOADED)
+    earlier = [line for line in reversed(page.lines) if line["turn_id"] != turn.id]
+    return [history.message_of(line) for line in history.window(earlier, turn.message_count)]
+
+
+def asked_now() -> str:
+    """The timestamp of a message that has just arrived."""
+    return str(iso(clock.now()))

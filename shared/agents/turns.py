@@ -1,0 +1,302 @@
+"""Turns: begin one, watch one, stop one, continue one whose process died.
+
+start ─► row, lease and ResumeTurn in one transaction
+  └─ stream ─► a thread works on the turn; its events go to the client and to the turn's stream
+       client gone ─► the thread works on; the client comes back with `follow`
+       process gone ─► the lease ends; ResumeTurn takes the turn over (`resume`)
+       cancel ─► the thread stops its model call, keeps what was said, and ends the turn
+"""
+
+from __future__ import annotations
+
+import contextvars
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from shared.agents import redact, runner, store
+from shared.agents.agent import Agent
+from shared.agents.flow import ResumeTurn
+from shared.agents.hold import LEASE_SECONDS, Hold
+from shared.agents.publisher import Published, Publisher
+from shared.agents.turn import Ask, Turn
+from shared.platform import clock, event_stream, outbox, pg
+from shared.platform.clock import iso
+from shared.platform.edge import Event
+from shared.platform.errors import (
+    BridgeError,
+    Conflict,
+    IdempotencyKeyReused,
+    NotFound,
+    TurnInProgress,
+    Unavailable,
+)
+from shared.platform.ids import TeamId, UserId
+
+Assemble = Callable[[Turn], Agent]
+
+FIRST_CHECK_SECONDS = 20.0
+ABANDONED_SECONDS = 900.0
+"""A turn whose lease ended this long ago was lost by the queue too; the next message closes it."""
+MOST_EPOCHS = 5
+POLL_SECONDS = 0.1
+_QUIET_SECONDS = 1.0
+MOST_MESSAGE = 32_000
+
+_here: dict[str, Hold] = {}
+"""Turns that this process works on: a cancel that lands here need not wait for a beat."""
+
+
+class SessionArchived(Conflict):
+    """This conversation is archived; begin a new one."""
+
+    code = "SESSION_ARCHIVED"
+
+
+@dataclass(frozen=True)
+class Started:
+    """A turn that was begun, or that a repeated request found. `hold` is there for the one that began it."""
+
+    turn: Turn
+    hold: Hold | None
+    teams: tuple[TeamId, ...] = ()
+
+
+def start(*, team: TeamId, user: UserId, session_id: str, turn_id: str, ask: Ask) -> Started:
+    """Begin a turn: its row, its lease and the promise to look after it, or none of them.
+
+    The same turn id again finds the first turn. Raises NotFound, TurnInProgress while another turn of
+    the session runs, SessionArchived, and IdempotencyKeyReused for the same id with another ask.
+    """
+    ask = Ask(redact.text(ask.message), ask.connection_id, ask.tools, ask.purpose, ask.options)
+    hold = Hold(team, turn_id)
+    try:
+        with pg.transaction(team) as tx:
+            session = store.get_session(tx, session_id, user)
+            known = store.find_turn(tx, turn_id)
+            if known is None:
+                if session["status"] == "archived":
+                    raise SessionArchived
+                store.close_abandoned_turn(tx, team, session_id, ABANDONED_SECONDS)
+                begun = store.begin_turn(
+                    tx,
+                    id=turn_id,
+                    team=team,
+                    session=session_id,
+                    user=user,
+                    ask=ask.to_row(),
+                    sha=ask.sha256,
+                    owner=hold.owner,
+                    lease=LEASE_SECONDS,
+                )
+                if begun:
+                    outbox.send(tx, ResumeTurn(team=team, turn=turn_id), delay_seconds=FIRST_CHECK_SECONDS)
+                    turn = _fresh(turn_id, team, user, session, ask)
+                    return Started(turn, hold, (team,))
+                known = store.find_turn(tx, turn_id)
+    except pg.UniqueViolation:
+        raise TurnInProgress(retry_after=2) from None
+    if known is None or known["session_id"] != session_id or known["user_id"] != user:
+        raise NotFound
+    if known["ask_sha256"] != ask.sha256:
+        raise IdempotencyKeyReused(field="Idempotency-Key", reason="first used with another message")
+    return Started(_known(known, session, ask), None, (team,))
+
+
+def stream(started: Started, assemble: Assemble) -> Iterator[Event | None]:
+    """Work on the turn and yield its events; for a turn that somebody else works on, follow it.
+
+    Yields None now and then while there is nothing to say, so that a caller whose client has gone can
+    close the iterator. That does not stop the turn: `cancel` does.
+    """
+    turn, hold = started.turn, started.hold
+    last = 0
+    if hold is not None:
+        live: queue.Queue[Published | None] = queue.Queue()
+        threading.Thread(
+            target=contextvars.copy_context().run,
+            args=(_work, turn, hold, assemble, live),
+            name="turn",
+            daemon=True,
+        ).start()
+        while True:
+            try:
+                published = live.get(timeout=_QUIET_SECONDS)
+            except queue.Empty:
+                yield None
+                continue
+            if published is None:
+                break
+            last, kind, data = published
+            yield Event(kind, data, str(last))
+            if kind == "complete":
+                return
+    # Either the turn runs elsewhere, or this process has lost it: its stream tells the rest.
+    yield from follow(list(started.teams), turn.user, turn.session_id, turn.id, after=last)
+
+
+def follow(
+    teams: list[TeamId], user: UserId, session_id: str, turn_id: str, after: int = 0
+) -> Iterator[Event | None]:
+    """The events after the given id: those that were missed, then live ones, until `complete`.
+
+    Yields None while there is nothing new. Raises NotFound for anyone but the owner.
+    """
+    row = _row(teams, user, session_id, turn_id)
+    batch, last, looked = 0, after, clock.monotonic()
+    while True:
+        over = row["state"] != "running"
+        for events in _batches(turn_id, batch):
+            batch += 1
+            for id, kind, data in events:
+                if id > last:
+                    last = id
+                    yield Event(kind, data, str(id))
+                if kind == "complete":
+                    return
+        if over:
+            # It ended, and the end of its stream is lost or never came: the row knows how it ended.
+            closing = row["closing"] or {}
+            for kind, data in runner.last_events(
+                turn_id, session_id, row["state"], row["message_id"], closing, row
+            ):
+                last += 1
+                yield Event(kind, data, str(last))
+            return
+        yield None
+        time.sleep(POLL_SECONDS)
+        if clock.monotonic() - looked > _QUIET_SECONDS:
+            row, looked = _row(teams, user, session_id, turn_id), clock.monotonic()
+
+
+def cancel(teams: list[TeamId], user: UserId, session_id: str) -> str:
+    """Ask the running turn to stop; answers its id. Raises NotFound where none runs."""
+    with pg.transaction(teams) as tx:
+        store.get_session(tx, session_id, user)
+        row = store.request_cancel(tx, session_id, user)
+    if row is None:
+        raise NotFound("This conversation is not answering now.")
+    if hold := _here.get(row["id"]):
+        hold.cancelled.set()
+    return str(row["id"])
+
+
+def resume(step: ResumeTurn, assemble: Assemble) -> None:
+    """Look after a turn: nothing if it is over, again later if it is alive, else take it over.
+
+    The next look is promised in the transaction that takes the turn over, under a key of its own, so
+    that a process that dies while it continues a turn is itself looked after.
+    """
+    with pg.transaction(step.team) as tx:
+        row = store.find_turn(tx, step.turn)
+        if row is None or row["state"] != "running":
+            return
+        following = ResumeTurn(team=step.team, turn=step.turn, check=step.check + 1)
+        taken = _take_over(tx, row)
+        left = LEASE_SECONDS if taken is not None else float(row["lease_left"])
+        outbox.send(tx, following, delay_seconds=left + 1)
+    if taken is not None:
+        turn, hold = taken
+        too_often = BridgeError("The turn was interrupted too often.", reason=f"{MOST_EPOCHS} attempts")
+        _work(turn, hold, assemble if turn.epoch <= MOST_EPOCHS else _refusing(too_often), None)
+
+
+def gave_up(step: ResumeTurn, error: BridgeError) -> None:
+    """No further look will come: a turn that nobody works on ends here, as failed, with what it has."""
+    with pg.transaction(step.team) as tx:
+        row = store.find_turn(tx, step.turn)
+        taken = None if row is None or row["state"] != "running" else _take_over(tx, row)
+    if taken is not None:
+        _work(*taken, _refusing(error), None)
+
+
+def _take_over(tx: pg.Tx, row: pg.Row) -> tuple[Turn, Hold] | None:
+    """Become the process that has the turn, if its lease has ended."""
+    hold = Hold(TeamId(row["team_id"]), row["id"])
+    epoch = store.take_turn_over(tx, hold.team, hold.turn_id, hold.owner, LEASE_SECONDS)
+    if epoch is None:
+        return None
+    hold.epoch = epoch
+    return _taken(row, store.get_session(tx, row["session_id"], row["user_id"]), epoch), hold
+
+
+def _refusing(error: BridgeError) -> Assemble:
+    """In place of an agent: the turn is closed with this error, its message and its journal kept."""
+
+    def refuse(_turn: Turn) -> Agent:
+        raise error
+
+    return refuse
+
+
+def _work(turn: Turn, hold: Hold, assemble: Assemble, live: queue.Queue[Published | None] | None) -> None:
+    _here[turn.id] = hold
+    try:
+        runner.run(turn, hold, Publisher(turn.id, hold.epoch, live=live, superseded=hold.lost.set), assemble)
+    finally:
+        _here.pop(turn.id, None)
+
+
+def _row(teams: list[TeamId], user: UserId, session_id: str, turn_id: str) -> pg.Row:
+    with pg.transaction(teams) as tx:
+        return store.get_turn_of_user(tx, turn_id, session_id, user)
+
+
+def _batches(turn_id: str, first: int) -> Iterator[list[Any]]:
+    try:
+        yield from event_stream.read(turn_id, first)
+    except Unavailable:
+        # The next look may reach it; if the turn ends meanwhile, its row tells how.
+        return
+
+
+def _fresh(turn_id: str, team: TeamId, user: UserId, session: pg.Row, ask: Ask) -> Turn:
+    return Turn(
+        turn_id,
+        team,
+        user,
+        session["id"],
+        ask,
+        runner.asked_now(),
+        1,
+        int(session["log_chunk"]),
+        _count(session),
+    )
+
+
+def _taken(row: pg.Row, session: pg.Row, epoch: int) -> Turn:
+    return Turn(
+        row["id"],
+        TeamId(row["team_id"]),
+        UserId(row["user_id"]),
+        row["session_id"],
+        Ask.from_row(row["ask"]),
+        str(iso(row["created_at"])),
+        epoch,
+        int(session["log_chunk"]),
+        _count(session),
+        fresh=False,
+    )
+
+
+def _known(row: pg.Row, session: pg.Row, ask: Ask) -> Turn:
+    return Turn(
+        row["id"],
+        TeamId(row["team_id"]),
+        UserId(row["user_id"]),
+        row["session_id"],
+        ask,
+        str(iso(row["created_at"])),
+        int(row["epoch"]),
+        int(session["log_chunk"]),
+        _count(session),
+        fresh=False,
+        state=row["state"],
+    )
+
+
+def _count(session: pg.Row) -> int:
+    return sum(int(session[f"{role}_messages"]) for role in ("user", "assistant", "tool"))
