@@ -1,0 +1,10 @@
+"""Close a scan whose datasets have all landed."""
+
+from shared.catalog import scan
+from shared.catalog.flow import ScanFinished
+from shared.platform.edge import task
+
+
+@task(ScanFinished, once="{scan}", timeout=60, gave_up=scan.finish_failed)
+def finish_scan(step: ScanFinished) -> None:
+    scan.finish(step)

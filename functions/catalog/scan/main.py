@@ -1,0 +1,20 @@
+"""POST /v1/onboarding/catalog/scan: read the shape of a connection's datasets."""
+
+from shared.catalog import scan as chain
+from shared.catalog.model import NewScan
+from shared.connections.service import team_of
+from shared.platform.edge import Call, accepted, http
+from shared.platform.jobs import JobAccepted
+
+
+@http(
+    "POST",
+    "/v1/onboarding/catalog/scan",
+    role="member",
+    team=team_of,
+    body=NewScan,
+    once="{user}/{idempotency_key}",
+    status=202,
+)
+def scan(call: Call, new: NewScan) -> JobAccepted:
+    return accepted(chain.start(new, team=call.team, user=call.user, id=call.new_id()))

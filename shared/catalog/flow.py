@@ -1,0 +1,31 @@
+"""The chain of a scan.
+
+    POST /v1/onboarding/catalog/scan
+      └─ ScanDataset × n ──────────► catalog/scan_dataset
+           └─ catalog/{connection}/{dataset}/{scan}.json.gz
+                └─ finalized ──────► catalog/index_snapshot
+                     └─ ScanFinished (once, after the n-th) ► catalog/finish_scan
+
+The scan's id is also the id of its job. A dataset counts once, whether it ends as an indexed snapshot or
+as an error; the counter on the job's row makes one landing the last.
+"""
+
+from shared.platform.ids import TeamId
+from shared.platform.messages import Message
+
+
+class ScanDataset(Message, step="catalog-scan-dataset", queue="catalog"):
+    """Read the shape of one dataset and leave a snapshot."""
+
+    team: TeamId
+    connection: str
+    scan: str
+    dataset: str
+
+
+class ScanFinished(Message, step="catalog-finish-scan", queue="catalog"):
+    """Every dataset of the scan has landed."""
+
+    team: TeamId
+    connection: str
+    scan: str
