@@ -21,6 +21,7 @@ class Problem(BaseModel):
     column: int | None = None
     message: str
     hint: str | None = None
+    code: str | None = None
     severity: Literal["error", "warning"] = "error"
 
 
@@ -31,9 +32,9 @@ class Problems:
         self.positions = positions or {}
         self.found: list[Problem] = []
 
-    def error(self, path: Path, message: str, hint: str | None = None) -> None:
-        """Something that keeps the document from being saved."""
-        self._add(path, message, hint, "error")
+    def error(self, path: Path, message: str, hint: str | None = None, code: str | None = None) -> None:
+        """Something that keeps the document from being saved; `code` where it has one of its own."""
+        self._add(path, message, hint, "error", code)
 
     def warning(self, path: Path, message: str, hint: str | None = None) -> None:
         """Something that a person should know."""
@@ -53,14 +54,27 @@ class Problems:
         """All, in the order of the text."""
         return sorted(self.found, key=lambda p: (p.line or 0, p.column or 0, p.path))
 
-    def _add(self, path: Path, message: str, hint: str | None, severity: Literal["error", "warning"]) -> None:
+    def _add(
+        self,
+        path: Path,
+        message: str,
+        hint: str | None,
+        severity: Literal["error", "warning"],
+        code: str | None = None,
+    ) -> None:
         place = path
         while place and place not in self.positions:
             place = place[:-1]
         line, column = self.positions.get(place, (None, None))
         self.found.append(
             Problem(
-                path=dotted(path), line=line, column=column, message=message, hint=hint, severity=severity
+                path=dotted(path),
+                line=line,
+                column=column,
+                message=message,
+                hint=hint,
+                code=code,
+                severity=severity,
             )
         )
 

@@ -1,0 +1,270 @@
+"""Document to plan: what will be run, in which order, under which key.
+
+    queries ─► refs inlined as WITH ─► clock bound ─► guard ─► row limit ─► Prepared   (no filter value yet)
+    Prepared + filter values + clock ─► parameters, query_hash, cap, ttl ─► Plan
+
+Preparing parses SQL and is worth keeping; binding is cheap and happens at each request with new filters.
+A query that the guard refuses fails alone: the others keep their place in the plan.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from shared.dashboards import filters as filter_values
+from shared.dashboards import references, sqlrewrite, sqltext
+from shared.dashboards.filters import Clock, Values
+from shared.dashboards.model import Document, KpiTile
+from shared.platform import strict_json
+from shared.platform.errors import BridgeError, QueryNotReadOnly
+from shared.platform.settings import settings
+from shared.warehouses import guard
+from shared.warehouses.model import Dialect, Parameter
+
+MAX_ROWS = 10_000
+RESULT_FORMAT = 1
+"""Part of every key: a new form of stored results never meets an old one."""
+
+
+@dataclass(frozen=True)
+class PreparedQuery:
+    """A query's final text with what the guard knows of it."""
+
+    id: str
+    sql: str
+    tables: tuple[str, ...]
+    fingerprint: str
+    parameters: tuple[str, ...]
+    builds_on: frozenset[str]
+    max_bytes: int
+    timeout_seconds: int
+    ttl_seconds: int
+    checked: guard.Checked
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A document whose SQL is final, for one connection as it is now."""
+
+    document: Document
+    dialect: Dialect
+    stages: tuple[tuple[str, ...], ...]
+    queries: Mapping[str, PreparedQuery]
+    failed: Mapping[str, BridgeError]
+    comparisons: Mapping[str, tuple[str, str, str]]
+    """Comparison id → (query, previous_period | previous_year, date filter)."""
+
+
+@dataclass(frozen=True)
+class PlannedQuery:
+    """One statement to run, or to find in the cache under its hash."""
+
+    id: str
+    sql: str
+    parameters: tuple[Parameter, ...]
+    query_hash: str
+    tables: tuple[str, ...]
+    max_bytes: int
+    timeout_seconds: int
+    ttl_seconds: int
+    checked: guard.Checked = field(repr=False, compare=False)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Stages of queries that can run side by side; `failed` are those that must not run."""
+
+    stages: tuple[tuple[str, ...], ...]
+    queries: tuple[PlannedQuery, ...]
+    failed: Mapping[str, BridgeError]
+    values: Values
+
+    def query(self, id: str) -> PlannedQuery | None:
+        """The planned query of this id."""
+        return next((query for query in self.queries if query.id == id), None)
+
+
+def compile(
+    document: Document,
+    *,
+    dialect: Dialect,
+    project: str,
+    allowed: Collection[str] | None,
+    filters: Mapping[str, str | Sequence[str]],
+    clock: Clock,
+    connection: str = "",
+    generation: int = 0,
+) -> Plan:
+    """The plan of a document for these filters; raises ValidationFailed for a filter value."""
+    prepared = prepare(document, dialect=dialect, project=project, allowed=allowed)
+    values = filter_values.read(document, filters, clock)
+    return bind(prepared, values, clock, connection=connection, generation=generation)
+
+
+def prepare(
+    document: Document, *, dialect: Dialect, project: str, allowed: Collection[str] | None
+) -> Prepared:
+    """Inline, rewrite and check every query."""
+    edges = references.dependencies(document)
+    queries: dict[str, PreparedQuery] = {}
+    failed: dict[str, BridgeError] = {}
+    for query in document.queries:
+        try:
+            queries[query.id] = _prepare_one(document, query.id, dialect, project, allowed)
+        except BridgeError as error:
+            failed[query.id] = error
+    return Prepared(document, dialect, stages(edges), queries, failed, _comparisons(document, queries))
+
+
+def bind(prepared: Prepared, values: Values, clock: Clock, *, connection: str, generation: int) -> Plan:
+    """Give every query its parameters and its key."""
+    planned = [
+        _bind_one(prepared, query, query.id, values.parameters, clock, connection, generation)
+        for query in prepared.queries.values()
+    ]
+    beside: list[str] = []
+    for id, (query_id, comparison, filter_id) in prepared.comparisons.items():
+        moved = filter_values.shifted(values, comparison, filter_id)
+        if moved is not None:
+            query = prepared.queries[query_id]
+            planned.append(_bind_one(prepared, query, id, moved, clock, connection, generation))
+            beside.append(id)
+    order = prepared.stages
+    if beside:
+        order = (*order[:-1], (*order[-1], *beside))
+    return Plan(order, tuple(planned), prepared.failed, values)
+
+
+def stages(edges: Mapping[str, Sequence[str]]) -> tuple[tuple[str, ...], ...]:
+    """Queries by depth: each stage waits only for those before it."""
+    depth: dict[str, int] = {}
+    waiting = list(edges)
+    while waiting:
+        ready = [id for id in waiting if all(other in depth for other in edges[id])]
+        if not ready:
+            raise ValueError("the queries build on each other in a circle")
+        for id in ready:
+            depth[id] = max((depth[other] + 1 for other in edges[id]), default=0)
+        waiting = [id for id in waiting if id not in depth]
+    levels = range(max(depth.values(), default=-1) + 1)
+    return tuple(tuple(id for id in edges if depth[id] == level) for level in levels)
+
+
+def comparison_id(query: str, comparison: str) -> str:
+    """The id under which a comparison's data is answered."""
+    return f"{query}__{comparison}"
+
+
+def query_hash(
+    fingerprint: str, parameters: Sequence[Parameter], connection: str, generation: int, policy: str = ""
+) -> str:
+    """The key of a result: what is asked, with which values, of whom, with whose rights, in which form."""
+    typed = [[p.name.lower(), p.type, p.array, p.value] for p in sorted(parameters, key=lambda p: p.name)]
+    whole = [RESULT_FORMAT, fingerprint, typed, connection, generation, policy]
+    return hashlib.sha256(strict_json.canonical(whole)).hexdigest()
+
+
+def _prepare_one(
+    document: Document,
+    id: str,
+    dialect: Dialect,
+    project: str,
+    allowed: Collection[str] | None,
+) -> PreparedQuery:
+    query = document.query(id)
+    if query.warehouse not in (None, dialect, document.connection):
+        raise QueryNotReadOnly(
+            f"The query {id} names the warehouse {query.warehouse}; a dashboard reads one connection.",
+            field="warehouse",
+            reason="another connection",
+        )
+    below = _below(document, id)
+    names = {other: f"ref_{other}" for other in below}
+    common = [
+        (
+            names[other],
+            sqlrewrite.trimmed(sqltext.replace_refs(document.query(other).sql, names), dialect),
+        )
+        for other in below
+    ]
+    own = sqltext.replace_refs(query.sql, names)
+    text = sqlrewrite.bind_clock(sqlrewrite.with_common_tables(own, common, dialect), dialect)
+    first = guard.check(text, dialect, allowed=allowed, project=project)
+    text = sqlrewrite.limited(text, first.tree, MAX_ROWS + 1)
+    checked = guard.check(text, dialect, allowed=allowed, project=project)
+    if checked.tables != first.tables or checked.tree.args.get("limit") is None:
+        raise QueryNotReadOnly(field="sql", reason="the row limit can't be added")
+    config = settings()
+    return PreparedQuery(
+        id=id,
+        sql=text,
+        tables=checked.tables,
+        fingerprint=checked.fingerprint,
+        parameters=tuple(sqltext.parameters(text)),
+        builds_on=frozenset(below),
+        max_bytes=min(query.max_bytes_billed or config.query_bytes_cap, config.query_bytes_cap),
+        timeout_seconds=min(
+            query.timeout_seconds or config.query_timeout_seconds, config.query_timeout_seconds
+        ),
+        ttl_seconds=query.cache_ttl_seconds or document.refresh.ttl_seconds,
+        checked=checked,
+    )
+
+
+def _below(document: Document, id: str) -> list[str]:
+    """The queries that this one is made of, each after those it needs."""
+    found: list[str] = []
+
+    def visit(current: str) -> None:
+        for other in sqltext.refs(document.query(current).sql):
+            if other not in found:
+                visit(other)
+                found.append(other)
+
+    visit(id)
+    return found
+
+
+def _bind_one(
+    prepared: Prepared,
+    query: PreparedQuery,
+    id: str,
+    given: Mapping[str, Parameter],
+    clock: Clock,
+    connection: str,
+    generation: int,
+) -> PlannedQuery:
+    offered = dict(given) | clock.parameters()
+    for item in prepared.document.filters:
+        if item.applies_to and not ({query.id} | query.builds_on) & set(item.applies_to):
+            offered |= filter_values.unrestricted(item)
+    parameters = tuple(offered[name] for name in query.parameters)
+    return PlannedQuery(
+        id=id,
+        sql=query.sql,
+        parameters=parameters,
+        query_hash=query_hash(query.fingerprint, parameters, connection, generation),
+        tables=query.tables,
+        max_bytes=query.max_bytes,
+        timeout_seconds=query.timeout_seconds,
+        ttl_seconds=query.ttl_seconds,
+        checked=query.checked,
+    )
+
+
+def _comparisons(document: Document, queries: Mapping[str, PreparedQuery]) -> dict[str, tuple[str, str, str]]:
+    """What KPIs are compared with: the same query over the first date filter that it uses."""
+    found: dict[str, tuple[str, str, str]] = {}
+    for tile in document.layout:
+        if not isinstance(tile, KpiTile) or tile.options.compare is None or tile.options.compare.to is None:
+            continue
+        prepared = queries.get(tile.query)
+        for item in document.filters:
+            names = set(filter_values.parameter_names(item))
+            if item.type == "date_range" and prepared is not None and names & set(prepared.parameters):
+                comparison = tile.options.compare.to
+                found.setdefault(comparison_id(tile.query, comparison), (tile.query, comparison, item.id))
+                break
+    return found

@@ -1,0 +1,183 @@
+"""Rows of dashboards. Only this module runs the statements of queries.sql."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from shared.platform import pg, sql
+from shared.platform.ids import TeamId
+
+Q = sql.load(__file__)
+
+
+@dataclass(frozen=True)
+class Content:
+    """What a row keeps of one object of the lake."""
+
+    slug: str
+    generation: int
+    sha256: str
+    uri: str
+    status: str
+    title: str
+    description: str = ""
+    view_type: str = "analytical"
+    tags: tuple[str, ...] = ()
+    connection: str | None = None
+    errors: list[dict[str, Any]] = field(default_factory=list)
+    timezone: str = "UTC"
+    page: dict[str, Any] = field(default_factory=dict)
+    ttl_seconds: int = 86_400
+    schedule: str | None = None
+    next_warm_at: datetime | None = None
+
+
+def heads(tx: pg.Tx, slug: str, team: str | None) -> list[pg.Row]:
+    """At most two dashboards of this slug among the transaction's teams, with their connection's state."""
+    return tx.all(Q.heads_by_slug, slug=slug, team=team)
+
+
+def tombstones(tx: pg.Tx, slug: str, team: str | None) -> list[pg.Row]:
+    """At most two teams that deleted a dashboard of this slug."""
+    return tx.all(Q.tombstones_by_slug, slug=slug, team=team)
+
+
+def find(tx: pg.Tx, team: TeamId, slug: str) -> pg.Row | None:
+    """The whole row, or None."""
+    return tx.find(Q.find_dashboard, team=team, slug=slug)
+
+
+def page(
+    tx: pg.Tx, team: TeamId, *, after: list[Any] | None, limit: int, offset: int, **only: str | None
+) -> list[pg.Row]:
+    """Rows of a list, newest change first, one more than asked for."""
+    time, id = after or (None, None)
+    return tx.all(
+        Q.list_dashboards, team=team, after_time=time, after_id=id, limit=limit + 1, offset=offset, **only
+    )
+
+
+def slugs_like(tx: pg.Tx, team: TeamId, slug: str) -> set[str]:
+    """The slugs that are this one or continue it."""
+    return {row["slug"] for row in tx.all(Q.slugs_like, team=team, slug=slug)}
+
+
+def team_exists(tx: pg.Tx, team: TeamId) -> bool:
+    """Whether there is such a team."""
+    return tx.find(Q.team_exists, team=team) is not None
+
+
+def find_member(
+    tx: pg.Tx, team: TeamId, *, user: str | None = None, email: str | None = None
+) -> pg.Row | None:
+    """A member by id or address, or None."""
+    if user is not None:
+        return tx.find(Q.find_member, team=team, user=user)
+    return tx.find(Q.find_member_by_email, team=team, email=email) if email else None
+
+
+def find_version(tx: pg.Tx, team: TeamId, id: str) -> pg.Row | None:
+    """The version that this save made, or None."""
+    return tx.find(Q.find_version, team=team, id=id)
+
+
+def put(tx: pg.Tx, team: TeamId, content: Content, *, id: str, owner: str | None) -> pg.Row | None:
+    """Make the row say what the object says; None when it knows this object or a newer one."""
+    return tx.find(
+        Q.put_dashboard,
+        id=id,
+        team=team,
+        slug=content.slug,
+        title=content.title,
+        description=content.description,
+        view_type=content.view_type,
+        tags=list(content.tags),
+        owner=owner,
+        connection=content.connection,
+        status=content.status,
+        errors=_json(content.errors),
+        sha=content.sha256,
+        uri=content.uri,
+        generation=content.generation,
+        timezone=content.timezone,
+        page=content.page,
+        ttl=content.ttl_seconds,
+        schedule=content.schedule,
+        next_warm_at=content.next_warm_at,
+    )
+
+
+def add_version(
+    tx: pg.Tx,
+    team: TeamId,
+    content: Content,
+    *,
+    id: str,
+    dashboard: str,
+    version: int,
+    author: str | None,
+    summary: list[str],
+) -> None:
+    """Record a version; a repetition changes nothing."""
+    tx.run(
+        Q.add_version,
+        id=id,
+        team=team,
+        dashboard=dashboard,
+        version=version,
+        sha=content.sha256,
+        generation=content.generation,
+        author=author,
+        summary=_json(summary),
+    )
+
+
+def versions(tx: pg.Tx, team: TeamId, dashboard: str, *, before: int | None, limit: int) -> list[pg.Row]:
+    """Versions, newest first, one more than asked for."""
+    return tx.all(Q.list_versions, team=team, dashboard=dashboard, before=before, limit=limit + 1)
+
+
+def get_version(tx: pg.Tx, team: TeamId, dashboard: str, version: int) -> pg.Row:
+    """One version's row; raises NotFound."""
+    return tx.one(Q.find_version_number, team=team, dashboard=dashboard, version=version)
+
+
+def replace_lineage(tx: pg.Tx, team: TeamId, dashboard: str, edges: list[dict[str, Any]]) -> None:
+    """Make the edges of a dashboard these."""
+    tx.run(Q.forget_lineage, team=team, dashboard=dashboard)
+    if edges:
+        tx.run(Q.add_lineage, team=team, dashboard=dashboard, rows=edges)
+
+
+def remove(tx: pg.Tx, team: TeamId, slug: str, generation: int) -> bool:
+    """Delete the row and remember that it is gone; False when there was none."""
+    tx.run(Q.bury_dashboard, team=team, slug=slug, generation=generation)
+    return tx.find(Q.remove_dashboard, team=team, slug=slug) is not None
+
+
+def next_epoch(tx: pg.Tx, team: TeamId, id: str) -> int:
+    """Make every cached result of the dashboard unreachable."""
+    return int(tx.one(Q.next_epoch, team=team, id=id)["cache_epoch"])
+
+
+def count_views(tx: pg.Tx, team: TeamId, id: str, views: int) -> None:
+    """Add views that an instance has gathered."""
+    tx.run(Q.count_views, team=team, id=id, views=views)
+
+
+def claim_due(tx: pg.Tx, most: int) -> list[pg.Row]:
+    """Dashboards of any team whose warming is due; each is given once."""
+    return tx.all(Q.claim_due, most=most)
+
+
+def set_warmed(tx: pg.Tx, team: TeamId, id: str, next_warm_at: datetime | None) -> None:
+    """Record a warming and when the next one is due."""
+    tx.run(Q.set_warmed, team=team, id=id, next_warm_at=next_warm_at)
+
+
+def _json(value: list[Any]) -> str:
+    from shared.platform import strict_json
+
+    return strict_json.dumps(value).decode()

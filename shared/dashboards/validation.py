@@ -1,0 +1,218 @@
+"""Everything that can be known of a document before it is kept.
+
+    parse ─► connection ─► compile (guard) ─► dry run of each query ─► encodings against its columns
+
+Used by the endpoint, by saving, by the index of objects that came by other ways, and by the agent's
+tool: a document that passes here is one that a person can open. Findings carry the place in the text.
+"""
+
+from __future__ import annotations
+
+import contextvars
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from shared.catalog import service as catalog
+from shared.connections import service as connections
+from shared.connections.model import OpenConnection
+from shared.dashboards import charts, compiler, document, filters
+from shared.dashboards.chart_fields import Columns
+from shared.dashboards.filters import Clock
+from shared.dashboards.model import ChartTile, Document, KpiTile, TableTile
+from shared.dashboards.problems import Problems, did_you_mean
+from shared.dashboards.views import QueryReport, Report
+from shared.platform import clock, pg
+from shared.platform.errors import BridgeError, BytesCapExceeded, NotFound
+from shared.platform.ids import TeamId
+from shared.platform.safe_yaml import Path
+from shared.warehouses import guard
+from shared.warehouses.model import DryRun, Field
+
+PARALLEL = 4
+PARTITION_ADVICE_BYTES = 1_000_000_000
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A report, and what saving needs to go on."""
+
+    report: Report
+    document: Document | None = None
+    connection: OpenConnection | None = None
+    prepared: compiler.Prepared | None = None
+    schemas: dict[str, tuple[Field, ...]] = field(default_factory=dict)
+
+
+def examine(team: TeamId, text: str) -> Verdict:
+    """Check a text completely. Raises only what a repetition can cure (the warehouse is not reachable)."""
+    parsed = document.parse(text)
+    problems = Problems(parsed.positions)
+    problems.found += parsed.problems
+    if parsed.document is None:
+        return Verdict(_report(problems, []))
+    try:
+        opened = _open(team, parsed.document.connection)
+    except BridgeError as error:
+        if error.retryable:
+            raise
+        problems.error(("connection",), error.message, _known_connections(team, parsed.document.connection))
+        return Verdict(_report(problems, []), parsed.document)
+    plan, prepared = _plan(team, parsed.document, opened)
+    schemas, reports = _dry_runs(team, opened, parsed.document, plan, problems)
+    for id, refusal in plan.failed.items():
+        _add_refusal(parsed.document, id, refusal, problems)
+    _check_columns(parsed.document, schemas, problems)
+    return Verdict(_report(problems, reports), parsed.document, opened, prepared, schemas)
+
+
+def _open(team: TeamId, name: str) -> OpenConnection:
+    with pg.transaction(team) as tx:
+        row = connections.find_by_name(tx, team, name)
+    if row is None:
+        raise NotFound(f"The team has no connection {name}.")
+    return connections.open_warehouse(team, row["id"])
+
+
+def _known_connections(team: TeamId, name: str) -> str | None:
+    from shared.platform.paging import Page
+
+    known = [line.name for line in connections.list_connections(team, Page(limit=50)).connections]
+    return did_you_mean(name, known) or "Add a connection first."
+
+
+def _plan(team: TeamId, parsed: Document, opened: OpenConnection) -> tuple[compiler.Plan, compiler.Prepared]:
+    at = Clock.at(clock.now(), parsed.timezone)
+    prepared = compiler.prepare(
+        parsed,
+        dialect=opened.warehouse.dialect,
+        project=opened.warehouse.project,
+        allowed=catalog.allowed_datasets(team, opened.id),
+    )
+    values = filters.read(parsed, {}, at)
+    plan = compiler.bind(prepared, values, at, connection=opened.id, generation=opened.credentials_generation)
+    return plan, prepared
+
+
+def _dry_runs(
+    team: TeamId, opened: OpenConnection, parsed: Document, plan: compiler.Plan, problems: Problems
+) -> tuple[dict[str, tuple[Field, ...]], list[QueryReport]]:
+    """Ask the warehouse about every query, a few at a time."""
+    own = {query.id for query in parsed.queries}
+    queries = [query for query in plan.queries if query.id in own]
+    allowed = catalog.allowed_datasets(team, opened.id)
+
+    def ask(query: compiler.PlannedQuery) -> DryRun | BridgeError:
+        try:
+            answer = opened.warehouse.dry_run(query.sql, query.parameters)
+            guard.agree(query.checked, answer, allowed)
+        except BridgeError as error:
+            if error.retryable:
+                raise
+            return error
+        return answer
+
+    with ThreadPoolExecutor(PARALLEL) as pool:
+        answers = list(pool.map(lambda q: contextvars.copy_context().run(ask, q), queries))
+    schemas: dict[str, tuple[Field, ...]] = {}
+    reports: list[QueryReport] = []
+    for query, answer in zip(queries, answers, strict=True):
+        if isinstance(answer, BridgeError):
+            _add_refusal(parsed, query.id, answer, problems)
+            continue
+        schemas[query.id] = answer.schema
+        reports.append(
+            QueryReport(
+                id=query.id,
+                fingerprint=query.checked.fingerprint,
+                bytes_scanned=answer.bytes_scanned,
+                schema=[{"name": column.name, "type": column.type} for column in answer.schema],
+                tables=list(answer.tables),
+            )
+        )
+        if answer.bytes_scanned >= query.max_bytes:
+            refusal = BytesCapExceeded(
+                f"The query {query.id} would scan {answer.bytes_scanned:,} bytes; "
+                f"the cap is {query.max_bytes:,}."
+            )
+            _add_refusal(parsed, query.id, refusal, problems, _cheaper(team, opened, answer))
+    return schemas, reports
+
+
+def _cheaper(team: TeamId, opened: OpenConnection, answer: DryRun) -> str:
+    """What would make the query cheaper: the partition column, by name, where there is one."""
+    shapes = catalog.shapes(team, opened.id, list(answer.tables))
+    named = [
+        f"{name} is partitioned by {shape.partitioning['column']}"
+        for name, shape in shapes.items()
+        if shape.partitioning and shape.partitioning.get("column")
+    ]
+    if named:
+        return f"Filter on the partition column: {'; '.join(named[:3])}."
+    if answer.bytes_scanned > PARTITION_ADVICE_BYTES:
+        return "Read fewer columns, or read from a partitioned or summarised table."
+    return "Read fewer columns or fewer rows."
+
+
+def _add_refusal(
+    parsed: Document, id: str, error: BridgeError, problems: Problems, hint: str | None = None
+) -> None:
+    index = next(n for n, query in enumerate(parsed.queries) if query.id == id)
+    said = (
+        error.message
+        if not error.reason or error.reason in error.message
+        else f"{error.message} ({error.reason})"
+    )
+    problems.error(("queries", index, "sql"), said, hint, code=error.code)
+
+
+def _check_columns(parsed: Document, schemas: dict[str, tuple[Field, ...]], problems: Problems) -> None:
+    """What tiles and filters name must be in their query's result."""
+    for index, tile in enumerate(parsed.layout):
+        path: Path = ("layout", index, "options")
+        if isinstance(tile, ChartTile) and tile.query in schemas:
+            for place, message, hint in charts.check(tile, schemas[tile.query]):
+                problems.error((*path, *place), message, hint)
+        elif isinstance(tile, KpiTile) and tile.query in schemas:
+            _check_kpi(path, tile, schemas, problems)
+        elif isinstance(tile, TableTile) and tile.query in schemas:
+            named: list[tuple[Path, str]] = [
+                *((("columns", n), column.field) for n, column in enumerate(tile.options.columns)),
+                *((("sort",), key.column) for key in tile.options.sort),
+                *((("totals", n), name) for n, name in enumerate(tile.options.totals)),
+                *((("conditional", n), rule.when.column) for n, rule in enumerate(tile.options.conditional)),
+            ]
+            for place, name in named:
+                _has((*path, *place), name, schemas[tile.query], problems)
+    for index, alert in enumerate(parsed.alerts):
+        if alert.query in schemas:
+            place = ("alerts", index, "condition")
+            _has(place, alert.condition.column, schemas[alert.query], problems)
+
+
+def _check_kpi(path: Path, tile: KpiTile, schemas: dict[str, tuple[Field, ...]], problems: Problems) -> None:
+    options, fields = tile.options, schemas[tile.query]
+    found = _has((*path, "value"), options.value, fields, problems)
+    if found and not Columns(fields).is_number(options.value) and options.compare is not None:
+        problems.error(
+            (*path, "value"), f"{options.value} is not a number, so it can't be compared.", "Drop compare."
+        )
+    if options.compare is not None and options.compare.column is not None:
+        _has((*path, "compare"), options.compare.column, fields, problems)
+    if (line := options.sparkline) is not None and (line.query or tile.query) in schemas:
+        for name in ("x", "y"):
+            _has((*path, "sparkline", name), getattr(line, name), schemas[line.query or tile.query], problems)
+
+
+def _has(path: Path, name: str, fields: Sequence[Field], problems: Problems) -> bool:
+    names: Iterable[str] = [column.name for column in fields]
+    if name in names:
+        return True
+    problems.error(path, f"The result has no column {name}.", did_you_mean(name, names))
+    return False
+
+
+def _report(problems: Problems, reports: list[QueryReport]) -> Report:
+    return Report(
+        valid=not problems.errors, errors=problems.errors, warnings=problems.warnings, queries=reports
+    )
