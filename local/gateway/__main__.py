@@ -60,7 +60,7 @@ class _Server(BaseApplication):  # type: ignore[misc]
         # replacing the workers replaces it.
         options = self._options
         config = Config(options.manifest, options.stack, options.dispatch)
-        return Gateway(config, SourceLoader(ROOT))
+        return Gateway(config, SourceLoader(options.root))
 
     def run(self) -> None:
         _Arbiter(self).run()
@@ -68,7 +68,9 @@ class _Server(BaseApplication):  # type: ignore[misc]
     def _ready(self, _arbiter: Any) -> None:
         if not getattr(self, "_announced", False):
             self._announced = True
-            threading.Thread(target=_watch, args=(ROOT / "shared",), name="watch", daemon=True).start()
+            threading.Thread(
+                target=_watch, args=(self._options.root / "shared",), name="watch", daemon=True
+            ).start()
             announce(f"127.0.0.1:{self._options.port}")
 
 
@@ -95,7 +97,8 @@ def main() -> None:
     parser.add_argument(
         "--data", type=Path, help="accepted for the servers' uniform shape; the gateway keeps nothing"
     )
-    parser.add_argument("--manifest", type=Path, default=ROOT / "functions" / "manifest.json")
+    parser.add_argument("--root", type=Path, default=ROOT, help="the source tree: functions/ and shared/")
+    parser.add_argument("--manifest", type=Path, help="default: functions/manifest.json of the source tree")
     parser.add_argument("--stack", type=Path, help="stack.json, shown at /_local/")
     parser.add_argument(
         "--dispatch", help="host:port of the dispatch process, for /_local/events and the like"
@@ -103,9 +106,13 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--threads", type=int, default=32)
     options = parser.parse_args()
+    options.root = options.root.resolve()
+    options.manifest = options.manifest or options.root / "functions" / "manifest.json"
+    if sys.path[0] != str(options.root):
+        sys.path.insert(0, str(options.root))
     # What is written are only checked bytecode files, by `bytecode`; the usual kind can be stale.
     sys.dont_write_bytecode = True
-    bytecode.ensure_tree(ROOT / "shared")
+    bytecode.ensure_tree(options.root / "shared")
     sys.argv = sys.argv[:1]  # gunicorn reads them, too.
     _Server(options).run()
 

@@ -21,8 +21,12 @@ def main() -> int:
     who = binaries.account()
     if who.switches:
         options.data.chmod(0o711)
-    place = binaries.place(options.data.resolve(), who)
-    made = cluster.Cluster(binaries.usable(binaries.bin_dir(), place, who), place, who)
+    try:
+        place = binaries.place(options.data.resolve(), who)
+        made = cluster.Cluster(binaries.usable(binaries.bin_dir(), place, who), place, who)
+    except (PermissionError, FileNotFoundError) as error:
+        print(f"postgres: {error}", file=sys.stderr)
+        return 1
     # The passwords stay in the data folder even when the cluster can't.
     cluster.create(made, cluster.passwords(options.data))
 

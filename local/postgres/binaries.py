@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PREFERRED_MAJOR = 18
+CLUSTER = "pgdata"
 _NEUTRAL = Path("/var/tmp")  # noqa: S108 - survives a restart of the machine, unlike /tmp
 
 
@@ -75,11 +76,24 @@ def _may_enter(folder: Path, who: Account) -> bool:
 
 
 def place(data_dir: Path, who: Account) -> Path:
-    """Where the cluster lives: `data_dir`, or a neutral folder when `who` can't reach it."""
-    if reachable(data_dir, who):
+    """Where the cluster lives: `data_dir`, or a neutral folder when `who` can't reach it.
+
+    Decided once. A cluster that exists stays where it is: choosing anew, because somebody changed the mode
+    of a folder above, would begin an empty one and hide the data.
+    """
+    neutral = (
+        _NEUTRAL / f"bridge-postgres-{hashlib.sha256(str(data_dir.resolve()).encode()).hexdigest()[:16]}"
+    )
+    can_reach = reachable(data_dir, who)
+    if (data_dir / CLUSTER).exists():
+        if not can_reach:
+            raise PermissionError(
+                f"the user 'nobody', who runs Postgres for root, can't enter {data_dir} any more: "
+                "allow entering the folders above it (chmod o+x), or move the data folder"
+            )
         return data_dir
-    digest = hashlib.sha256(str(data_dir.resolve()).encode()).hexdigest()[:16]
-    neutral = _NEUTRAL / f"bridge-postgres-{digest}"
+    if can_reach and not (neutral / CLUSTER).exists():
+        return data_dir
     neutral.mkdir(mode=0o711, exist_ok=True)
     if neutral.stat().st_uid != os.getuid() or neutral.is_symlink():
         raise PermissionError(f"{neutral} belongs to somebody else: remove it or set BRIDGE_HOME elsewhere")

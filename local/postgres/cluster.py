@@ -17,7 +17,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from local.postgres.binaries import Account
+from local.postgres.binaries import CLUSTER, Account
 from local.process import die_with_parent
 
 DATABASE = "bridge"
@@ -54,14 +54,14 @@ class Cluster:
 
     @property
     def data(self) -> Path:
-        return self.place / "pgdata"
+        return self.place / CLUSTER
 
 
 def create(cluster: Cluster, passwords: dict[str, str]) -> None:
     """Make the cluster whole or not at all: built beside its place, then renamed."""
     if cluster.data.exists():
         return
-    building = cluster.place / "pgdata.building"
+    building = cluster.place / f"{CLUSTER}.building"
     shutil.rmtree(building, ignore_errors=True)
     building.mkdir(mode=0o700)
     os.chown(building, cluster.who.uid, cluster.who.gid)

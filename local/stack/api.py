@@ -1,6 +1,6 @@
 """A stack for tests and benchmarks: start it, break it, ask it, stop it.
 
-    with api.started(tmp_path) as stack:
+    with api.started() as stack:
         stack.url, stack.env, stack.token
         stack.kill("postgres")        # SIGKILL; the supervisor starts it again
         stack.crash()                 # SIGKILL for everything at once
@@ -12,9 +12,11 @@ The stack is a process of its own, so what is killed is what would be killed on 
 import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -179,14 +181,29 @@ class Stack:
 
 
 @contextlib.contextmanager
-def started(home: Path, *, demo: bool = False, variables: Mapping[str, str] | None = None) -> Iterator[Stack]:
-    """A running stack, stopped at the end whatever happens."""
-    stack = Stack(home, demo, variables or {})
-    stack.start()
+def temporary_home() -> Iterator[Path]:
+    """A data folder that is removed at the end.
+
+    Not below pytest's own temporary folders: those are closed to the user who runs Postgres for root.
+    """
+    home = Path(tempfile.mkdtemp(prefix="bridge-"))
+    home.chmod(0o711)
     try:
-        yield stack
+        yield home
     finally:
-        stack.stop()
+        shutil.rmtree(home, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def started(
+    home: Path | None = None, *, demo: bool = False, variables: Mapping[str, str] | None = None
+) -> Iterator[Stack]:
+    """A running stack, stopped at the end whatever happens; without `home`, over a temporary folder."""
+    with contextlib.ExitStack() as cleanup:
+        stack = Stack(home or cleanup.enter_context(temporary_home()), demo, variables or {})
+        cleanup.callback(stack.stop)
+        stack.start()
+        yield stack
 
 
 def _wait_until_gone(pids: list[int], patience: float = 10.0) -> None:

@@ -1,0 +1,245 @@
+"""The gateway as a process, over functions that the test writes."""
+
+import http.client
+import os
+import re
+import socket
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.local.gateway.conftest import Tree
+
+ECHO = """\
+    from flask import jsonify
+    return jsonify(path=request.path, root=request.script_root, query=request.query_string.decode(),
+                   method=request.method, size=len(request.get_data()), mark=request.headers.get("X-Mark"))
+"""
+
+
+def test_a_request_reaches_its_function_unchanged(tree: Tree) -> None:
+    """Path, query, method, headers and body arrive as they were sent; /_fn/<name> is the function's root."""
+    tree.function("echo", ECHO, "/v1/echo/{id}", method="POST")
+    tree.start()
+    got = tree.ask("/v1/echo/a%20b?x=1&y=2", "POST", b"12345", X_Mark="m").json()
+    assert got == {
+        "path": "/v1/echo/a b",
+        "root": "",
+        "query": "x=1&y=2",
+        "method": "POST",
+        "size": 5,
+        "mark": "m",
+    }
+    assert tree.ask("/_fn/echo", "POST", b"").json()["path"] == "/"
+
+
+def test_a_body_of_32_mib_passes_and_one_byte_more_does_not(tree: Tree) -> None:
+    """Cloud Run's limit, with a length given and in chunks."""
+    tree.function("echo", ECHO, "/echo", method="POST")
+    tree.start()
+    limit = 32 * 1024 * 1024
+    assert tree.ask("/echo", "POST", b"x" * limit).json()["size"] == limit
+    refused = tree.ask("/echo", "POST", iter([b"x" * 1024 * 1024] * 33))
+    assert (refused.status, refused.json()["error"]["code"]) == (413, "PAYLOAD_TOO_LARGE")
+    assert tree.ask("/echo", "POST", iter([b"x" * 1000] * 3)).json()["size"] == 3000
+    with socket.create_connection(("127.0.0.1", tree.port)) as raw:
+        raw.sendall(f"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: {limit + 1}\r\n\r\n".encode())
+        assert raw.recv(100).startswith(b"HTTP/1.1 413 ")
+
+
+def test_an_unknown_path_is_a_404_in_the_envelope(tree: Tree) -> None:
+    """Code, message, fate and ids, beside the fields of RFC 9457; a well-formed correlation id comes back."""
+    tree.start()
+    got = tree.ask("/nothing", X_Correlation_Id="my-request-1")
+    body = got.json()
+    assert got.status == body["status"] == 404
+    assert body["error"]["code"] == "NOT_FOUND"
+    assert body["error"]["retryable"] is False
+    assert body["error"]["correlation_id"] == got.headers["x-correlation-id"] == "my-request-1"
+    assert body["title"] == "Not Found"
+    made = tree.ask("/nothing", X_Correlation_Id="<script>").headers["x-correlation-id"]
+    assert re.fullmatch("[0-9a-f]{32}", made)
+
+
+@pytest.mark.parametrize(
+    "code", ["    import no_such_module_here\n", "    return (\n", "    raise SystemExit(3)\n"]
+)
+def test_a_function_that_can_not_be_loaded_fails_alone(tree: Tree, code: str) -> None:
+    """Its own route answers 500 without the reason, the log has the traceback, the others serve on."""
+    good = tree.function("good", "    return 'fine'\n", "/good")
+    broken = tree.function("broken", "", "/broken")
+    broken.write_text(code.replace("    ", "", 1))
+    tree.start()
+    got = tree.ask("/broken")
+    assert got.status == 500
+    assert got.json()["error"]["code"] == "INTERNAL"
+    assert b"Traceback" not in got.body
+    assert b"no_such_module_here" not in got.body
+    assert any("Traceback" in entry.get("stack", "") for entry in tree.log())
+    assert tree.ask("/good").body == b"fine"
+    broken.write_text(good.read_text())
+    assert tree.ask("/broken").body == b"fine"
+
+
+def test_functions_do_not_see_each_other_through_the_framework(tree: Tree) -> None:
+    """Same entry point name, same module name: an event function and a plain one keep their own shapes."""
+    first = tree.function("first", "    return 'first'\n", "/first")
+    tree.function("second", "    return 'second'\n", "/second")
+    first.write_text(
+        "import functions_framework\n\n\n@functions_framework.cloud_event\ndef handle(event):\n    pass\n"
+    )
+    probe = tree.function(
+        "probe",
+        "    import os, sys\n"
+        "    return repr(('main' in sys.modules, os.environ.get('FUNCTION_TARGET'), [p for p in sys.path if 'functions/' in p]))\n",
+        "/probe",
+    )
+    assert probe.exists()
+    tree.start()
+    for _ in range(6):  # Both workers.
+        assert tree.ask("/first").status == 405, "a cloud_event function takes POST alone"
+        assert tree.ask("/second").body == b"second"
+        assert tree.ask("/probe").body == b"(False, None, [])"
+
+
+def test_an_edited_function_answers_anew_at_the_next_request(tree: Tree) -> None:
+    """Edits of the same size within the same second, too: six of six."""
+    source = tree.function("page", "    return 'a'\n", "/page")
+    tree.start()
+    text, moment = source.read_text(), int(time.time())
+    for letter in "bcdefg":
+        source.write_text(text.replace("'a'", f"'{letter}'"))
+        # The file system's time in whole seconds, which is what ordinary bytecode compares, stays the same.
+        os.utime(source, ns=(moment * 10**9, moment * 10**9 + ord(letter)))
+        for _ in range(4):
+            assert tree.ask("/page").body == letter.encode()
+
+
+def test_stale_bytecode_beside_a_function_is_not_believed(tree: Tree) -> None:
+    """A .pyc of the usual kind with the right second and size, but of older text, does not run."""
+    import py_compile
+
+    source = tree.function("page", "    return 'old'\n", "/page")
+    moment = int(time.time())
+    os.utime(source, (moment, moment))
+    py_compile.compile(str(source), doraise=True, invalidation_mode=py_compile.PycInvalidationMode.TIMESTAMP)
+    source.write_text(source.read_text().replace("old", "new"))
+    os.utime(source, (moment, moment))
+    tree.start()
+    assert tree.ask("/page").body == b"new"
+
+
+def test_an_edit_of_shared_code_replaces_the_workers_without_a_failed_request(tree: Tree) -> None:
+    """Requests go on while both workers are replaced; soon all answers come from the new code."""
+    tree.shared("words", "WORD = 'one'\n")
+    source = tree.function("page", "    from shared import words\n    return words.WORD\n", "/page")
+    assert source.exists()
+    tree.start()
+    tree.until("/page", b"one")
+    statuses: list[int] = []
+    done = threading.Event()
+
+    def hammer() -> None:
+        while not done.is_set():
+            statuses.append(tree.ask("/page").status)
+
+    thread = threading.Thread(target=hammer)
+    thread.start()
+    tree.shared("words", "WORD = 'two'\n")
+    tree.until("/page", b"two")
+    done.set()
+    thread.join()
+    assert set(statuses) == {200}
+
+
+def test_a_new_manifest_is_served_at_once(tree: Tree) -> None:
+    """A function added to the manifest answers without a restart; a broken manifest keeps the last good one."""
+    tree.start()
+    assert tree.ask("/late").status == 404
+    tree.function("late", "    return 'here'\n", "/late")
+    assert tree.ask("/late").body == b"here"
+    (tree.root / "functions" / "manifest.json").write_text("{")
+    assert tree.ask("/late").body == b"here"
+
+
+STREAM = """\
+    import time
+    from flask import Response
+    def tokens():
+        for number in range(5):
+            yield f"data: {number} {time.time()}\\n\\n"
+            time.sleep(0.1)
+    return Response(tokens(), mimetype="text/event-stream")
+"""
+
+
+def test_each_token_of_a_stream_arrives_when_it_is_sent_on_24_streams_at_once(tree: Tree) -> None:
+    """Server-sent events are not gathered: the worst token of 24 streams is late by less than 80 ms."""
+    tree.function("stream", STREAM, "/stream", kind="sse")
+    tree.start()
+    delays: list[float] = []
+
+    def listen() -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", tree.port, timeout=30)
+        connection.request("GET", "/stream")
+        answer = connection.getresponse()
+        while line := answer.readline():
+            if line.startswith(b"data: "):
+                delays.append(time.time() - float(line.split()[2]))
+        connection.close()
+
+    tree.ask("/stream")  # Loaded before the clock runs.
+    begun = time.monotonic()
+    threads = [threading.Thread(target=listen) for _ in range(24)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(delays) == 24 * 5
+    assert max(delays) < 0.08
+    assert time.monotonic() - begun < 1.5, "no stream waited for another one's thread"
+
+
+def test_the_access_log_has_the_outcome_and_no_query(tree: Tree) -> None:
+    """One JSON line a request with function, status, size and correlation id; tickets in the query stay out."""
+    tree.function("page", "    return 'hello'\n", "/page")
+    tree.start()
+    tree.ask("/page?ticket=secret-ticket", X_Correlation_Id="request-42")
+    deadline = time.monotonic() + 2
+    while not (found := [entry for entry in tree.log() if entry.get("function") == "page"]):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    assert found[0]["httpRequest"]["status"] == 200
+    assert found[0]["httpRequest"]["responseSize"] == 5
+    assert found[0]["correlation_id"] == "request-42"
+    assert "secret-ticket" not in (tree.root / "gateway.log").read_text()
+
+
+def test_a_stop_cuts_streams_after_a_second(tree: Tree) -> None:
+    """SIGTERM ends the gateway within two seconds although a client still listens."""
+    tree.function("endless", STREAM.replace("range(5)", "range(500)"), "/endless", kind="sse")
+    tree.start()
+    connection = http.client.HTTPConnection("127.0.0.1", tree.port, timeout=30)
+    connection.request("GET", "/endless")
+    connection.getresponse().readline()
+    begun = time.monotonic()
+    assert tree.stop() == 0
+    assert time.monotonic() - begun < 2.0
+    connection.close()
+
+
+def test_no_worker_outlives_a_killed_gateway(tree: Tree) -> None:
+    """SIGKILL for the master: the kernel ends the workers, and the port is free."""
+    tree.start()
+    workers = {tree.ask("/_local/").json()["worker"] for _ in range(20)}
+    assert tree.process is not None
+    tree.process.kill()
+    tree.process.wait()
+    deadline = time.monotonic() + 2
+    while any(Path(f"/proc/{worker}").exists() for worker in workers):
+        assert time.monotonic() < deadline, "a worker became an orphan"
+        time.sleep(0.02)
+    with socket.socket() as probe:
+        assert probe.connect_ex(("127.0.0.1", tree.port)) != 0
