@@ -3,7 +3,7 @@
 from typing import Any
 
 from local.firestore import values, wire
-from local.firestore.paths import field_path, invalid
+from local.firestore.paths import NAME, field_path, invalid
 
 MOST_AGGREGATIONS = 5
 _LARGEST = 2**63 - 1
@@ -20,6 +20,14 @@ def check(query: Any, aggregations: Any) -> None:
         raise invalid("An aggregation alias is used twice.")
     if query.HasField("select") and fields(aggregations):
         raise invalid("Cannot apply property masks when aggregation fields are present.")
+    ordered = [item.field.field_path for item in query.order_by]
+    after = [name for name in fields(aggregations) if name not in ordered]
+    if NAME in ordered and after:
+        raise invalid(
+            f"This query requires an index that has fields [{', '.join(after)}] after {NAME} and Firestore does "
+            "not currently support such an index. Please try the query again with additional ordering on those "
+            "fields."
+        )
 
 
 def fields(aggregations: Any) -> list[str]:

@@ -13,6 +13,7 @@ from typing import Any
 
 from local.firestore import query as queries
 from local.firestore import wire
+from local.firestore.indexes import Indexes
 from local.firestore.paths import check_document, invalid
 from local.firestore.store import RETENTION, Store
 from local.firestore.transactions import Images
@@ -47,8 +48,9 @@ class Target:
 class Listeners:
     """All open listen streams."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, indexes: Indexes) -> None:
         self._store = store
+        self._indexes = indexes
         self._streams: set[_Stream] = set()
 
     def changed(self, images: Images, at: int) -> None:
@@ -57,7 +59,7 @@ class Listeners:
             stream.changed(images, at)
 
     async def stream(self, requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
-        stream = _Stream(self._store)
+        stream = _Stream(self._store, self._indexes)
         self._streams.add(stream)
         reading = asyncio.ensure_future(stream.read(requests))
         try:
@@ -73,8 +75,9 @@ class Listeners:
 
 
 class _Stream:
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, indexes: Indexes) -> None:
         self._store = store
+        self._indexes = indexes
         self._targets: dict[int, Target] = {}
         self.out: asyncio.Queue[Any] = asyncio.Queue()
 
@@ -90,10 +93,23 @@ class _Stream:
             self.out.put_nowait(None)
 
     def _add(self, message: Any) -> None:
+        """Tell a new target's state; what is wrong with a target ends the target, not the stream."""
         target = Target(message.target_id or 1, message.once)
         if target.id in self._targets:
             raise invalid(f"Target id {target.id} is in use on this stream.")
+        self._say(_CHANGE.Value("ADD"), [target.id])
+        try:
+            self._check(target, message)
+            since = self._since(message)
+            self._targets[target.id] = target
+            self._begin(target, since)
+        except Refused as refused:
+            self._targets.pop(target.id, None)
+            self._say(_CHANGE.Value("REMOVE"), [target.id], cause=refused)
+
+    def _check(self, target: Target, message: Any) -> None:
         if message.WhichOneof("target_type") == "query":
+            self._indexes.check(message.query.parent, message.query.structured_query)
             target.query = queries.parse(message.query.parent, message.query.structured_query)
         elif message.WhichOneof("target_type") == "documents":
             for name in message.documents.documents:
@@ -101,10 +117,9 @@ class _Stream:
             target.names = frozenset(message.documents.documents)
         else:
             raise invalid("A listen target needs a query or documents.")
-        self._targets[target.id] = target
-        self._say(_CHANGE.Value("ADD"), [target.id])
+
+    def _begin(self, target: Target, since: int | None) -> None:
         now = self._store.now()
-        since = self._since(message)
         if since is not None and max(now - RETENTION, self._store.started) <= since <= now:
             before = target.state(self._store, since)
             target.told = {name: wire.micros(document.update_time) for name, document in before.items()}
@@ -130,11 +145,8 @@ class _Stream:
 
     def changed(self, images: Images, at: int) -> None:
         touched = [target for target in self._targets.values() if target.touched(images)]
-        try:
-            for target in touched:
-                self._tell(target, at)
-        except Refused as refused:  # a query that no longer runs ends its target, not the commit
-            self._say(_CHANGE.Value("REMOVE"), [target.id], cause=refused)
+        for target in touched:
+            self._tell(target, at)
         if touched:
             self._say(_CHANGE.Value("NO_CHANGE"), [], at)
 

@@ -24,7 +24,7 @@ class Firestore:
         self.store = store
         self.transactions = transactions
         self.indexes = indexes
-        self.listeners = Listeners(store)
+        self.listeners = Listeners(store, indexes)
 
     # Reading
 
