@@ -102,14 +102,25 @@ def place(data_dir: Path, who: Account) -> Path:
 
 
 def usable(binaries: Path, where: Path, who: Account) -> Path:
-    """`binaries`, or a copy below `where` when `who` can't reach them."""
+    """`binaries`, or a copy below `where` when `who` can't reach them.
+
+    The wheel's programs find their libraries by a relative path, in a folder beside the package: both are
+    copied, with the same way from one to the other.
+    """
     if reachable(binaries, who):
         return binaries
-    install, copied = binaries.parent, where / binaries.parent.name
-    if not (copied / "bin" / "postgres").exists():
-        partial = where / f"{install.name}.partial"
+    install, package = binaries.parent, binaries.parent.parent
+    programs = where / "programs"
+    copied = programs / package.name / install.name
+    if not copied.exists():
+        partial = where / "programs.partial"
         shutil.rmtree(partial, ignore_errors=True)
-        shutil.copytree(install, partial, symlinks=True)
-        partial.chmod(0o755)
-        partial.rename(copied)
+        shutil.copytree(install, partial / package.name / install.name, symlinks=True)
+        libraries = package.with_name(f"{package.name}.libs")
+        if libraries.is_dir():
+            shutil.copytree(libraries, partial / libraries.name, symlinks=True)
+        for folder in (partial, partial / package.name, partial / package.name / install.name):
+            folder.chmod(0o755)
+        shutil.rmtree(programs, ignore_errors=True)
+        partial.rename(programs)
     return copied / "bin"

@@ -3,6 +3,7 @@
 import os
 import shutil
 import stat
+import subprocess
 import time
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pg8000.native
 import pytest
 
 from local.postgres import binaries
+from local.stack.api import temporary_home
 from tests.local.postgres.conftest import Postgres
 
 
@@ -121,13 +123,26 @@ def test_a_data_folder_that_nobody_may_enter_gets_its_cluster_elsewhere(tmp_path
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root gives the server to another user")
-def test_programs_that_nobody_may_reach_are_copied(tmp_path: Path) -> None:
-    """A virtual environment below a closed home can't be run from: the programs go beside the data."""
-    (tmp_path / "closed" / "pginstall18" / "bin").mkdir(parents=True)
-    (tmp_path / "closed" / "pginstall18" / "bin" / "postgres").write_text("program")
+def test_programs_that_nobody_may_reach_are_copied_and_run(tmp_path: Path) -> None:
+    """A virtual environment below a closed home can't be run from: programs and libraries go beside the data."""
+    real = binaries.bin_dir().parent
+    closed = tmp_path / "closed" / real.parent.name
+    shutil.copytree(real, closed / real.name, symlinks=True)
+    libraries = real.parent.with_name(f"{real.parent.name}.libs")
+    if libraries.exists():
+        shutil.copytree(libraries, tmp_path / "closed" / libraries.name, symlinks=True)
     (tmp_path / "closed").chmod(0o700)
-    place = tmp_path / "open"
-    place.mkdir()
-    found = binaries.usable(tmp_path / "closed" / "pginstall18" / "bin", place, binaries.account())
-    assert found == place / "pginstall18" / "bin"
-    assert (found / "postgres").read_text() == "program"
+    with temporary_home() as place:
+        found = binaries.usable(closed / real.name / "bin", place, binaries.account())
+        shutil.rmtree(tmp_path / "closed")
+        assert found.is_relative_to(place)
+        who = binaries.account()
+        done = subprocess.run(
+            [str(found / "postgres"), "--version"],
+            user=who.uid,
+            group=who.gid,
+            cwd=place,
+            capture_output=True,
+            text=True,
+        )
+        assert "PostgreSQL" in done.stdout, done.stderr
