@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -17,8 +17,24 @@ from shared.platform.errors import NotFound
 from shared.platform.ids import TeamId, UserId
 
 Status = Literal["active", "archived", "error"]
+ID = r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
 PURGE_DELAY_SECONDS = 30.0
 """A runner that has not yet noticed the deletion may still be writing an object."""
+
+
+class NewSession(BaseModel):
+    """The body of `POST /v1/chat/sessions`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    team_id: str | None = Field(default=None, pattern=ID, description="Needed by members of several teams.")
+    provider: str | None = Field(default=None, max_length=40, description="Default: the configured one.")
+    model: str | None = Field(default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9._:@/-]{0,99}$")
+    tools: list[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{1,63}$")]] | None = Field(
+        default=None,
+        max_length=64,
+        description="Only these tools are offered; default: all that you may use.",
+    )
 
 
 class SessionManifest(BaseModel):

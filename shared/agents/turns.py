@@ -13,9 +13,11 @@ import contextvars
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
+
+from pydantic import BaseModel
 
 from shared.agents import redact, runner, store
 from shared.agents.agent import Agent
@@ -54,6 +56,13 @@ class SessionArchived(Conflict):
     """This conversation is archived; begin a new one."""
 
     code = "SESSION_ARCHIVED"
+
+
+class CancelAccepted(BaseModel):
+    """The answer of a cancel: the turn ends with its own last events."""
+
+    turn_id: str
+    state: Literal["cancelling"] = "cancelling"
 
 
 @dataclass(frozen=True)
@@ -170,6 +179,12 @@ def follow(
         time.sleep(POLL_SECONDS)
         if clock.monotonic() - looked > _QUIET_SECONDS:
             row, looked = _row(teams, user, session_id, turn_id), clock.monotonic()
+
+
+def last_event_id(headers: Mapping[str, str]) -> int:
+    """The id that a client saw last, from `Last-Event-ID`; one that we did not issue counts as none."""
+    given = next((value for name, value in headers.items() if name.lower() == "last-event-id"), "")
+    return int(given) if given.isascii() and given.isdigit() and len(given) <= 12 else 0
 
 
 def cancel(teams: list[TeamId], user: UserId, session_id: str) -> str:
