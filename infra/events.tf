@@ -1,0 +1,23 @@
+# Object-finalize events of a bucket reach each function that declares the bucket; the function checks the name's pattern itself.
+resource "google_eventarc_trigger" "finalized" {
+  for_each        = local.finalized
+  name            = each.key
+  location        = var.region
+  service_account = google_service_account.events.email
+
+  matching_criteria {
+    attribute = "type"
+    value     = "google.cloud.storage.object.v1.finalized"
+  }
+  matching_criteria {
+    attribute = "bucket"
+    value     = google_storage_bucket.lake[each.value.bucket].name
+  }
+
+  destination {
+    cloud_run_service {
+      service = google_cloudfunctions2_function.function[each.key].name
+      region  = var.region
+    }
+  }
+}

@@ -1,0 +1,50 @@
+locals {
+  step_url = "https://${var.region}-${var.project}.cloudfunctions.net/{name}"
+  environment = {
+    BRIDGE_ENV                    = var.environment
+    BRIDGE_BASE_URL               = var.base_url
+    BRIDGE_STEP_URL               = local.step_url
+    BRIDGE_REGION                 = var.region
+    GOOGLE_CLOUD_PROJECT          = var.project
+    BRIDGE_BUCKET_PREFIX          = var.project
+    BRIDGE_KMS_KEY                = google_kms_crypto_key.credentials.id
+    BRIDGE_STEP_SERVICE_ACCOUNT   = google_service_account.steps.email
+    BRIDGE_EVENTS_SERVICE_ACCOUNT = google_service_account.events.email
+  }
+}
+
+resource "google_cloudfunctions2_function" "function" {
+  for_each    = local.deployed
+  name        = each.key
+  location    = var.region
+  description = each.value.summary
+
+  build_config {
+    runtime     = "python311"
+    entry_point = each.value.entry_point
+    source {
+      storage_source {
+        bucket = google_storage_bucket.bundles.name
+        object = google_storage_bucket_object.bundle[each.key].name
+      }
+    }
+  }
+
+  service_config {
+    available_memory               = "${each.value.memory_mb}Mi"
+    timeout_seconds                = each.value.timeout
+    max_instance_count             = var.max_instances
+    min_instance_count             = 0
+    ingress_settings               = contains(["http", "sse"], each.value.kind) ? "ALLOW_ALL" : "ALLOW_INTERNAL_ONLY"
+    service_account_email          = google_service_account.functions.email
+    environment_variables          = local.environment
+    all_traffic_on_latest_revision = true
+
+    secret_environment_variables {
+      key        = "DATABASE_URL"
+      project_id = var.project
+      secret     = google_secret_manager_secret.database_url.secret_id
+      version    = "latest"
+    }
+  }
+}

@@ -1,0 +1,60 @@
+# One account that runs functions, and one each for what may call steps.
+resource "google_service_account" "functions" {
+  account_id   = "bridge-functions"
+  display_name = "Bridge: runs functions"
+}
+
+resource "google_service_account" "steps" {
+  account_id   = "bridge-steps"
+  display_name = "Bridge: calls steps from Cloud Tasks and Cloud Scheduler"
+}
+
+resource "google_service_account" "events" {
+  account_id   = "bridge-events"
+  display_name = "Bridge: delivers finalize events"
+}
+
+resource "google_project_iam_member" "functions" {
+  for_each = toset(["roles/cloudtasks.enqueuer", "roles/datastore.user", "roles/cloudsql.client", "roles/cloudsql.instanceUser"])
+  project  = var.project
+  role     = each.value
+  member   = google_service_account.functions.member
+}
+
+# Handing a task to a queue with the steps account's identity needs the right to act as it, and only as it.
+resource "google_service_account_iam_member" "act_as_steps" {
+  service_account_id = google_service_account.steps.name
+  role               = "roles/iam.serviceAccountUser"
+  member             = google_service_account.functions.member
+}
+
+resource "google_project_iam_member" "events" {
+  project = var.project
+  role    = "roles/eventarc.eventReceiver"
+  member  = google_service_account.events.member
+}
+
+resource "google_cloud_run_service_iam_member" "steps_invoke" {
+  for_each = merge(local.tasks, local.scheduled)
+  location = var.region
+  service  = google_cloudfunctions2_function.function[each.key].name
+  role     = "roles/run.invoker"
+  member   = google_service_account.steps.member
+}
+
+resource "google_cloud_run_service_iam_member" "events_invoke" {
+  for_each = local.finalized
+  location = var.region
+  service  = google_cloudfunctions2_function.function[each.key].name
+  role     = "roles/run.invoker"
+  member   = google_service_account.events.member
+}
+
+# Endpoints authenticate people themselves.
+resource "google_cloud_run_service_iam_member" "public_invoke" {
+  for_each = local.endpoints
+  location = var.region
+  service  = google_cloudfunctions2_function.function[each.key].name
+  role     = "roles/run.invoker"
+  member   = "allUsers"
+}

@@ -1,0 +1,18 @@
+resource "google_cloud_tasks_queue" "queue" {
+  for_each = local.queues
+  name     = each.value
+  location = var.region
+
+  rate_limits {
+    max_concurrent_dispatches = 16
+    max_dispatches_per_second = 50
+  }
+
+  # The last attempt is the one whose retry count a step compares with its declared attempts.
+  retry_config {
+    max_attempts  = max(concat([1], [for f in values(local.tasks) : f.attempts if f.queue == each.value])...)
+    min_backoff   = "1s"
+    max_backoff   = "300s"
+    max_doublings = 8
+  }
+}

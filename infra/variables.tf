@@ -1,0 +1,36 @@
+variable "project" {
+  type        = string
+  description = "The Google Cloud project."
+}
+
+variable "region" {
+  type        = string
+  description = "Region of functions, queues, keys and the database."
+  default     = "us-central1"
+}
+
+variable "environment" {
+  type        = string
+  description = "dev, staging or prod."
+  validation {
+    condition     = contains(["dev", "staging", "prod"], var.environment)
+    error_message = "environment must be dev, staging or prod."
+  }
+}
+
+variable "base_url" {
+  type        = string
+  description = "The public origin, such as https://bridge.example.org."
+}
+
+variable "database_tier" {
+  type        = string
+  description = "Machine type of the directory database."
+  default     = "db-custom-2-7680"
+}
+
+variable "max_instances" {
+  type        = number
+  description = "Most instances of one function; times the pool size it must stay below the database's connections."
+  default     = 10
+}
