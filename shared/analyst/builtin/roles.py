@@ -1,0 +1,199 @@
+"""Tell what a column is for: a time, a figure, a dimension, a key, a flag, a name, a place.
+
+Decided by type, then by the words of its name, then by its statistics and its description, in this order of
+weight: a number called `order_id` is a key however it is spread, and a number between 0 and 1 is a flag.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
+
+from shared.analyst.builtin import words
+from shared.analyst.builtin.view import Column, Table
+from shared.analyst.builtin.vocabulary import ADDED_UP, AVERAGED, GOOD_HIGH, GOOD_LOW, HELD, UNITS
+
+Role = Literal[
+    "time", "year", "part", "clock", "measure", "dimension", "key", "flag", "name", "place", "text"
+]
+Behaviour = Literal["added", "averaged", "held"]
+
+_KEY_WORDS = {"id", "ids", "key", "code", "number", "num", "no", "nr", "uuid", "guid", "sku", "zip", "zipcode", "postcode",
+              "phone", "fax", "ssn", "isbn", "hash", "url", "email"}  # fmt: skip
+_NAME_WORDS = {"name", "title", "label", "fullname"}
+_PLACE_WORDS = {"lat", "latitude", "lon", "lng", "long", "longitude", "geo", "geometry"}
+_PART_WORDS = {"month", "day", "hour", "minute", "second", "week", "quarter", "weekday", "dow", "doy", "tz"}
+_HOUSEKEEPING = {
+    "created",
+    "updated",
+    "modified",
+    "loaded",
+    "inserted",
+    "ingested",
+    "synced",
+    "deleted",
+    "etl",
+    "imported",
+}
+_FLAG_STARTS = {"is", "has", "was", "did"}
+
+
+@lru_cache(maxsize=4096)
+def role(column: Column) -> Role:
+    """What the column is for."""
+    parts = set(column.words)
+    if column.is_time:
+        return "time"
+    if column.type == "BOOL":
+        return "flag"
+    if column.type in ("GEOGRAPHY", "JSON", "BYTES", "INTERVAL"):
+        return "place" if column.type == "GEOGRAPHY" else "text"
+    if column.is_number:
+        return _number_role(column, parts)
+    if parts & _KEY_WORDS and not parts & _NAME_WORDS:
+        return "key"
+    if parts & _NAME_WORDS:
+        return "name"
+    return "text" if _is_prose(column) else "dimension"
+
+
+def _number_role(column: Column, parts: set[str]) -> Role:
+    low, high = _number(column.stats.minimum), _number(column.stats.maximum)
+    if parts & _PLACE_WORDS and not parts & {"duration"}:
+        return "place"
+    if "year" in parts and (low is None or 1000 <= low <= 3000) and (high is None or 1000 <= high <= 3000):
+        return "year"
+    if parts & _PART_WORDS and len(parts) <= 2 and column.type == "INT64" and (high is None or high <= 366):
+        return "part"
+    if _is_clock(column, parts, high):
+        return "clock"
+    if (parts & _KEY_WORDS or _says_key(column)) and column.type != "FLOAT64":
+        return "key"
+    if column.type == "INT64" and (
+        (column.words[:1]
+        and column.words[0] in _FLAG_STARTS)
+        or (low == 0 and high == 1 and (column.stats.distinct or 2) <= 2)
+    ):
+        return "flag"
+    return "measure"
+
+
+def _is_clock(column: Column, parts: set[str], high: float | None) -> bool:
+    """HHMM times of day kept as whole numbers: 517 is 5:17, and an average of them means nothing."""
+    said = set(words.spoken(column.description))
+    named = "time" in parts and column.type == "INT64" and high is not None and 2000 <= high <= 2400
+    return named or ("hhmm" in said) or ("clock" in said and "time" in said)
+
+
+def _says_key(column: Column) -> bool:
+    """Whether the description calls a whole number a number by which something is known: "Invoice number"."""
+    said = words.spoken(column.description)[:4]
+    return (
+        bool(said)
+        and any(word in said for word in ("number", "identifier", "id", "key", "code"))
+        and "of" not in said
+    )
+
+
+def _is_prose(column: Column) -> bool:
+    """Long free text: nearly every value differs and the values are long."""
+    values = [value for value, _ in column.stats.top]
+    return bool(values) and sum(map(len, values)) / len(values) > 60
+
+
+def _number(value: object) -> float | None:
+    try:
+        return None if value is None or isinstance(value, bool) else float(str(value))
+    except ValueError:
+        return None
+
+
+def behaviour(column: Column) -> Behaviour:
+    """How its rows come together into one figure."""
+    parts = column.words
+    if words.any_of(parts, HELD):
+        return "held"
+    averaged, added = words.any_of(parts, AVERAGED), words.any_of(parts, ADDED_UP)
+    if averaged != added:
+        return "averaged" if averaged else "added"
+    said = words.spoken(column.description)[:12]
+    averaged, added = words.any_of(said, AVERAGED), words.any_of(said, ADDED_UP)
+    if averaged != added:
+        return "averaged" if averaged else "added"
+    return "added" if column.type in ("INT64", "NUMERIC") else "averaged"
+
+
+def good_direction(names: tuple[str, ...]) -> Literal["up", "down"] | None:
+    """Whether more of it is good, bad, or neither."""
+    if words.any_of(names, GOOD_LOW):
+        return "down"
+    if words.any_of(names, GOOD_HIGH):
+        return "up"
+    return None
+
+
+def unit(column: Column) -> tuple[str, str] | None:
+    """Its unit as (short, plural), from its name or its description."""
+    for source in (column.words, words.spoken(column.description)):
+        for word in source:
+            for form in (word, word.removesuffix("s"), word.removesuffix("es")):
+                if form in UNITS and not (form in ("year", "day", "hour") and source is column.words):
+                    return UNITS[form]
+    if "%" in column.description:
+        return UNITS["percent"]
+    return None
+
+
+@dataclass(frozen=True)
+class Times:
+    """The column that tells when a row happened."""
+
+    column: Column
+    kind: Literal["date", "timestamp", "datetime", "year"]
+
+
+def time_of(table: Table, hint: tuple[str, ...] = ()) -> Times | None:
+    """The table's time: the partition's column first, then the one whose name fits best; None without one."""
+    best: tuple[float, int] | None = None
+    chosen: Column | None = None
+    for column in table.columns:
+        kind = role(column)
+        if kind not in ("time", "year"):
+            continue
+        score = {"DATE": 3.0, "TIMESTAMP": 2.5, "DATETIME": 2.4}.get(column.type, 1.0)
+        score += 4.0 if table.partition.get("column") == column.path else 0.0
+        score -= 3.0 if set(column.words) & _HOUSEKEEPING else 0.0
+        score += words.overlap(hint, column.words) if hint else 0.0
+        score += 0.5 * max(
+            (words.likeness(part, word) for part in table.words for word in column.words), default=0.0
+        )
+        score -= 2.0 * float(column.stats.null_share or 0.0)
+        if column.type == "INT64" and any(word in column.words for word in ("birth", "built", "founded")):
+            score -= 2.0
+        if best is None or (score, -column.position) > best:
+            best, chosen = (score, -column.position), column
+    if chosen is None:
+        return None
+    kinds = {"DATE": "date", "TIMESTAMP": "timestamp", "DATETIME": "datetime"}
+    return Times(chosen, kinds.get(chosen.type, "year"))  # type: ignore[arg-type]
+
+
+def label_of(table: Table) -> Column | None:
+    """The column that names a row of a lookup table for people."""
+    named = [column for column in table.columns if role(column) == "name" and column.type == "STRING"]
+    if named:
+        return min(named, key=lambda column: (len(column.words), column.position))
+    texts = [
+        column
+        for column in table.columns
+        if column.type == "STRING" and role(column) == "dimension" and (column.stats.distinct or 0) > 1
+    ]
+    return max(texts, key=lambda column: (column.stats.distinct or 0, -column.position), default=None)
+
+
+def is_unique(table: Table, column: Column) -> bool:
+    """Whether its values look like the table's key (approximate counts may be a few percent off)."""
+    if not table.rows or column.stats.distinct is None:
+        return False
+    return column.stats.distinct >= 0.95 * table.rows and not column.stats.null_share
