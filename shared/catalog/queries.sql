@@ -18,6 +18,9 @@ VALUES (:id, :team, :connection, :datasets::text[]) ON CONFLICT (id) DO NOTHING;
 SELECT id, team_id, connection_id, datasets, created_at FROM scans
  WHERE id = :id AND team_id = :team AND connection_id = :connection;
 
+-- team_of_scan --
+SELECT bridge_team_of_scan(:id, :connection) AS team_id;
+
 -- close_scan --
 UPDATE scans SET closed_at = now(), updated_at = now()
  WHERE id = :id AND team_id = :team AND closed_at IS NULL;
@@ -192,37 +195,31 @@ SELECT id, path, data_type, mode, description, position
    AND (:after_position::int IS NULL OR position > :after_position::int)
  ORDER BY position LIMIT :limit OFFSET :offset;
 
+-- index_words --
+-- One document a table of the batch; bridge_words splits names at underscores and camel case.
+UPDATE tables t
+   SET search = setweight(to_tsvector('english', bridge_words(t.name)), 'A')
+             || setweight(to_tsvector('english', bridge_words(c.names)), 'B')
+             || setweight(to_tsvector('english', coalesce(t.description, '') || ' ' || coalesce(c.descriptions, '')), 'C')
+  FROM (SELECT t2.id, string_agg(c2.path, ' ') AS names, string_agg(c2.description, ' ') AS descriptions
+          FROM tables t2 LEFT JOIN columns c2 ON c2.table_id = t2.id AND c2.removed_at IS NULL AND c2.team_id = :team
+         WHERE t2.dataset_id = :dataset AND t2.team_id = :team AND t2.name = ANY(:tables::text[])
+         GROUP BY t2.id) c
+ WHERE c.id = t.id AND t.team_id = :team;
+
 -- search --
--- One document a table: its name weighs most, then the names of its columns, then what is written about
--- them. Names are split at underscores and camel case. ts_rank damps repetition, so a table that has all
--- the words comes before one that has one of them often.
-WITH wanted AS (SELECT to_tsquery('english', :words) AS query),
-documents AS (
-  SELECT t.id, d.connection_id, t.fully_qualified_name, t.table_type, t.description,
-         setweight(to_tsvector('english', regexp_replace(
-           regexp_replace(t.name, '([a-z0-9])([A-Z])', '\1 \2', 'g'), '[^[:alnum:]]+', ' ', 'g')), 'A')
-         || setweight(to_tsvector('english', regexp_replace(regexp_replace(
-              coalesce(string_agg(c.path, ' '), ''), '([a-z0-9])([A-Z])', '\1 \2', 'g'),
-              '[^[:alnum:]]+', ' ', 'g')), 'B')
-         || setweight(to_tsvector('english', coalesce(t.description, '') || ' ' || coalesce(d.description, '')), 'C')
-         || setweight(to_tsvector('english', coalesce(string_agg(c.description, ' '), '')), 'C') AS document
-    FROM tables t
-    JOIN datasets d ON d.id = t.dataset_id AND d.removed_at IS NULL AND d.team_id = :team
-    LEFT JOIN columns c ON c.table_id = t.id AND c.removed_at IS NULL AND c.team_id = :team
-   WHERE t.team_id = :team AND t.removed_at IS NULL
-     AND (:connection::uuid IS NULL OR d.connection_id = :connection::uuid)
-   GROUP BY t.id, d.connection_id, d.description
-)
-SELECT id, connection_id, fully_qualified_name, table_type, description,
-       ts_rank('{0.05, 0.2, 0.5, 1.0}', document, query)::float8 AS score
-  FROM documents, wanted
- WHERE document @@ query
- ORDER BY score DESC, fully_qualified_name, id LIMIT :limit;
+-- ts_rank damps repetition, so a table that has all the words comes before one that has one of them often.
+SELECT t.id, d.connection_id, t.fully_qualified_name, t.table_type, t.description,
+       ts_rank('{0.05, 0.2, 0.5, 1.0}', t.search, wanted.query)::float8 AS score
+  FROM to_tsquery('english', :words) AS wanted(query), tables t
+  JOIN datasets d ON d.id = t.dataset_id AND d.team_id = :team AND d.removed_at IS NULL
+ WHERE t.team_id = :team AND t.removed_at IS NULL AND t.search @@ wanted.query
+   AND (:connection::uuid IS NULL OR d.connection_id = :connection::uuid)
+ ORDER BY score DESC, t.fully_qualified_name, t.id LIMIT :limit;
 
 -- matching_columns --
 SELECT c.table_id, c.path
   FROM columns c
  WHERE c.table_id = ANY(:tables::uuid[]) AND c.team_id = :team AND c.removed_at IS NULL
-   AND to_tsvector('english', regexp_replace(regexp_replace(c.path, '([a-z0-9])([A-Z])', '\1 \2', 'g'),
-                   '[^[:alnum:]]+', ' ', 'g') || ' ' || coalesce(c.description, '')) @@ to_tsquery('english', :words)
+   AND to_tsvector('english', bridge_words(c.path) || ' ' || coalesce(c.description, '')) @@ to_tsquery('english', :words)
  ORDER BY c.table_id, c.position;

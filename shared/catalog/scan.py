@@ -14,7 +14,7 @@ from shared.catalog import snapshot, store
 from shared.catalog.flow import ScanDataset, ScanFinished
 from shared.catalog.model import NewScan
 from shared.connections import service as connections
-from shared.platform import jobs, lake, ledger, outbox, pg, telemetry
+from shared.platform import jobs, lake, ledger, outbox, pg
 from shared.platform.edge import Finalized
 from shared.platform.errors import BridgeError, Conflict, NotFound, ValidationFailed
 from shared.platform.ids import TeamId, UserId, is_id
@@ -76,7 +76,6 @@ def scan_dataset(step: ScanDataset) -> None:
         lake.safe_name(step.connection, step.dataset, f"{step.scan}.json.gz"),
         snapshot.pack(tables, dataset=step.dataset, scan=step.scan),
         content_type="application/gzip",
-        metadata={"team": step.team},
     )
 
 
@@ -89,10 +88,8 @@ def scan_dataset_failed(step: ScanDataset, error: BridgeError) -> None:
 def index_snapshot(event: Finalized) -> None:
     """Bring the directory to the content of a snapshot and count its dataset, in one transaction."""
     connection, dataset, scan = event.names["connection"], event.names["dataset"], event.names["scan"]
-    data, stored = lake.get("catalog", event.name, generation=event.generation)
-    team = _owner(stored)
-    if team is None:
-        raise NotFound("The snapshot does not say whose it is.")
+    team = _owner(event)
+    data, _ = lake.get("catalog", event.name, generation=event.generation)
     head, tables = snapshot.unpack(data)
     if (head.dataset, head.scan) != (dataset, scan):
         raise snapshot.BadSnapshot(reason="it belongs to another name")
@@ -107,10 +104,10 @@ def index_snapshot(event: Finalized) -> None:
 
 
 def index_snapshot_failed(event: Finalized, error: BridgeError) -> None:
-    """Count the dataset as failed, if the object still says whose it is."""
-    team = _owner(lake.head("catalog", event.name))
-    if team is None:
-        telemetry.log("a snapshot that nobody owns was given up", "ERROR", code=error.code)
+    """Count the dataset as failed; a snapshot that no scan left has nobody to tell."""
+    try:
+        team = _owner(event)
+    except NotFound:
         return
     names = event.names
     with pg.transaction(team) as tx:
@@ -133,10 +130,16 @@ def finish_failed(step: ScanFinished, error: BridgeError) -> None:
         jobs.finish(tx, id=step.scan, team=step.team, error={"code": error.code, "message": error.message})
 
 
-def _owner(stored: lake.Stored | None) -> TeamId | None:
-    """The team that an object names as its own; the scan's row is what proves it."""
-    team = stored.metadata.get("team", "") if stored else ""
-    return TeamId(team) if is_id(team) else None
+def _owner(event: Finalized) -> TeamId:
+    """The team whose scan left the snapshot; raises NotFound when none did, or its connection is gone."""
+    scan, connection = event.names["scan"], event.names["connection"]
+    if not is_id(scan) or not is_id(connection):
+        raise NotFound("The object's name is not that of a snapshot.")
+    with pg.transaction() as tx:
+        team = store.team_of_scan(tx, id=scan, connection=connection)
+    if team is None:
+        raise NotFound("No scan left this snapshot.")
+    return team
 
 
 def _chosen(tx: pg.Tx, team: TeamId, new: NewScan) -> list[str]:

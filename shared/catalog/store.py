@@ -35,6 +35,12 @@ def find_scan(tx: pg.Tx, *, id: str, team: TeamId, connection: str) -> pg.Row | 
     return tx.find(Q.find_scan, id=id, team=team, connection=connection)
 
 
+def team_of_scan(tx: pg.Tx, *, id: str, connection: str) -> TeamId | None:
+    """Whose scan of this connection it is; the one look-up that comes before a team is known."""
+    team = tx.one(Q.team_of_scan, id=id, connection=connection)["team_id"]
+    return TeamId(team) if team else None
+
+
 def close_scan(tx: pg.Tx, *, id: str, team: TeamId) -> None:
     """Mark the scan ended; later calls change nothing."""
     tx.run(Q.close_scan, id=id, team=team)
@@ -86,7 +92,7 @@ def record_content(tx: pg.Tx, *, team: TeamId, id: str, at: datetime, sha: str) 
 
 
 def upsert_tables(tx: pg.Tx, *, team: TeamId, dataset: str, tables: list[dict[str, Any]]) -> None:
-    """Bring one batch of tables and their columns up to date, in three statements."""
+    """Bring one batch of tables, their columns and the words to find them by up to date."""
     rows = [
         {"id": new_id(), **{key: value for key, value in table.items() if key != "columns"}}
         for table in tables
@@ -102,6 +108,7 @@ def upsert_tables(tx: pg.Tx, *, team: TeamId, dataset: str, tables: list[dict[st
     tx.run(Q.upsert_tables, team=team, dataset=dataset, rows=_json(rows))
     tx.run(Q.upsert_columns, team=team, dataset=dataset, rows=columns)
     tx.run(Q.mark_columns_removed, team=team, dataset=dataset, tables=names, rows=columns)
+    tx.run(Q.index_words, team=team, dataset=dataset, tables=names)
 
 
 def mark_tables_removed(tx: pg.Tx, *, team: TeamId, dataset: str, names: list[str]) -> None:
