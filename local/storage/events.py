@@ -74,13 +74,16 @@ class Outbox:
 
     def _dispatch(self) -> float | None:
         """Hand every due event to a worker; answers the seconds until the next one is due."""
+        # Taken before the rows are read: an event whose delivery ends meanwhile may still be among them.
+        with self._lock:
+            flying = set(self._flying)
         with self._database.read() as db:
             rows = db.execute("SELECT * FROM events ORDER BY due, time LIMIT 1000").fetchall()
         moment = time.time()
         for row in rows:
+            if row["id"] in flying:
+                continue
             with self._lock:
-                if row["id"] in self._flying:
-                    continue
                 if row["due"] > moment:
                     return float(row["due"] - moment)
                 if len(self._flying) >= _WORKERS:

@@ -155,6 +155,14 @@ class Receiver:
         assert len(self.received) >= count, f"{len(self.received)} of {count} events arrived"
         return list(self.received)
 
+    def wait_for_names(self, names: set[str], seconds: float = 15.0) -> None:
+        end = time.monotonic() + seconds
+        while (missing := names - {event.resource["name"] for event in list(self.received)}) and (
+            time.monotonic() < end
+        ):
+            time.sleep(0.01)
+        assert not missing
+
 
 @contextlib.contextmanager
 def _receiver(port: int) -> Iterator[Receiver]:

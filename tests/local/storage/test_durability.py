@@ -126,16 +126,18 @@ def test_a_slow_upload_blocks_nobody(server: Any, bucket: Any) -> None:
     connection.putrequest(
         "POST", f"/upload/storage/v1/b/{bucket.name}/o?uploadType=media&name=x&ifGenerationMatch=0"
     )
-    connection.putheader("Content-Length", "10")
+    connection.putheader("Content-Length", "7919")
     connection.endheaders(b"slow")
     began = time.monotonic()
-    bucket.blob("x").upload_from_string("fast", if_generation_match=0)
+    bucket.blob("x").upload_from_string("fast", if_generation_match=0, timeout=2, retry=None)
     assert bucket.blob("x").download_as_bytes() == b"fast"
     assert time.monotonic() - began < 1.0
-    connection.send(b" upper")
+    connection.send(b"r" * 7915)
     assert connection.getresponse().status == 412
     connection.close()
     assert bucket.blob("x").download_as_bytes() == b"fast"
+    sizes = {path.stat().st_size for path in (server.data / "blobs").rglob("*") if path.is_file()}
+    assert 7919 not in sizes
 
 
 def test_a_slow_download_keeps_the_bytes_it_began_with(server: Any, bucket: Any) -> None:

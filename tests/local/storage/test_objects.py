@@ -127,6 +127,12 @@ def test_prefixes_count_towards_a_page_and_appear_once(filled: storage.Bucket) -
     assert seen == ["a/", "b.txt", "c/", "é.txt"]
 
 
+def test_a_prefix_is_named_once(filled: storage.Bucket) -> None:
+    """However many objects it stands for."""
+    (page,) = filled.list_blobs(delimiter="/").pages
+    assert list(page.prefixes) == ["a/", "c/"]
+
+
 def test_a_forged_page_token_is_refused(filled: storage.Bucket) -> None:
     """A token that this server didn't make is a bad request, not the first page again."""
     with pytest.raises(BadRequest, match="pageToken"):
@@ -153,7 +159,7 @@ def test_an_illegal_name_is_refused(bucket: storage.Bucket, name: str) -> None:
     assert listed(bucket)[0] == []
 
 
-def test_a_missing_object_is_not_found_in_googles_form(server, bucket: storage.Bucket) -> None:  # type: ignore[no-untyped-def]
+def test_a_missing_object_is_not_found_in_googles_form(server, bucket: storage.Bucket) -> None:
     """Reading, patching and deleting what isn't there is 404, with the JSON error that clients parse."""
     blob = bucket.blob("missing")
     assert blob.exists() is False

@@ -51,7 +51,7 @@ def test_a_delete_of_a_generation_is_for_good(versioned: storage.Bucket) -> None
         versioned.blob("x", generation=two).download_as_bytes()
 
 
-def test_without_versioning_nothing_is_kept(server, bucket: storage.Bucket) -> None:  # type: ignore[no-untyped-def]
+def test_without_versioning_nothing_is_kept(server, bucket: storage.Bucket) -> None:
     """An overwrite and a delete erase, on disk too."""
     files = server.data / "blobs"
     before = sum(1 for path in files.rglob("*") if path.is_file())
