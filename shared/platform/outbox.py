@@ -8,6 +8,8 @@ names for about an hour; the ledger covers the rest).
 
 from __future__ import annotations
 
+import contextvars
+import threading
 from datetime import timedelta
 
 from shared.platform import clock, pg, sql, tasks, telemetry
@@ -17,6 +19,8 @@ from shared.platform.messages import Message
 Q = sql.load(__file__)
 
 DRAIN_BATCH = 200
+PATIENT_SECONDS = 5.0
+"""A message that is due at least this much later does not hold up the request that sends it."""
 
 
 def send(tx: pg.Tx, message: Message, *, delay_seconds: float = 0) -> str:
@@ -41,7 +45,8 @@ def send_all(tx: pg.Tx, messages: list[Message], *, delay_seconds: float = 0) ->
     ]
     tx.run(Q.put_in_outbox, rows=outgoing, not_before=not_before)
     ids = [str(row["id"]) for row in outgoing]
-    tx.after_commit(lambda: _send_now([{**row, "not_before": not_before} for row in outgoing]))
+    rows = [{**row, "not_before": not_before} for row in outgoing]
+    tx.after_commit(lambda: (_send_soon if delay_seconds >= PATIENT_SECONDS else _send_now)(rows))
     return ids
 
 
@@ -54,6 +59,18 @@ def drain() -> int:
 
 def _send_now(rows: list[pg.Row]) -> None:
     _hand_over(rows)
+
+
+def _send_soon(rows: list[pg.Row]) -> None:
+    """Hand over beside the request: nobody waits for a message that is not due yet."""
+
+    def work() -> None:
+        try:
+            _hand_over(rows)
+        except Exception as error:
+            telemetry.log_exception("a hand-over failed; it is repeated by schedule", error)
+
+    threading.Thread(target=contextvars.copy_context().run, args=(work,), name="outbox", daemon=True).start()
 
 
 def _hand_over(rows: list[pg.Row]) -> int:

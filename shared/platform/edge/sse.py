@@ -37,6 +37,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 HEARTBEAT_SECONDS = 15.0
 _BUFFERED = 256
+_END = object()
 
 
 @dataclass(frozen=True)
@@ -101,8 +102,8 @@ def sse(
                     call = open_call(request, declaration, patterns, team)
                     values = {key: getattr(call, source) for key, source in arguments.items()}
                     events = iter(handler(call, **values))
-                    # The first event is awaited here: until it is there, a refusal can still be a status.
-                    first = next((event for event in events if event is not None), None)
+                    # The first event (or None) is awaited here: until then, a refusal can still be a status.
+                    first = next(events, _END)
                     response = Response(
                         _stream(first, events), content_type="text/event-stream; charset=utf-8"
                     )
@@ -120,13 +121,10 @@ def sse(
     return decorate
 
 
-_END = object()
-
-
-def _stream(first: Event | None, events: Iterator[Event | None]) -> Iterator[bytes]:
-    if first is None:
+def _stream(first: Any, events: Iterator[Event | None]) -> Iterator[bytes]:
+    if first is _END:
         return
-    yield first.encode()
+    yield b": open\n\n" if first is None else first.encode()
     ready: queue.Queue[Any] = queue.Queue(_BUFFERED)
     gone = threading.Event()
     context = contextvars.copy_context()
