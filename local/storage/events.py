@@ -69,7 +69,14 @@ class Outbox:
     def _run(self) -> None:
         while not self._stopped.is_set():
             self._news.clear()
-            pause = self._dispatch()
+            pause: float | None = _LONGEST_PAUSE
+            try:
+                pause = self._dispatch()
+            except sqlite3.Error:
+                # A full disk must not end the deliveries of a process that lives on.
+                _LOG.exception(
+                    "the outbox could not be read; again in %.0f s or at the next event", _LONGEST_PAUSE
+                )
             self._news.wait(pause)
 
     def _dispatch(self) -> float | None:
@@ -78,7 +85,7 @@ class Outbox:
         with self._lock:
             flying = set(self._flying)
         with self._database.read() as db:
-            rows = db.execute("SELECT * FROM events ORDER BY due, time LIMIT 1000").fetchall()
+            rows = db.execute("SELECT * FROM events ORDER BY due, time LIMIT ?", (4 * _WORKERS,)).fetchall()
         moment = time.time()
         for row in rows:
             if row["id"] in flying:
