@@ -353,19 +353,19 @@ def _operand(found: Any, name: str) -> Key:
 
 
 def _range(test: Callable[[Key, Key], bool]) -> Callable[[Key], Callable[[Key], bool]]:
-    """Ranges match inside one type only; NaN is in no range but its own `<=`."""
-    return lambda bound: lambda key: key[0] == bound[0] and test(key, bound)
+    """Ranges match inside one type only, and NaN is in none."""
+    return lambda bound: lambda key: key[0] == bound[0] and key != values.NAN and test(key, bound)
 
 
 def _not_in(bounds: Key) -> Callable[[Key], bool]:
-    excluded = set(bounds[1:])
+    excluded = set(bounds[1:]) - {values.NAN}  # NaN equals nothing, itself included
     if values.NULL_KEY in excluded:
         return lambda _key: False
     return lambda key: key != values.NULL_KEY and key not in excluded
 
 
 def _one_of(bounds: Key) -> Callable[[Key], bool]:
-    wanted = set(bounds[1:]) - {values.NULL_KEY}  # null is found by `== null` alone
+    wanted = set(bounds[1:]) - {values.NULL_KEY, values.NAN}  # found by their own operators alone
     return lambda key: key in wanted
 
 

@@ -7,8 +7,8 @@
 
 A retried transaction keeps the age of its first attempt (`retry_transaction`), so the oldest always wins and
 nobody starves. A document whose readers were just wounded is `contended` for some seconds: transactions then
-read it one after the other, which turns a crowd of retries into a queue. That wait is bounded too and only
-saves attempts; what makes updates safe is the lock check at commit.
+read it one after the other when it is their first read, which turns a crowd of retries into a queue. That wait
+is bounded too and only saves attempts; what makes updates safe is the lock check at commit.
 
 A wounded transaction goes on reading the moment before it was wounded, because the client library repeats a
 transaction only when its commit is refused: it must neither fail in a read nor see a mixture of two states.
@@ -125,7 +125,8 @@ class Transactions:
         if transaction.read_only:
             return
         deadline = time.monotonic() + QUEUE_WAIT
-        while not transaction.wounded:
+        # Who holds a lock never queues, so two transactions can't wait for each other here.
+        while not (transaction.wounded or transaction.names or transaction.queries):
             ahead = self._ahead(transaction, names)
             left = deadline - time.monotonic()
             if ahead is None or left <= 0:
@@ -137,7 +138,7 @@ class Transactions:
         if not self._contended:
             return None
         clock = time.monotonic()
-        hot = {name for name in names if self._contended.get(name, 0.0) > clock} - transaction.names
+        hot = {name for name in names if self._contended.get(name, 0.0) > clock}
         if not hot:
             return None
         for other in self._open.values():
