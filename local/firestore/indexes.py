@@ -75,7 +75,7 @@ class Indexes:
     def _single(self, collection: str, scope: str, part: Part) -> bool:
         name, mode = part
         if name == NAME:
-            return True
+            return mode == "ASCENDING"
         allowed = self.single.get((collection, name), self.single.get(("*", name)))
         if allowed is None:
             return scope == COLLECTION
@@ -159,8 +159,11 @@ def _need(terms: list[Any], message: Any, aggregated: list[str]) -> tuple[frozen
         (name, last) for name in sorted(ranges | set(aggregated)) if name not in {one for one, _ in tail}
     ]
     tail = [part for part in tail if part[0] not in fixed]
-    if tail and tail[-1][0] == NAME and (len(tail) == 1 or tail[-1][1] == tail[-2][1]):
-        tail.pop()  # every index ends with the name in its last direction
+    if tail and tail[-1][0] == NAME:
+        # Every index ends with the name in its last field's direction; names alone are kept ascending only.
+        alone = tail[-1][1] == "ASCENDING" or bool(equal)
+        if alone if len(tail) == 1 else tail[-1][1] == tail[-2][1]:
+            tail.pop()
     return frozenset(equal), tuple(tail)
 
 
