@@ -27,6 +27,7 @@ MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
 """From a version to the next: pure functions, applied on read. Version 1 is the first."""
 
 STAMPS = ("owner_email", "created_at", "updated_at")
+_SLUG = re.compile(r"[a-z0-9]([a-z0-9-]{0,78}[a-z0-9])?\Z")
 _TAGGED = ("layout", "filters")
 
 
@@ -104,6 +105,11 @@ def same_content(one: Document, other: Document) -> bool:
     """Whether two documents differ in nothing but the store's stamps."""
     nothing = dict.fromkeys(STAMPS)
     return one.model_copy(update=nothing) == other.model_copy(update=nothing)
+
+
+def is_slug(text: str) -> bool:
+    """Whether the text can name a dashboard."""
+    return bool(_SLUG.match(text))
 
 
 def _reads_as(text: str, expected: Document) -> bool:

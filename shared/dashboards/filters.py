@@ -38,6 +38,7 @@ from shared.platform.errors import ValidationFailed
 from shared.warehouses.model import Parameter
 
 CLOCK = ("today", "now")
+RESERVED = ("team_id", "limit", "cursor", "offset")
 MAX_TEXT = 300
 MAX_CHOICES = 100
 

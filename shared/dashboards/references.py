@@ -94,6 +94,10 @@ def _resolves(path: Path, id: str, known: Iterable[str], noun: str, problems: Pr
 def _check_filters(document: Document, queries: list[str], problems: Problems) -> None:
     owners: dict[str, str] = dict.fromkeys(filters.CLOCK, "the clock")
     for index, item in enumerate(document.filters):
+        if item.id in filters.RESERVED:
+            problems.error(
+                ("filters", index, "id"), f"{item.id} has a meaning in addresses.", "Choose another id."
+            )
         for name in filters.parameter_names(item):
             if name in owners and owners[name] != item.id:
                 problems.error(

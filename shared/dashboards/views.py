@@ -158,6 +158,12 @@ class InTeam(Query):
     team_id: str | None = Field(default=None, description="The team.")
 
 
+class History(Page):
+    """A page of a history."""
+
+    team_id: str | None = Field(default=None, description="The team.")
+
+
 class FilterValues(BaseModel):
     """The reader's choices: one parameter a filter, beside `team_id`."""
 

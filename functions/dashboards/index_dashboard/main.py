@@ -1,0 +1,10 @@
+"""Make the directory say what a dashboard's object says, whoever wrote it."""
+
+from shared.dashboards import indexing
+from shared.platform.edge import Finalized, finalized
+from shared.platform.ids import TeamId
+
+
+@finalized("dashboards/{team}/{slug}.yaml", timeout=180)
+def index_dashboard(event: Finalized) -> None:
+    indexing.index(TeamId(event.names["team"]), event.names["slug"])

@@ -1,0 +1,106 @@
+"""Run one planned query on its warehouse, guarded a second time, and shape its rows for storage."""
+
+from __future__ import annotations
+
+import gzip
+import time
+from collections.abc import Collection
+from typing import Any
+
+from shared.connections.model import OpenConnection
+from shared.dashboards.compiler import MAX_ROWS, PlannedQuery
+from shared.dashboards.entries import Entry, Lease
+from shared.platform import clock, strict_json, telemetry
+from shared.platform.errors import BytesCapExceeded
+from shared.warehouses import guard
+from shared.warehouses.model import Limits, Result
+from shared.warehouses.values import to_json
+
+SHOWN_BYTES = 100 * 1024
+"""Most that one tile's data may weigh in an answer, uncompressed."""
+
+
+def run(
+    query: PlannedQuery,
+    opened: OpenConnection,
+    allowed: Collection[str],
+    lease: Lease,
+    *,
+    team: str,
+    slug: str,
+    serve_seconds: float,
+) -> Entry:
+    """Compute a query and shape its entry; raises the warehouse's error.
+
+    The dry run comes first at each execution, because a view may lead elsewhere since the document was
+    saved and a table may have grown beyond the cap.
+    """
+    started = time.perf_counter()
+    with telemetry.span("sql.execute", dashboard_slug=slug, query_hash=query.query_hash) as span:
+        estimate = opened.warehouse.dry_run(query.sql, query.parameters)
+        guard.agree(query.checked, estimate, allowed)
+        if estimate.bytes_scanned >= query.max_bytes:
+            raise BytesCapExceeded(
+                f"The query {query.id} would scan {estimate.bytes_scanned:,} bytes; the cap is {query.max_bytes:,}.",
+                field="sql",
+                reason="over the cap",
+            )
+        result = opened.warehouse.query(
+            query.sql,
+            query.parameters,
+            Limits(
+                max_bytes=query.max_bytes,
+                timeout_seconds=query.timeout_seconds,
+                max_rows=MAX_ROWS,
+                labels={"team": team, "dashboard": slug[:63], "query": query.id[:63]},
+                job_id=f"dash-{query.query_hash[:32]}-{lease.fence}",
+            ),
+        )
+        span["bytes_scanned"] = result.bytes_scanned
+    return shape(query, result, (time.perf_counter() - started) * 1000, serve_seconds=serve_seconds)
+
+
+def shape(query: PlannedQuery, result: Result, duration_ms: float, *, serve_seconds: float) -> Entry:
+    """The entry of a result: what a tile gets, and all rows where that is less."""
+    columns = [{"name": field.name, "type": field.type} for field in result.schema]
+    rows = [[to_json(value) for value in row] for row in result.rows[:MAX_ROWS]]
+    truncated = result.truncated or len(result.rows) > MAX_ROWS
+    warnings: list[str] = []
+    if truncated:
+        warnings.append(f"Only the first {MAX_ROWS:,} rows are kept. Summarise in SQL.")
+    shown, encoded = rows, strict_json.dumps(rows)
+    if len(encoded) > SHOWN_BYTES:
+        shown = _fitting(rows)
+        encoded = strict_json.dumps(shown)
+        warnings.append(f"Only the first {len(shown):,} of {len(rows):,} rows are shown here.")
+        truncated = True
+    head = b'"columns":' + strict_json.dumps(columns) + b',"rows":'
+    now = time.time()
+    metadata: dict[str, Any] = {
+        "row_count": len(rows),
+        "bytes_scanned": result.bytes_scanned,
+        "duration_ms": round(duration_ms, 1),
+        "executed_at": clock.iso(clock.now()),
+        "computed": now,
+        "query_hash": query.query_hash,
+        "truncated": truncated,
+        "warnings": warnings,
+    }
+    return Entry(
+        shown=gzip.compress(head + encoded, 6, mtime=0),
+        metadata=metadata,
+        fresh_until=now + query.ttl_seconds,
+        serve_until=now + query.ttl_seconds + serve_seconds,
+        whole=None if shown is rows else gzip.compress(head + strict_json.dumps(rows), 6, mtime=0),
+    )
+
+
+def _fitting(rows: list[list[Any]]) -> list[list[Any]]:
+    """The first rows that fit into SHOWN_BYTES."""
+    room, kept = SHOWN_BYTES - 2, 0
+    for row in rows:
+        room -= len(strict_json.dumps(row)) + 1
+        if room < 0:
+            break
+        kept += 1
+    return rows[:kept]

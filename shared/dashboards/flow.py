@@ -1,0 +1,33 @@
+"""The chains of dashboards.
+
+POST /v1/dashboards, PUT …/yaml (or any other writer of the bucket)
+  └─ dashboards/{team}/{slug}.yaml
+       └─ finalized ──────────► dashboards/index_dashboard   (finds nothing to do after a save)
+            └─ WarmDashboard ─► dashboards/warm_dashboard
+
+every 10 minutes ─► dashboards/warm_due
+                      └─ WarmDashboard × n ─► dashboards/warm_dashboard
+
+GET …/data that meets a soft-stale result
+  └─ WarmDashboard (once a lease) ─► dashboards/warm_dashboard
+"""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from shared.platform.messages import Message
+
+
+class WarmDashboard(Message, step="dashboards-warm-dashboard", queue="dashboards"):
+    """Bring a dashboard's results up to date for these filter values."""
+
+    team: str
+    dashboard: str
+    slug: str
+    version: int
+    occasion: str
+    """What caused it (a save, a due time, a stale read): with the rest, the step's key."""
+    filters: dict[str, list[str]] = Field(default_factory=dict)
+    computed_before: float = 0.0
+    """Results computed before this moment are computed again, however fresh (a schedule says so)."""

@@ -1,0 +1,39 @@
+"""One refresh for many readers of a stale result."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Mapping, Sequence
+
+from shared.dashboards import entries
+from shared.dashboards.flow import WarmDashboard
+from shared.dashboards.sources import Source
+from shared.platform import strict_json
+
+REFRESH_SECONDS = 60.0
+
+
+def message(source: Source, given: Mapping[str, str | Sequence[str]], *, occasion: str) -> WarmDashboard:
+    """The step that brings the results for these choices up to date."""
+    return WarmDashboard(
+        team=source.team,
+        dashboard=source.id,
+        slug=source.slug,
+        version=source.version,
+        occasion=f"{occasion} {choices_hash(given)}",
+        filters={name: [value] if isinstance(value, str) else list(value) for name, value in given.items()},
+        computed_before=time.time() - 1.0,
+    )
+
+
+def claim(source: Source, given: Mapping[str, str | Sequence[str]]) -> bool:
+    """Whether this reader is the one to promise the refresh."""
+    key = f"refresh:{source.key(choices_hash(given))}"
+    return entries.take_lease(key, REFRESH_SECONDS) is not None
+
+
+def choices_hash(given: Mapping[str, str | Sequence[str]]) -> str:
+    """A short name for the reader's choices."""
+    plain = {name: value if isinstance(value, str) else list(value) for name, value in given.items()}
+    return hashlib.sha256(strict_json.canonical(plain)).hexdigest()[:16]

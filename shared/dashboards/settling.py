@@ -1,0 +1,162 @@
+"""Bring every query of a plan to a result: found, computed here once, or awaited from whoever computes it.
+
+A: lease ── warehouse ── entry ── release
+B:    no lease ── looks ── looks ── entry          (another instance, or another thread)
+C:                    A dies: its lease ends ── lease ── warehouse ── entry, with a higher fence
+"""
+
+from __future__ import annotations
+
+import contextvars
+import time
+from collections.abc import Collection, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from shared.dashboards import entries, execution
+from shared.dashboards.compiler import Plan, PlannedQuery
+from shared.dashboards.entries import Entry
+from shared.dashboards.sources import Source
+from shared.platform import clock, telemetry
+from shared.platform.errors import BridgeError, DeadlineExceeded
+
+PARALLEL = 6
+LEASE_MARGIN_SECONDS = 30.0
+FIRST_LOOK_SECONDS, LAST_LOOK_SECONDS = 0.03, 0.5
+
+
+@dataclass(frozen=True)
+class Settled:
+    """A query's entry and how this request came by it."""
+
+    entry: Entry
+    cached: bool
+    stale: bool = False
+    wants_refresh: bool = False
+
+
+def settle_all(
+    source: Source,
+    plan: Plan,
+    *,
+    patience: float,
+    only: Collection[str] | None = None,
+    computed_before: float = 0.0,
+) -> dict[str, Settled]:
+    """A result for every query of the plan (or for some of them), stage by stage.
+
+    Results computed before `computed_before`, and stale ones if it is set, are computed again.
+    """
+    queries = {query.id: query for query in plan.queries if only is None or query.id in only}
+    keys = {id: source.key(query.query_hash) for id, query in queries.items()}
+    found = entries.find_many(sorted(set(keys.values())))
+    settled: dict[str, Settled] = {}
+    now = time.time()
+    for id, key in keys.items():
+        entry = found.get(key)
+        if entry is not None and not _is_due(entry, now, computed_before):
+            fresh = entry.is_fresh(now)
+            settled[id] = Settled(
+                entry, cached=True, stale=not fresh, wants_refresh=not fresh and now >= entry.quiet_until
+            )
+    deadline = time.monotonic() + patience
+    for stage in plan.stages:
+        missing = [queries[id] for id in stage if id in queries and id not in settled]
+        settled |= _settle_stage(source, missing, keys, found, deadline, computed_before)
+    return settled
+
+
+def _is_due(entry: Entry, now: float, computed_before: float) -> bool:
+    """Whether a warming must compute it anew. A reader (0) takes whatever may be served."""
+    if not computed_before:
+        return False
+    return not entry.is_fresh(now) or float(entry.metadata.get("computed", 0.0)) < computed_before
+
+
+def _settle_stage(
+    source: Source,
+    queries: list[PlannedQuery],
+    keys: Mapping[str, str],
+    found: Mapping[str, Entry],
+    deadline: float,
+    computed_before: float,
+) -> dict[str, Settled]:
+    if not queries:
+        return {}
+    # Two tiles may ask the same question under two names: it is asked once.
+    first = {keys[query.id]: query for query in reversed(queries)}
+
+    def settle(query: PlannedQuery) -> Settled:
+        return _settle(source, query, keys[query.id], found.get(keys[query.id]), deadline, computed_before)
+
+    if len(first) == 1:
+        made = {key: settle(query) for key, query in first.items()}
+    else:
+        with ThreadPoolExecutor(min(PARALLEL, len(first))) as pool:
+            waiting = {
+                key: pool.submit(contextvars.copy_context().run, settle, query)
+                for key, query in first.items()
+            }
+            made = {key: future.result() for key, future in waiting.items()}
+    return {query.id: made[keys[query.id]] for query in queries}
+
+
+def _settle(
+    source: Source,
+    query: PlannedQuery,
+    key: str,
+    known: Entry | None,
+    deadline: float,
+    computed_before: float,
+) -> Settled:
+    pause = FIRST_LOOK_SECONDS
+    while True:
+        lease = entries.take_lease(key, query.timeout_seconds + LEASE_MARGIN_SECONDS)
+        current = entries.find(key)
+        usable = current is not None and not _is_due(current, time.time(), computed_before)
+        if lease is not None:
+            try:
+                if usable and current is not None:
+                    return Settled(current, cached=True)
+                return _compute(source, query, lease, current or known)
+            finally:
+                entries.release(lease)
+        if usable and current is not None:
+            return Settled(current, cached=True)
+        if time.monotonic() + pause > deadline:
+            return Settled(_gave_up(), cached=False)
+        time.sleep(pause)
+        pause = min(LAST_LOOK_SECONDS, pause * 1.6)
+
+
+def _compute(source: Source, query: PlannedQuery, lease: entries.Lease, known: Entry | None) -> Settled:
+    try:
+        entry = execution.run(
+            query,
+            source.opened,
+            source.allowed,
+            lease,
+            team=source.team,
+            slug=source.slug,
+            serve_seconds=source.serve_seconds,
+        )
+    except Exception as error:
+        if not isinstance(error, BridgeError):
+            telemetry.log_exception("a dashboard's query failed unexpectedly", error, query=query.id)
+        told = error if isinstance(error, BridgeError) else BridgeError()
+        problem = {"code": told.code, "message": told.message, "retryable": told.retryable}
+        kept = entries.failed(lease, source.team, known, problem)
+        return Settled(kept, cached=kept.error is None, stale=kept.error is None)
+    entries.write(lease, source.team, entry)
+    return Settled(entry, cached=False)
+
+
+def _gave_up() -> Entry:
+    late = DeadlineExceeded("The query is still being computed; load again in a moment.")
+    return Entry(
+        shown=entries.NO_ROWS,
+        metadata={"row_count": 0, "executed_at": clock.iso(clock.now()), "warnings": []},
+        fresh_until=0.0,
+        serve_until=0.0,
+        error={"code": late.code, "message": late.message, "retryable": True},
+    )

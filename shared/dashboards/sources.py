@@ -1,0 +1,106 @@
+"""A dashboard ready to be asked: its document compiled against its connection as both are now."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+from shared.catalog import service as catalog
+from shared.connections import service as connections
+from shared.connections.model import OpenConnection
+from shared.dashboards import compiler, document, entries, indexing
+from shared.dashboards.filters import Clock, Values
+from shared.dashboards.memory import Bounded
+from shared.platform import lake, pg, telemetry
+from shared.platform.errors import ConnectionNotValidated, DashboardInvalid, Unavailable
+from shared.platform.ids import TeamId
+
+MOST_DOCUMENTS = 64
+
+
+@dataclass(frozen=True)
+class Source:
+    """What serving needs of one version of a dashboard."""
+
+    team: TeamId
+    id: str
+    slug: str
+    version: int
+    epoch: int
+    prepared: compiler.Prepared
+    opened: OpenConnection
+    allowed: Collection[str]
+
+    def plan(self, values: Values, clock: Clock) -> compiler.Plan:
+        """The plan for these values."""
+        return compiler.bind(
+            self.prepared,
+            values,
+            clock,
+            connection=self.opened.id,
+            generation=self.opened.credentials_generation,
+        )
+
+    def key(self, query_hash: str) -> str:
+        """The name of a result among the shared entries."""
+        return f"dash:{self.team}:{self.slug}:q:{query_hash}:v:{self.version}.{self.epoch}"
+
+    @property
+    def serve_seconds(self) -> float:
+        """How long after its ttl a result may still be served."""
+        return float(self.prepared.document.refresh.stale_while_revalidate_seconds)
+
+    def rows_of(self, entry: entries.Entry) -> bytes | None:
+        """All rows of an entry, where the tile gets fewer."""
+        return entries.rows_of(entry)
+
+
+_sources: Bounded[Source] = Bounded(MOST_DOCUMENTS, lambda _source: 1)
+
+
+def source_of(team: TeamId, head: pg.Row) -> Source:
+    """The source for a row of the directory; raises DashboardInvalid or ConnectionNotValidated."""
+    if head["status"] != "ready":
+        raise DashboardInvalid(details={"errors": head["errors"]})
+    if head["connection_id"] is None:
+        raise ConnectionNotValidated(
+            "The dashboard's connection was deleted; name another one in its document.", field="connection"
+        )
+    key: tuple[Any, ...] = (
+        head["id"],
+        head["version"],
+        head["cache_epoch"],
+        head["credentials_generation"],
+        head["catalog_version"],
+        head["connection_status"],
+    )
+    known = _sources.get(key)
+    if known is not None:
+        return known
+    with telemetry.span("dashboard.compile", dashboard_slug=head["slug"]):
+        made = _make(team, head)
+    _sources.put(key, made)
+    return made
+
+
+def _make(team: TeamId, head: pg.Row) -> Source:
+    found = lake.find(
+        indexing.BUCKET, indexing.object_name(team, head["slug"]), generation=head["object_generation"]
+    )
+    if found is None:
+        raise Unavailable("The dashboard was replaced just now; try again.", retry_after=1)
+    parsed = document.parse(found[0].decode("utf-8", "replace"))
+    if parsed.document is None:
+        raise DashboardInvalid(details={"errors": [problem.model_dump() for problem in parsed.errors]})
+    opened = connections.open_warehouse(team, head["connection_id"])
+    allowed = frozenset(catalog.allowed_datasets(team, opened.id))
+    prepared = compiler.prepare(
+        parsed.document,
+        dialect=opened.warehouse.dialect,
+        project=opened.warehouse.project,
+        allowed=allowed,
+    )
+    return Source(
+        team, head["id"], head["slug"], head["version"], head["cache_epoch"], prepared, opened, allowed
+    )

@@ -1,0 +1,112 @@
+"""Warm the cache before people come: after a save, when results get old, by schedule, and by hand."""
+
+from __future__ import annotations
+
+import time
+
+from shared.dashboards import filters, indexing, store
+from shared.dashboards.filters import Clock
+from shared.dashboards.flow import WarmDashboard
+from shared.dashboards.refreshing import choices_hash
+from shared.dashboards.settling import settle_all
+from shared.dashboards.sources import Source, source_of
+from shared.dashboards.views import Warmed
+from shared.platform import clock, ledger, outbox, pg, telemetry
+from shared.platform.errors import BridgeError, Unavailable
+from shared.platform.ids import TeamId
+
+MOST_DUE = 200
+SPREAD_SECONDS = 2.0
+STEP_PATIENCE_SECONDS = 240.0
+
+
+def precompute(team: TeamId, head: pg.Row, *, patience: float) -> Warmed:
+    """Compute what is missing or no longer fresh for the default choices."""
+    source = source_of(team, head)
+    return _warm(source, head["timezone"], {}, patience=patience, computed_before=0.001)
+
+
+def purge(team: TeamId, id: str) -> None:
+    """Make every cached result unreachable, on all instances at once."""
+    with pg.transaction(team) as tx:
+        store.next_epoch(tx, team, id)
+
+
+def warm(step: WarmDashboard) -> None:
+    """Bring one dashboard's results up to date; a version that is gone needs nothing."""
+    team = TeamId(step.team)
+    with pg.transaction(team) as tx:
+        head = next(iter(store.heads(tx, step.slug, team)), None)
+    if head is None or head["version"] != step.version or head["id"] != step.dashboard:
+        telemetry.log("the version to warm is gone", slug=step.slug)
+        return
+    source = source_of(team, head)
+    done = _warm(
+        source,
+        head["timezone"],
+        step.filters,
+        patience=STEP_PATIENCE_SECONDS,
+        computed_before=step.computed_before or 0.001,
+    )
+    unlucky = [error for error in done.errors if error["retryable"]]
+    if unlucky:
+        raise Unavailable(unlucky[0]["message"], retry_after=5)
+    with ledger.finishing(team) as tx:
+        if not step.filters:
+            store.set_warmed(tx, team, head["id"], indexing.next_warm(source.prepared.document, clock.now()))
+
+
+def warm_due() -> int:
+    """Queue a warming for every dashboard whose time has come, spread over the minutes to come."""
+    with ledger.finishing(None) as tx:
+        due = store.claim_due(tx, MOST_DUE)
+        for place, row in enumerate(due):
+            outbox.send(
+                tx,
+                WarmDashboard(
+                    team=row["team_id"],
+                    dashboard=row["dashboard_id"],
+                    slug=row["slug"],
+                    version=row["version"],
+                    occasion=f"due {clock.iso(row['due_at'])}",
+                    computed_before=row["due_at"].timestamp(),
+                ),
+                delay_seconds=place * SPREAD_SECONDS,
+            )
+    return len(due)
+
+
+def warming_failed(step: WarmDashboard, error: BridgeError) -> None:
+    """No further attempt: readers compute it themselves, and the next due time tries again."""
+    telemetry.log("a dashboard was not warmed", "WARNING", slug=step.slug, code=error.code)
+
+
+def _warm(
+    source: Source,
+    timezone: str,
+    given: dict[str, list[str]],
+    *,
+    patience: float,
+    computed_before: float,
+) -> Warmed:
+    started = time.perf_counter()
+    at = Clock.at(clock.now(), timezone)
+    values = filters.read(source.prepared.document, given, at)
+    plan = source.plan(values, at)
+    with telemetry.span("precompute.run", dashboard_slug=source.slug):
+        settled = settle_all(source, plan, patience=patience, computed_before=computed_before)
+    refused = [
+        {"query": id, "code": error.code, "message": error.message, "retryable": False}
+        for id, error in plan.failed.items()
+    ]
+    failed = [{"query": id} | done.entry.error for id, done in settled.items() if done.entry.error]
+    return Warmed(
+        success=not refused and not failed,
+        queries_executed=sum(not done.cached for done in settled.values()),
+        cache_hits=sum(done.cached and not done.entry.error for done in settled.values()),
+        errors=refused + failed,
+        cache_key=(
+            f"dash:{source.team}:{source.slug}:v:{source.version}.{source.epoch}:f:{choices_hash(given)}"
+        ),
+        duration_ms=round((time.perf_counter() - started) * 1000, 1),
+    )
