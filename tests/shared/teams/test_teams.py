@@ -1,0 +1,238 @@
+"""Signing in, teams and access tokens, through their doors."""
+
+import re
+
+import pytest
+
+from shared.teams.service import slug
+
+
+def _sign_in(cloud, email="ada@example.com", **body):
+    return cloud.call("POST", "/v1/auth/dev/login", {"email": email, **body})
+
+
+def _cookies(answer):
+    return {
+        value.split("=")[0]: value.split(";")[0].partition("=")[2]
+        for value in answer.headers.getlist("Set-Cookie")
+    }
+
+
+def test_signing_in_sets_a_cookie_that_no_script_can_read(cloud):
+    """The session cookie is HttpOnly and SameSite; the page learns the CSRF value from its own cookie."""
+    signed = _sign_in(cloud, name="Ada")
+    assert signed.status == 200
+    session, csrf = (
+        next(v for v in signed.headers.getlist("Set-Cookie") if v.startswith(name))
+        for name in ("bridge_session=", "bridge_csrf=")
+    )
+    assert "HttpOnly" in session
+    assert "SameSite=Lax" in session
+    assert "HttpOnly" not in csrf
+    assert "Secure" not in session  # this stack's address is plain http
+    assert signed.json["csrf_token"] == _cookies(signed)["bridge_csrf"]
+    assert signed.json["user"]["name"] == "Ada"
+
+
+def test_cookies_are_secure_where_the_address_is(cloud, monkeypatch):
+    """Behind https the cookies never travel in the clear."""
+    from shared.platform import settings
+
+    monkeypatch.setenv("BRIDGE_BASE_URL", "https://bridge.example")
+    settings.settings.cache_clear()
+    assert all("Secure" in value for value in _sign_in(cloud).headers.getlist("Set-Cookie"))
+
+
+@pytest.mark.parametrize("environment", ["dev", "staging", "prod"])
+def test_the_development_sign_in_does_not_exist_elsewhere(cloud, monkeypatch, environment):
+    """Outside a laptop the door answers 404, whatever is sent."""
+    from shared.platform import settings
+
+    monkeypatch.setenv("BRIDGE_ENV", environment)
+    settings.settings.cache_clear()
+    assert _sign_in(cloud).status == 404
+
+
+@pytest.mark.parametrize(
+    "email", ["", "ada", "ada@", "@example.com", "a b@example.com", "a@b\n.com", 5, None]
+)
+def test_what_is_no_address_is_refused_by_name(cloud, email):
+    """The refusal names the field."""
+    answer = _sign_in(cloud, email)
+    assert answer.status == 400
+    assert answer.error["field"] == "email"
+
+
+def test_the_same_address_is_the_same_person(cloud):
+    """Case does not make another person, and a name that is not given is not forgotten."""
+    first = _sign_in(cloud, "Grace@Example.com", name="Grace").json["user"]
+    again = _sign_in(cloud, "grace@example.com").json["user"]
+    assert again == first
+    assert again["name"] == "Grace"
+
+
+def test_a_browser_changes_nothing_without_the_csrf_header(cloud):
+    """A form of another site carries the cookie but can't know the header's value."""
+    signed = _sign_in(cloud)
+    cookie = f"bridge_session={_cookies(signed)['bridge_session']}"
+    body = {"name": "Ours"}
+    assert cloud.call("POST", "/v1/onboarding/teams", body, headers={"Cookie": cookie}).status == 403
+    forged = {"Cookie": cookie, "X-Bridge-CSRF": "0" * 40}
+    assert cloud.call("POST", "/v1/onboarding/teams", body, headers=forged).status == 403
+    honest = {"Cookie": cookie, "X-Bridge-CSRF": signed.json["csrf_token"]}
+    assert cloud.call("POST", "/v1/onboarding/teams", body, headers=honest).status == 201
+
+
+def test_me_tells_the_browser_its_csrf_value_and_a_script_none(cloud):
+    """After a reload the page gets the value again; a token needs none."""
+    signed = _sign_in(cloud)
+    cookie = f"bridge_session={_cookies(signed)['bridge_session']}"
+    assert (
+        cloud.call("GET", "/v1/auth/me", headers={"Cookie": cookie}).json["csrf_token"]
+        == (signed.json["csrf_token"])
+    )
+    person = cloud.person()
+    team = cloud.team(person)
+    me = cloud.call("GET", "/v1/auth/me", as_=person).json
+    assert me["csrf_token"] is None
+    assert [(t["id"], t["role"]) for t in me["teams"]] == [(team, "admin")]
+
+
+def test_logging_out_ends_the_session_at_once(cloud):
+    """The cookie that was copied before is worth nothing after."""
+    signed = _sign_in(cloud)
+    headers = {
+        "Cookie": f"bridge_session={_cookies(signed)['bridge_session']}",
+        "X-Bridge-CSRF": signed.json["csrf_token"],
+    }
+    out = cloud.call("POST", "/v1/auth/logout", headers=headers)
+    assert out.status == 204
+    assert _cookies(out) == {"bridge_session": "", "bridge_csrf": ""}
+    assert cloud.call("GET", "/v1/auth/me", headers=headers).status == 401
+
+
+def test_a_token_is_shown_once_and_stored_as_a_hash(cloud):
+    """Neither the list nor the table holds its text."""
+    person = cloud.person()
+    made = cloud.call("POST", "/v1/auth/tokens", {"name": "ci", "expires_in_days": 7}, as_=person)
+    assert made.status == 201
+    text = made.json["token"]
+    assert re.fullmatch(r"brg_[A-Za-z0-9_-]{43}", text)
+    listed = cloud.call("GET", "/v1/auth/tokens", as_=person)
+    assert text.encode() not in listed.content
+    assert made.json["id"] in [token["id"] for token in listed.json["tokens"]]
+    rows = cloud.sql("SELECT to_jsonb(t)::text AS row FROM access_tokens t")
+    assert all(text not in row["row"] for row in rows)
+
+
+def test_a_revoked_token_is_refused_from_the_next_call_on(cloud):
+    """Revoking twice is as good as once."""
+    person = cloud.person()
+    token = cloud.call("POST", "/v1/auth/tokens", {"name": "ci"}, as_=person).json
+    other = type(person)(person.id, token["token"])
+    assert cloud.call("GET", "/v1/auth/me", as_=other).status == 200
+    for _ in range(2):
+        assert cloud.call("DELETE", f"/v1/auth/tokens/{token['id']}", as_=person).status == 204
+    assert cloud.call("GET", "/v1/auth/me", as_=other).status == 401
+
+
+def test_nobody_revokes_a_strangers_token(cloud):
+    """It is not found, and goes on working."""
+    owner, stranger = cloud.person(), cloud.person()
+    token = cloud.call("POST", "/v1/auth/tokens", {"name": "ci"}, as_=owner).json
+    assert cloud.call("DELETE", f"/v1/auth/tokens/{token['id']}", as_=stranger).status == 404
+    assert cloud.call("GET", "/v1/auth/me", as_=type(owner)(owner.id, token["token"])).status == 200
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({}, "name"),
+        ({"name": " "}, "name"),
+        ({"name": "x", "expires_in_days": 0}, "expires_in_days"),
+        ({"name": "x", "expires_in_days": "7"}, "expires_in_days"),
+        ({"name": "x", "scopes": ["root"]}, "scopes.0"),
+        ({"name": "x", "user_id": "me"}, "user_id"),
+    ],
+)
+def test_a_token_that_makes_no_sense_is_refused(cloud, body, field):
+    """Unknown fields and scopes included: a scope that nobody enforces would be a false promise."""
+    answer = cloud.call("POST", "/v1/auth/tokens", body, as_=cloud.person())
+    assert answer.status == 400
+    assert answer.error["field"] == field
+
+
+def test_a_team_is_made_with_its_maker_as_admin(cloud):
+    """The answer, the list and the details agree."""
+    person = cloud.person()
+    made = cloud.call("POST", "/v1/onboarding/teams", {"name": "  Flüge & Co  "}, as_=person)
+    assert made.status == 201
+    assert made.json["name"] == "Flüge & Co"
+    assert made.json["slug"].startswith("fluge-co")
+    assert made.json["role"] == "admin"
+    details = cloud.call("GET", f"/v1/onboarding/teams/{made.json['id']}", as_=person).json
+    assert details["counts"] == {"members": 1, "connections": 0}
+    listed = cloud.call("GET", "/v1/onboarding/teams", as_=person).json
+    assert listed["teams"] == [made.json]
+    assert listed["has_more"] is False
+
+
+def test_a_taken_slug_is_numbered_even_for_teams_that_one_cant_see(cloud):
+    """Slugs are unique over all teams; the second one tells nothing but its number."""
+    name = f"Same {cloud.person().id[-12:]}"
+    slugs = [
+        cloud.call("POST", "/v1/onboarding/teams", {"name": name}, as_=cloud.person()).json["slug"]
+        for _ in range(3)
+    ]
+    assert slugs == [slugs[0], f"{slugs[0]}-2", f"{slugs[0]}-3"]
+
+
+def test_a_repeated_creation_with_its_key_makes_one_team(cloud):
+    """Same key and body: the first answer again. Same key, other body: refused."""
+    person = cloud.person()
+    headers = {"Idempotency-Key": "make-it-once"}
+    answers = [
+        cloud.call("POST", "/v1/onboarding/teams", {"name": "Once"}, as_=person, headers=headers)
+        for _ in range(2)
+    ]
+    assert answers[0].json == answers[1].json
+    assert len(cloud.call("GET", "/v1/onboarding/teams", as_=person).json["teams"]) == 1
+    other = cloud.call("POST", "/v1/onboarding/teams", {"name": "Other"}, as_=person, headers=headers)
+    assert (other.status, other.error["code"]) == (422, "IDEMPOTENCY_KEY_REUSED")
+
+
+def test_teams_come_in_pages_by_name(cloud):
+    """The cursor continues where the page ended, without gaps or repeats."""
+    person = cloud.person()
+    for name in ("c", "a", "b"):
+        cloud.call("POST", "/v1/onboarding/teams", {"name": name}, as_=person)
+    first = cloud.call("GET", "/v1/onboarding/teams?limit=2", as_=person).json
+    rest = cloud.call("GET", f"/v1/onboarding/teams?cursor={first['next_cursor']}", as_=person).json
+    assert [team["name"] for team in first["teams"] + rest["teams"]] == ["a", "b", "c"]
+    assert (first["has_more"], rest["has_more"]) == (True, False)
+
+
+def test_a_strangers_team_answers_like_one_that_does_not_exist(cloud):
+    """Same status, same code, same message."""
+    team = cloud.team(cloud.person())
+    stranger = cloud.person()
+    missing = team[:-4] + "ffff"
+    answers = [cloud.call("GET", f"/v1/onboarding/teams/{id}", as_=stranger) for id in (team, missing)]
+    assert [answer.status for answer in answers] == [404, 404]
+    assert answers[0].error["message"] == answers[1].error["message"]
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("Demo Team", "demo-team"),
+        ("Ünïcode  & more!", "unicode-more"),
+        ("--x--", "x"),
+        ("日本", "team"),
+        ("x" * 200, "x" * 60),
+        ("ß", "ss"),
+    ],
+)
+def test_a_slug_is_plain_ascii(name, expected):
+    """Folded, lower case, hyphens between words, never empty."""
+    assert slug(name) == expected
