@@ -50,13 +50,13 @@ UPDATE turns SET state = 'failed', finished_at = now(), updated_at = now(),
 
 -- find_turn --
 SELECT id, team_id, session_id, user_id, state, ask, ask_sha256, epoch, total_tokens, total_cost_usd,
-       message_id, closing, created_at,
+       message_id, closing, created_at, extract(epoch FROM now() - finished_at)::float8 AS finished_ago,
        greatest(extract(epoch FROM lease_until - now()), 0)::float8 AS lease_left
   FROM turns WHERE id = :id AND team_id = ANY(bridge_teams());
 
 -- find_turn_of_user --
 SELECT id, team_id, session_id, user_id, state, ask, ask_sha256, epoch, total_tokens, total_cost_usd,
-       message_id, closing, created_at,
+       message_id, closing, created_at, extract(epoch FROM now() - finished_at)::float8 AS finished_ago,
        greatest(extract(epoch FROM lease_until - now()), 0)::float8 AS lease_left
   FROM turns WHERE id = :id AND session_id = :session AND user_id = :user AND team_id = ANY(bridge_teams());
 

@@ -45,6 +45,8 @@ ABANDONED_SECONDS = 900.0
 """A turn whose lease ended this long ago was lost by the queue too; the next message closes it."""
 MOST_EPOCHS = 5
 POLL_SECONDS = 0.1
+LAST_WRITE_SECONDS = 3.0
+"""How long after a turn's end the last events of its stream may still be on their way."""
 _QUIET_SECONDS = 1.0
 MOST_MESSAGE = 32_000
 
@@ -166,7 +168,7 @@ def follow(
                     yield Event(kind, data, str(id))
                 if kind == "complete":
                     return
-        if over:
+        if over and float(row["finished_ago"]) > LAST_WRITE_SECONDS:
             # It ended, and the end of its stream is lost or never came: the row knows how it ended.
             closing = row["closing"] or {}
             for kind, data in runner.last_events(
@@ -177,7 +179,7 @@ def follow(
             return
         yield None
         time.sleep(POLL_SECONDS)
-        if clock.monotonic() - looked > _QUIET_SECONDS:
+        if over or clock.monotonic() - looked > _QUIET_SECONDS:
             row, looked = _row(teams, user, session_id, turn_id), clock.monotonic()
 
 

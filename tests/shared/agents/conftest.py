@@ -1,0 +1,163 @@
+"""The stores that conversations stand on: Postgres, Cloud Storage, Firestore and Cloud Tasks, as processes."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import urllib.request
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[3]
+BUCKETS = ("sessions", "cache")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def launch(module: str, *arguments: str) -> subprocess.Popen[str]:
+    """Start a server and wait for its ready line."""
+    child = subprocess.Popen(
+        [sys.executable, "-m", module, *arguments], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    )
+    assert child.stdout is not None
+    assert "ready" in child.stdout.readline(), module
+    return child
+
+
+@pytest.fixture(scope="session")
+def stores(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """Every store, migrated and with its buckets; answers the environment that leads there."""
+    from local.postgres import cluster
+
+    home = tmp_path_factory.mktemp("stores")
+    ports = {name: free_port() for name in ("postgres", "storage", "firestore", "dispatch", "tasks")}
+    children = [
+        launch("local.postgres", "--port", str(ports["postgres"]), "--data", str(home / "postgres")),
+        launch("local.storage", "--port", str(ports["storage"]), "--data", str(home / "storage")),
+        launch("local.firestore", "--port", str(ports["firestore"]), "--data", str(home / "firestore")),
+        launch(
+            "local.dispatch", "--port", str(ports["dispatch"]), "--grpc-port", str(ports["tasks"]),
+            "--data", str(home), "--queue", "chat", "--no-clock", "--step-url", "http://127.0.0.1:1/{name}",
+        ),
+    ]  # fmt: skip
+    secrets = cluster.passwords(home / "postgres")
+    urls = {
+        role: cluster.url(role, secrets[role], ports["postgres"]) for role in ("bridge_owner", "bridge_app")
+    }
+    subprocess.run(
+        [sys.executable, "-m", "migrations", "up"],
+        cwd=ROOT,
+        env={**os.environ, "MIGRATIONS_DATABASE_URL": urls["bridge_owner"]},
+        check=True,
+        capture_output=True,
+    )
+    storage = f"http://127.0.0.1:{ports['storage']}"
+    for role in BUCKETS:
+        request = urllib.request.Request(
+            f"{storage}/storage/v1/b?project=bridge-local",
+            data=json.dumps({"name": f"bridge-local-{role}"}).encode(),
+            headers={"Content-Type": "application/json"},
+        )
+        urllib.request.urlopen(request).read()
+    yield {
+        "BRIDGE_ENV": "local",
+        "BRIDGE_BASE_URL": "http://127.0.0.1:1",
+        "BRIDGE_STEP_URL": "http://127.0.0.1:1/_fn/{name}",
+        "GOOGLE_CLOUD_PROJECT": "bridge-local",
+        "DATABASE_URL": urls["bridge_app"],
+        "MIGRATIONS_DATABASE_URL": urls["bridge_owner"],
+        "BRIDGE_POOL_SIZE": "24",
+        "BRIDGE_BUCKET_PREFIX": "bridge-local",
+        "BRIDGE_KMS_KEY": "projects/p/locations/l/keyRings/r/cryptoKeys/k",
+        "BRIDGE_STEP_SERVICE_ACCOUNT": "steps@bridge-local.iam.gserviceaccount.com",
+        "BRIDGE_EVENTS_SERVICE_ACCOUNT": "events@bridge-local.iam.gserviceaccount.com",
+        "STORAGE_EMULATOR_HOST": storage,
+        "FIRESTORE_EMULATOR_HOST": f"127.0.0.1:{ports['firestore']}",
+        "CLOUD_TASKS_EMULATOR_HOST": f"127.0.0.1:{ports['tasks']}",
+    }
+    for child in children:
+        child.terminate()
+    for child in children:
+        child.wait(10)
+
+
+@pytest.fixture(scope="session")
+def ground(stores: dict[str, str]) -> Iterator[dict[str, str]]:
+    """This process's settings and clients pointed at the stores."""
+    from shared.platform import hot, lake, pg, tasks
+    from shared.platform import settings as module
+
+    caches = (module.settings, pg._pool, hot.client, lake._client, tasks._client)
+    before = dict(os.environ)
+    os.environ.update(stores)
+    for cache in caches:
+        cache.cache_clear()
+    yield stores
+    os.environ.clear()
+    os.environ.update(before)
+    for cache in caches:
+        cache.cache_clear()
+
+
+@dataclass(frozen=True)
+class Somebody:
+    """A member of a team."""
+
+    team: Any
+    user: Any
+
+    @property
+    def teams(self) -> list[Any]:
+        return [self.team]
+
+
+@pytest.fixture
+def somebody(ground: dict[str, str]) -> Callable[[], Somebody]:
+    """Make a person with a team of their own."""
+    from urllib.parse import urlsplit
+
+    import pg8000.native
+
+    def make() -> Somebody:
+        url = urlsplit(ground["MIGRATIONS_DATABASE_URL"])
+        owner = pg8000.native.Connection(
+            url.username or "", host=url.hostname or "", port=url.port or 0, database=url.path[1:],
+            password=url.password,
+        )  # fmt: skip
+        team, user = str(uuid.uuid4()), str(uuid.uuid4())
+        owner.run("INSERT INTO users (id, email) VALUES (:id, :email)", id=user, email=f"{user}@example.com")
+        owner.run("INSERT INTO teams (id, name, slug) VALUES (:id, 'Team', :slug)", id=team, slug=f"t-{team}")
+        owner.run(
+            "INSERT INTO team_members (team_id, user_id, role) VALUES (:team, :user, 'admin')",
+            team=team,
+            user=user,
+        )
+        owner.close()
+        return Somebody(team, user)
+
+    return make
+
+
+@pytest.fixture
+def me(somebody: Callable[[], Somebody]) -> Somebody:
+    """One person with a team."""
+    return somebody()
+
+
+@pytest.fixture
+def session_id(me: Somebody) -> str:
+    """A conversation of theirs."""
+    from shared.agents import sessions
+    from shared.platform.ids import new_id
+
+    return sessions.create(me.team, me.user, id=new_id(), provider="scripted", model="m").session_id
