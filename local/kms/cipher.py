@@ -1,7 +1,7 @@
 """Envelope of our ciphertexts: format byte, version number, nonce, AES-256-GCM output.
 
-The key's name and the version are authenticated together with the caller's additional data, so a ciphertext
-opens only under the key that made it.
+The format and version are authenticated together with the caller's additional data. A ciphertext opens only
+under the key that made it because each version has bytes of its own.
 """
 
 import os
@@ -20,10 +20,10 @@ class Unreadable(Exception):
     """Not a ciphertext of this key with this additional data."""
 
 
-def seal(material: bytes, key: str, number: int, plaintext: bytes, aad: bytes) -> bytes:
+def seal(material: bytes, number: int, plaintext: bytes, aad: bytes) -> bytes:
     head = _HEAD.pack(_FORMAT, number)
     nonce = os.urandom(_NONCE)
-    return head + nonce + AESGCM(material).encrypt(nonce, plaintext, _bound(head, key, aad))
+    return head + nonce + AESGCM(material).encrypt(nonce, plaintext, head + aad)
 
 
 def number_of(ciphertext: bytes) -> int:
@@ -33,14 +33,9 @@ def number_of(ciphertext: bytes) -> int:
     return int(_HEAD.unpack_from(ciphertext)[1])
 
 
-def unseal(material: bytes, key: str, ciphertext: bytes, aad: bytes) -> bytes:
+def unseal(material: bytes, ciphertext: bytes, aad: bytes) -> bytes:
     head, rest = ciphertext[: _HEAD.size], ciphertext[_HEAD.size :]
     try:
-        return AESGCM(material).decrypt(rest[:_NONCE], rest[_NONCE:], _bound(head, key, aad))
+        return AESGCM(material).decrypt(rest[:_NONCE], rest[_NONCE:], head + aad)
     except InvalidTag:
         raise Unreadable from None
-
-
-def _bound(head: bytes, key: str, aad: bytes) -> bytes:
-    name = key.encode()
-    return head + struct.pack(">I", len(name)) + name + aad

@@ -165,8 +165,8 @@ class Kms:
             )
         verified = _verify(request, "plaintext")
         verified_aad = _verify(request, "additional_authenticated_data")
-        key, number = _split(version.name)
-        sealed = cipher.seal(self.ring.material[version.name], key, number, request.plaintext, aad)
+        number = int(version.name.rpartition("/")[2])
+        sealed = cipher.seal(self.ring.material[version.name], number, request.plaintext, aad)
         response = EncryptResponse(
             name=version.name,
             ciphertext=sealed,
@@ -202,7 +202,6 @@ class Kms:
             _check_enabled(version)
             plaintext = cipher.unseal(
                 self.ring.material[version.name],
-                key.name,
                 request.ciphertext,
                 request.additional_authenticated_data,
             )
@@ -224,11 +223,6 @@ class Kms:
 def _by_number(item: Any) -> tuple[str, int]:
     head, _slash, last = item.name.rpartition("/")
     return (head, int(last)) if last.isdigit() else (item.name, 0)
-
-
-def _split(version: str) -> tuple[str, int]:
-    key, _kind, number = version.partition("/cryptoKeyVersions/")
-    return key, int(number)
 
 
 def _id(field: str, text: str) -> str:

@@ -2,8 +2,10 @@
 
 import datetime
 import json
+import sqlite3
 import threading
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +73,19 @@ def test_times_go_on_after_a_restart(tmp_path: Path, connect: Connect) -> None:
         assert (after.create_time, after.update_time) == (before.create_time, before.update_time)
         current = db.write_option(last_update_time=before.update_time)
         assert db.document("c/d").update({"v": 2}, option=current).update_time > before.update_time
+
+
+def test_times_never_go_back_even_when_the_machines_clock_does(tmp_path: Path, connect: Connect) -> None:
+    """Started on a clock behind the last commit, the next commit is still later than that one."""
+    with serving("local.firestore", tmp_path) as server:
+        connect(server.address, project="kept").document("c/d").set({"v": 1})
+        assert server.stop() == 0
+        ahead = time.time_ns() // 1000 + 3600 * 1_000_000
+        with closing(sqlite3.connect(tmp_path / "firestore.sqlite")) as database, database:
+            assert database.execute("UPDATE clock SET at = ?", (ahead,)).rowcount == 1
+        server.start()
+        written = connect(server.address, project="kept").document("c/d").set({"v": 2}).update_time
+        assert written.timestamp() > ahead / 1e6
 
 
 def test_a_transaction_from_before_a_restart_is_aborted(tmp_path: Path, connect: Connect) -> None:

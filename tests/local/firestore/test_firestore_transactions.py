@@ -221,6 +221,23 @@ def test_a_wounded_transaction_reads_one_moment(ours: firestore.Client) -> None:
         younger.commit("c/b", 2)
 
 
+def test_a_retried_transaction_keeps_its_place_in_line(ours: firestore.Client) -> None:
+    """It wins against one that began between its two attempts, at once and without waiting."""
+    ours.document("c/d").set({"v": 0})
+    first = Raw(ours)
+    first.rollback()
+    between = Raw(ours)
+    between.read("c/d")
+    again = Raw(ours, read_write={"retry_transaction": first.id})
+    again.read("c/d")
+    started = time.monotonic()
+    again.commit("c/d", 1)
+    assert time.monotonic() - started < 1
+    with pytest.raises(exceptions.Aborted):
+        between.commit("c/d", 2)
+    assert ours.document("c/d").get().to_dict() == {"v": 1}
+
+
 def test_a_refused_write_undoes_the_transaction(db: firestore.Client) -> None:
     """A failed precondition leaves no write behind and frees the locks."""
     db.document("c/d").set({"v": 0})
