@@ -65,7 +65,7 @@ def succeeded(permit: Permit) -> None:
         return
 
     def decide(current: dict[str, Any] | None) -> tuple[dict[str, Any] | None, bool]:
-        if current is None or (current["opened_at"] is not None and current["probe"] != permit.probe):
+        if current is None or not _decides(current, permit):
             return None, False
         return _state(0, None), current["opened_at"] is not None
 
@@ -79,7 +79,7 @@ def failed(permit: Permit) -> None:
     def decide(current: dict[str, Any] | None) -> tuple[dict[str, Any] | None, bool]:
         now = clock.now().timestamp()
         if current is not None and current["opened_at"] is not None:
-            if current["probe"] != permit.probe or permit.probe is None:
+            if not _decides(current, permit):
                 return None, False
             return _state(OPENS_AFTER, now), True
         failures = (0 if current is None else int(current["failures"])) + 1
@@ -88,6 +88,11 @@ def failed(permit: Permit) -> None:
 
     if hot.change("breakers", permit.provider, decide, ttl_seconds=_KEPT_SECONDS):
         telemetry.log("the circuit of a provider is open", "ERROR", provider=permit.provider)
+
+
+def _decides(current: dict[str, Any], permit: Permit) -> bool:
+    """While the circuit is open only the probe's outcome counts; late answers of earlier calls do not."""
+    return current["opened_at"] is None or (permit.probe is not None and current["probe"] == permit.probe)
 
 
 def _state(failures: int, opened_at: float | None) -> dict[str, Any]:

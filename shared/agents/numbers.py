@@ -1,7 +1,7 @@
 """Check the figures of an answer against what the tools found in this turn.
 
 A figure is supported when it is the person's own, stands in a tool's result, or is plain arithmetic on
-two figures of the results: sum, difference, ratio, percentage. It may be rounded as it is written: 12.4
+the results: sum, difference, ratio or percentage of two figures; sum, mean or share of a column. It may be rounded as it is written: 12.4
 is supported by 12.36, and "1.2 million" by 1,234,567. Small whole numbers count things in the sentence
 ("three charts", "top 10") and are not looked up.
 """
@@ -42,6 +42,7 @@ def unsupported(prose: str, *, results: Iterable[Any], said: str = "") -> list[s
     figures = [figure for figure in _figures(_without_code(prose)) if not _counts(figure)]
     if not figures:
         return []
+    results = list(results)
     evidence = sorted({abs(value) for result in results for value in _values(result)})
     own = sorted({abs(figure.value) for figure in _figures(said)})
     derived: list[float] | None = None
@@ -52,7 +53,9 @@ def unsupported(prose: str, *, results: Iterable[Any], said: str = "") -> list[s
         if figure.percent and _near([value * 100 for value in evidence], figure):
             continue
         if derived is None:
-            derived = sorted(_arithmetic(evidence))
+            derived = sorted(
+                [*_arithmetic(evidence), *(value for result in results for value in _of_columns(result))]
+            )
         if not _near(derived, figure):
             missing.append(figure.text)
     return list(dict.fromkeys(missing))
@@ -96,9 +99,42 @@ def _values(result: Any) -> Iterator[float]:
                 yield from _values(item)
 
 
+def _of_columns(result: Any) -> Iterator[float]:
+    """Sum, mean and shares of each column of every table in the result."""
+    if isinstance(result, dict):
+        for item in result.values():
+            yield from _of_columns(item)
+    if not isinstance(result, list | tuple) or not result:
+        return
+    columns: dict[Any, list[float]] = {}
+    for row in result:
+        cells = (
+            row.items() if isinstance(row, dict) else enumerate(row) if isinstance(row, list) else [("", row)]
+        )
+        for name, cell in cells:
+            if isinstance(cell, int | float) and not isinstance(cell, bool):
+                columns.setdefault(name, []).append(float(cell))
+            elif isinstance(cell, str) and (number := _plain_number(cell)) is not None:
+                columns.setdefault(name, []).append(number)
+    for values in columns.values():
+        total = math.fsum(values)
+        yield abs(total)
+        yield abs(total) / len(values)
+        if total:
+            yield from (abs(value / total * 100) for value in values)
+
+
+def _plain_number(text: str) -> float | None:
+    """Decimals come from a warehouse as text."""
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
+
+
 def _arithmetic(evidence: list[float]) -> Iterator[float]:
     some = evidence[:_MOST_PAIRED]
-    yield math.fsum(some)
     for i, a in enumerate(some):
         for b in some[i:]:
             yield a + b

@@ -1,0 +1,136 @@
+"""Cached tool results over their real stores."""
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from shared.agents import tool_cache
+from shared.agents.model import ToolContext, ToolUse
+from shared.agents.toolbox import Toolbox
+from shared.platform import lake, pg
+from tests.shared.agents.playing import Cached, failing, pausing
+
+
+def scope(me: Any, *, connection: str | None = None, version: int = 1) -> tool_cache.Scope:
+    return tool_cache.Scope(me.team, connection, version)
+
+
+def get(where: tool_cache.Scope, make: Callable[[], Any], ttl: int = 60) -> tool_cache.Found:
+    return tool_cache.through(where, "t", {"a": 1}, ttl, make, lambda: 30.0)
+
+
+def test_a_second_call_is_a_hit(me: Any) -> None:
+    """The result comes back equal, marked as cached, without another run; the hit is counted."""
+    runs: list[int] = []
+
+    def make() -> Any:
+        runs.append(1)
+        return {"rows": [1, None, "é"]}
+
+    first, second = get(scope(me), make), get(scope(me), make)
+    assert (first.cached, second.cached, len(runs)) == (False, True, 1)
+    assert first.value == second.value
+    assert first.key.startswith("tool:t:")
+    with pg.transaction(me.team) as tx:
+        row = tx.one(
+            "SELECT hit_count, miss_count, payload_uri FROM tool_cache WHERE cache_key = :key", key=first.key
+        )
+    assert (row["hit_count"], row["miss_count"]) == (1, 1)
+    sha = first.key.rsplit(":", 1)[1]
+    assert row["payload_uri"] == f"gs://bridge-local-cache/{me.team}/t/{sha}.json.gz"
+
+
+def test_callers_that_miss_together_run_the_tool_once(me: Any) -> None:
+    """Sixteen threads with the same arguments: one run, one answer for all."""
+    runs, found, barrier = list[int](), list[Any](), threading.Barrier(16)
+
+    def make() -> Any:
+        runs.append(1)
+        time.sleep(0.3)
+        return len(runs)
+
+    def call() -> None:
+        barrier.wait()
+        found.append(get(scope(me), make).value)
+
+    threads = [threading.Thread(target=call) for _ in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (len(runs), found) == (1, [1] * 16)
+
+
+def test_team_connection_and_catalog_version_part_the_entries(me: Any, somebody: Callable[[], Any]) -> None:
+    """The same arguments elsewhere, or after a rescan, are other entries."""
+    scopes = [
+        scope(me), scope(me, version=2), scope(me, connection="c1"), scope(me, connection="c2"), scope(somebody()),
+    ]  # fmt: skip
+    answers = [get(where, lambda number=number: number).value for number, where in enumerate(scopes)]  # type: ignore[misc]
+    assert answers == [0, 1, 2, 3, 4]
+
+
+def test_an_expired_entry_is_made_again(me: Any) -> None:
+    """After its time the tool runs anew and the new result replaces the old."""
+    assert get(scope(me), lambda: "old", ttl=1).value == "old"
+    time.sleep(1.1)
+    again = get(scope(me), lambda: "new")
+    assert (again.value, again.cached) == ("new", False)
+    assert get(scope(me), lambda: "never").value == "new"
+
+
+def test_a_failure_is_not_kept_and_blocks_nobody(me: Any) -> None:
+    """The next caller makes the result at once."""
+    with pytest.raises(RuntimeError):
+        get(scope(me), lambda: (_ for _ in ()).throw(RuntimeError("no")))
+    began = time.monotonic()
+    assert get(scope(me), lambda: "fine").value == "fine"
+    assert time.monotonic() - began < 1
+
+
+def test_a_maker_that_died_is_replaced(me: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the time of whoever claimed the result is over, the next one makes it."""
+    from shared.agents import store
+
+    key = tool_cache.key_of("t", {"a": 1}, scope(me))
+    with pg.transaction(me.team) as tx:
+        store.claim_tool_result(tx, me.team, key, tool="t", ttl=60, maker=str(me.user), lease_seconds=0.5)
+    assert get(scope(me), lambda: "made").value == "made"
+
+
+def test_a_lost_payload_is_made_again(me: Any) -> None:
+    """An object that vanished from the lake is a miss, not an error."""
+    first = get(scope(me), lambda: "one")
+    lake.delete("cache", f"{me.team}/t/{first.key.rsplit(':', 1)[1]}.json.gz")
+    again = get(scope(me), lambda: "two")
+    assert (again.value, again.cached) == ("two", False)
+
+
+def context(me: Any, call: ToolUse) -> ToolContext:
+    return ToolContext(me.team, me.user, "s", "t", call.id, None, lambda: 30.0)
+
+
+def test_a_tool_error_is_not_cached(me: Any) -> None:
+    """A tool that fails goes back to the model as an error and runs again next time."""
+    tool = Cached(failing("not today"))
+    box, call = Toolbox([tool], catalog_version=7), ToolUse("c", "cached_echo", {"word": me.team})
+    for _ in range(2):
+        outcome = box.call(call, context(me, call))
+        assert outcome.content == {"error": {"code": "NO", "message": "not today"}}
+        assert (outcome.is_error, outcome.cached) == (True, False)
+    assert len(tool.runs) == 2
+
+
+def test_a_cached_tool_answers_fast(me: Any) -> None:
+    """A hit costs one statement: the median of fifty is far below the slow tool it replaces."""
+    box, call = Toolbox([Cached(pausing(0.2))]), ToolUse("c", "cached_echo", {"word": me.team})
+    assert not box.call(call, context(me, call)).cached
+    times: list[float] = []
+    for _ in range(50):
+        began = time.monotonic()
+        assert box.call(call, context(me, call)).cached
+        times.append(time.monotonic() - began)
+    assert sorted(times)[25] < 0.05
