@@ -113,6 +113,17 @@ def test_a_failing_migration_leaves_nothing_behind_and_stops_the_rest(url: str, 
     db.close()
 
 
+def test_a_migration_and_its_record_are_one(url: str, folder: Path) -> None:
+    """When the record can't be written the migration did not happen: here it has taken its own record's place."""
+    takes = "INSERT INTO schema_migrations (id, checksum, duration) VALUES ('0002_split', 'x', '0');\n"
+    write(folder, 2, "split", ("CREATE TABLE half (id int);\n" + takes, "DROP TABLE half;\n"))
+    with pytest.raises(runner.MigrationError, match="rolled back"):
+        runner.up(url, folder)
+    db = runner.connect(url)
+    assert db.run("SELECT to_regclass('half')") == [[None]]
+    db.close()
+
+
 def test_a_migration_changed_after_it_was_applied_is_noticed(url: str, folder: Path) -> None:
     """The checksum covers both files; verify names the migration, up refuses to go on."""
     runner.up(url, folder)

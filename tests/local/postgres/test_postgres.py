@@ -68,12 +68,18 @@ def test_what_was_committed_survives_sigkill(postgres: Postgres) -> None:
 
 
 def test_a_stale_lock_file_of_another_program_does_not_stop_the_start(postgres: Postgres) -> None:
-    """After a crash the recorded process number may belong to somebody else: here, to this test."""
+    """After a crash the recorded process number may belong to another program of the same user."""
     assert postgres.stop() == 0
-    lock = postgres.data / "pgdata" / "postmaster.pid"
-    lock.write_text(f"{os.getpid()}\n{postgres.data / 'pgdata'}\n")
-    postgres.start()
-    postgres.connect().close()
+    who = binaries.account()
+    other = subprocess.Popen(["sleep", "60"], user=who.uid, group=who.gid)
+    try:
+        lock = postgres.data / "pgdata" / "postmaster.pid"
+        lock.write_text(f"{other.pid}\n{postgres.data / 'pgdata'}\n")
+        postgres.start()
+        postgres.connect().close()
+    finally:
+        other.kill()
+        other.wait()
 
 
 def test_a_stop_is_fast_even_with_open_connections(postgres: Postgres) -> None:
