@@ -41,12 +41,10 @@ def fields(aggregations: Any) -> list[str]:
 
 
 def result(documents: list[Any], aggregations: Any) -> Any:
-    """One AggregationResult. Documents that lack an aggregated field are left out, as by the index."""
-    paths = [field_path(name) for name in fields(aggregations)]
-    kept = [one for one in documents if all(values.find(one, path) is not None for path in paths)]
+    """One AggregationResult over documents that all have the aggregated fields."""
     answer = wire.AggregationResult()
     for number, one in enumerate(aggregations, 1):
-        answer.aggregate_fields[one.alias or f"field_{number}"].CopyFrom(_one(kept, one))
+        answer.aggregate_fields[one.alias or f"field_{number}"].CopyFrom(_one(documents, one))
     return answer
 
 

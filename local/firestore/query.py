@@ -1,6 +1,6 @@
 """Structured queries: what matches, in which order, between which cursors."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -77,8 +77,12 @@ class Query:
         )
 
 
-def parse(parent: str, message: Any) -> Query:
-    """Check a StructuredQuery. Raises Refused with INVALID_ARGUMENT."""
+def parse(parent: str, message: Any, aggregated: Sequence[str] = ()) -> Query:
+    """Check a StructuredQuery. Raises Refused with INVALID_ARGUMENT.
+
+    `aggregated` fields are part of the index that serves a sum, so they order the query, and documents that
+    lack one are left out before any limit.
+    """
     database = check_parent(parent)
     if len(message.from_) != 1:
         raise invalid("Exactly one collection selector is needed in a query's from.")
@@ -101,7 +105,7 @@ def parse(parent: str, message: Any) -> Query:
         collection_id=source.collection_id,
         all_descendants=source.all_descendants,
         condition=condition,
-        orders=_orders(message),
+        orders=_orders(message, aggregated),
         message=message,
     )
 
@@ -179,8 +183,8 @@ def _compare(keys: list[Key], cursor: list[Key], orders: tuple[Order, ...]) -> i
     return 0
 
 
-def _orders(message: Any) -> tuple[Order, ...]:
-    """The whole order: as written, then fields with inequalities, then the name."""
+def _orders(message: Any, aggregated: Sequence[str]) -> tuple[Order, ...]:
+    """The whole order: as written, then fields with inequalities, then aggregated ones, then the name."""
     orders: list[Order] = []
     for item in message.order_by:
         if orders and not orders[-1].path:
@@ -188,7 +192,7 @@ def _orders(message: Any) -> tuple[Order, ...]:
         orders.append(_order(item.field.field_path, item.direction == DESCENDING))
     descending = orders[-1].descending if orders else False
     named = {order.path for order in orders}
-    for text in sorted(inequality_fields(message.where)):
+    for text in [*sorted(inequality_fields(message.where)), *sorted(aggregated)]:
         order = _order(text, descending)
         if order.path not in named:
             if () in named:

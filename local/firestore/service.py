@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
 from local.firestore import aggregate, listing, values, wire, writes
@@ -91,9 +91,11 @@ class Firestore:
                 response.found.CopyFrom(self._masked(document, request))
             yield response
 
-    def _run(self, parent: str, message: Any, request: Any) -> tuple[list[Any], int, bytes, int]:
+    def _run(
+        self, message: Any, request: Any, aggregated: Sequence[str] = ()
+    ) -> tuple[list[Any], int, bytes, int]:
         """Documents, how many were skipped, a new transaction's id, and the read time."""
-        query = queries.parse(parent, message)
+        query = queries.parse(request.parent, message, aggregated)
         transaction, new, at = self._view(request, query.database)
         if transaction is not None:
             self.transactions.lock_query(transaction, query.matches)
@@ -103,7 +105,7 @@ class Firestore:
     async def run_query(self, request: Any) -> AsyncIterator[Any]:
         message = request.structured_query
         self.indexes.check(request.parent, message)
-        found, skipped, new, at = self._run(request.parent, message, request)
+        found, skipped, new, at = self._run(message, request)
         paths = queries.selection(message)
         read_time = wire.timestamp(at)
         if new:
@@ -117,8 +119,9 @@ class Firestore:
     async def run_aggregation_query(self, request: Any) -> AsyncIterator[Any]:
         asked = request.structured_aggregation_query
         aggregate.check(asked.structured_query, asked.aggregations)
-        self.indexes.check(request.parent, asked.structured_query, aggregate.fields(asked.aggregations))
-        found, _skipped, new, at = self._run(request.parent, asked.structured_query, request)
+        aggregated = aggregate.fields(asked.aggregations)
+        self.indexes.check(request.parent, asked.structured_query, aggregated)
+        found, _skipped, new, at = self._run(asked.structured_query, request, aggregated)
         response = wire.RunAggregationQueryResponse(transaction=new, read_time=wire.timestamp(at))
         response.result.CopyFrom(aggregate.result(found, asked.aggregations))
         yield response

@@ -219,6 +219,14 @@ def test_an_aggregation_counts_only_documents_that_have_the_field(db: firestore.
     assert rows.count().get()[0][0].value == 4
 
 
+def test_a_limited_sum_takes_the_smallest_values_of_those_that_have_one(db: firestore.Client) -> None:
+    """Without an order of its own, the index of the summed field decides what the limit keeps."""
+    rows = db.collection("rows")
+    for name, value in {"a": {}, "b": {"v": 30}, "c": {"v": 10}, "d": {"v": 20}}.items():
+        rows.document(name).set(value)
+    assert rows.limit(2).sum("v", alias="s").get()[0][0].value == 30
+
+
 @pytest.mark.parametrize(
     "shape",
     [
