@@ -1,0 +1,452 @@
+"""CREATE, DROP, ALTER and DML statements. Each changes stored tables in one step that a crash can't halve."""
+
+# ruff: noqa: S608  (this package writes SQL for its own engine; names are quoted or made here)
+
+import contextlib
+from collections.abc import Callable
+from typing import Any
+
+import duckdb
+from sqlglot import exp
+
+from local.bigquery import parameters, sources
+from local.bigquery.errors import (
+    BigQueryError,
+    access_denied,
+    duplicate,
+    invalid_query,
+    not_found,
+    unsupported,
+)
+from local.bigquery.fields import Field, canonical, quote
+from local.bigquery.planner import Plan, Planner, Request, select_sql, translate
+from local.bigquery.store import Table
+from local.bigquery.tables import Tables
+
+Key = tuple[str, str, str]
+
+
+class Statements:
+    """Plans for everything that is not a SELECT; `run` applies one."""
+
+    def __init__(self, planner: Planner, tables: Tables) -> None:
+        self.planner, self.tables = planner, tables
+
+    def plan(
+        self, tree: exp.Expression, request: Request, called: frozenset[str], may_read: Callable[[str], bool]
+    ) -> Plan:
+        """The plan of a statement, checked as far as a dry run checks it."""
+        if isinstance(tree, exp.Create):
+            return self._plan_create(tree, request, called, may_read)
+        if isinstance(tree, exp.Insert):
+            return self._plan_insert(tree, request, called, may_read)
+        if isinstance(tree, exp.Update | exp.Delete):
+            return self._plan_change(tree, request, called, may_read)
+        if isinstance(tree, exp.Drop):
+            return Plan(
+                f"DROP_{str(tree.args['kind']).upper()}", tree, location=self._location(tree.this, request)
+            )
+        if isinstance(tree, exp.TruncateTable):
+            return Plan("TRUNCATE_TABLE", tree, tables=[self._target(tree.expressions[0], request)])
+        if isinstance(tree, exp.Alter):
+            return Plan("ALTER_TABLE", tree, tables=[self._target(tree.this, request)])
+        raise unsupported(f"the statement {type(tree).__name__.upper()}")
+
+    def run(self, plan: Plan, request: Request, job: str) -> int:
+        """Apply the statement; answers the number of rows changed."""
+        tree = plan.tree
+        if isinstance(tree, exp.Create):
+            return self._run_create(plan, tree, request)
+        if isinstance(tree, exp.Drop):
+            return self._run_drop(tree, request)
+        if isinstance(tree, exp.Alter):
+            return self._run_alter(plan, tree)
+        table = plan.tables[0]
+        sql = f"DELETE FROM {quote(str(table.physical))}" if isinstance(tree, exp.TruncateTable) else plan.sql
+        return self.write(table, job, lambda cursor: _changed(cursor.execute(sql)))
+
+    def write(self, table: Table, job: str, change: Callable[[Any], int]) -> int:
+        """Change the content in one transaction that also says that the job was applied."""
+        with self.tables.engine.write_lock:
+            self.tables.touch(table)
+            try:
+                with self.tables.engine.writing(job) as cursor:
+                    count = change(cursor)
+            except duckdb.Error as error:
+                raise translate(error) from None
+        self.tables.fresh(self.tables.get(*table.key))
+        return count
+
+    # -- targets
+
+    def _key(self, node: exp.Expression, request: Request) -> Key:
+        table = node.find(exp.Table) if not isinstance(node, exp.Table) else node
+        parts = [p for part in table.parts for p in part.name.split(".") if p] if table is not None else []
+        if len(parts) == 1 and request.default:
+            parts = [*request.default, *parts]
+        if len(parts) == 2:
+            parts = [request.default[0] if request.default else request.project, *parts]
+        if len(parts) != 3:
+            raise invalid_query(f"Invalid table name: {'.'.join(parts)}")
+        return parts[0], parts[1], parts[2]
+
+    def _dataset(self, key: Key, request: Request) -> str:
+        dataset = self.tables.store.find_dataset(key[0], key[1])
+        if dataset is None or (request.location and dataset.location.upper() != request.location.upper()):
+            raise not_found("Dataset", f"{key[0]}:{key[1]}", request.location or "US")
+        return dataset.location
+
+    def _location(self, node: exp.Expression, request: Request) -> str | None:
+        if not isinstance(node, exp.Table) or not node.db:
+            return request.location
+        with contextlib.suppress(BigQueryError):
+            return self._dataset(self._key(node, request), request)
+        return request.location
+
+    def _target(self, node: exp.Expression, request: Request) -> Table:
+        key = self._key(node, request)
+        location = self._dataset(key, request)
+        table = self.tables.store.find_table(*key)
+        if table is None:
+            raise not_found("Table", f"{key[0]}:{key[1]}.{key[2]}", location)
+        if table.kind == "VIEW":
+            raise invalid_query(f"{table.id} is a view and can't be changed by DML")
+        return table
+
+    # -- INSERT, UPDATE, DELETE
+
+    def _plan_insert(
+        self, tree: exp.Insert, request: Request, called: frozenset[str], may_read: Callable[[str], bool]
+    ) -> Plan:
+        target = self._target(tree.this, request)
+        columns = [c.name for c in tree.this.expressions] if isinstance(tree.this, exp.Schema) else []
+        columns = columns or [f["name"] for f in target.fields]
+        by_name = {f["name"].lower(): f for f in target.fields}
+        for column in columns:
+            if column.lower() not in by_name:
+                raise invalid_query(f"Column {column} is not present in table {target.id}")
+        source = tree.expression
+        if isinstance(source, exp.Values):
+            source = _values_query(source, len(columns))
+        if not isinstance(source, exp.Query):
+            raise unsupported("this form of INSERT")
+        inner = self.planner.query(source.copy(), request, called, may_read)
+        if len(inner.fields) != len(columns):
+            raise invalid_query(
+                f"Inserted row has wrong column count; Has {len(inner.fields)}, expected {len(columns)}"
+            )
+        for given, column in zip(inner.fields, columns, strict=True):
+            _check_assignable(given, by_name[column.lower()])
+        names = ", ".join(quote(by_name[c.lower()]["name"]) for c in columns)
+        casts = ", ".join(
+            f"CAST({quote(g['name'])} AS {_duck(by_name[c.lower()])})"
+            for g, c in zip(inner.fields, columns, strict=True)
+        )
+        sql = f"INSERT INTO {quote(str(target.physical))} ({names}) SELECT {casts} FROM ({inner.sql})"
+        location = self._dataset(target.key, request)
+        return Plan("INSERT", tree, sql, [], [target, *inner.tables], inner.bytes, location)
+
+    def _plan_change(
+        self, tree: Any, request: Request, called: frozenset[str], may_read: Callable[[str], bool]
+    ) -> Plan:
+        """UPDATE and DELETE: their expressions are resolved as the columns of a query over the target."""
+        target = self._target(tree.this, request)
+        verb = "UPDATE" if isinstance(tree, exp.Update) else "DELETE"
+        where = tree.args.get("where")
+        if where is None:
+            raise invalid_query(f"{verb} must have a WHERE clause")
+        if tree.args.get("from_") or tree.args.get("using"):
+            raise unsupported(f"{verb} with several tables")
+        tree = parameters.bind(tree, request.parameters, request.parameter_mode)
+        where = tree.args["where"]
+        sets = tree.expressions if isinstance(tree, exp.Update) else []
+        by_name = {f["name"].lower(): f for f in target.fields}
+        for item in sets:
+            if (
+                not isinstance(item, exp.EQ)
+                or not isinstance(item.this, exp.Column)
+                or item.this.name.lower() not in by_name
+            ):
+                raise invalid_query(f"Unrecognized name: {item.this.sql('bigquery')}")
+        # A condition in the SELECT list stays a whole expression; nothing is pruned from it.
+        columns = [exp.alias_(item.expression.copy(), f"set_{i}") for i, item in enumerate(sets)]
+        columns.append(exp.alias_(where.this.copy(), "condition"))
+        probe = exp.Select(expressions=columns).from_(tree.this.copy())
+        scope = self.planner.scope(request, may_read)
+        probe = sources.bind(probe, scope, request.sql)
+        resolved = self.planner.resolve(probe, scope, request.sql)
+        lowered = self.planner.lower(resolved, scope)
+        self.planner.describe(lowered, None)
+        parsed = resolved if isinstance(resolved, exp.Select) else exp.Select()
+        alias = tree.this.alias or tree.this.name
+        condition = parsed.selects[-1].this.sql("duckdb")
+        assignments = ", ".join(
+            f"{quote(by_name[s.this.name.lower()]['name'])} = CAST({parsed.selects[i].this.sql('duckdb')} AS {_duck(by_name[s.this.name.lower()])})"
+            for i, s in enumerate(sets)
+        )
+        body = f"{quote(str(target.physical))} AS {quote(alias.lower())}"
+        sql = (
+            f"UPDATE {body} SET {assignments} WHERE {condition}"
+            if sets
+            else f"DELETE FROM {body} WHERE {condition}"
+        )
+        measured = self.tables.fresh(target)
+        size = sum(sum(p["bytes"]) for p in (measured.stats or {})["partitions"])
+        return Plan(verb, tree, sql, [], [target], size, self._dataset(target.key, request))
+
+    # -- DDL
+
+    def _plan_create(
+        self, tree: exp.Create, request: Request, called: frozenset[str], may_read: Callable[[str], bool]
+    ) -> Plan:
+        what = str(tree.args["kind"]).upper()
+        if what not in ("TABLE", "VIEW", "SCHEMA") or tree.find(exp.TemporaryProperty):
+            raise unsupported(f"CREATE {what}" + (" (temporary)" if what == "TABLE" else ""))
+        if what == "SCHEMA":
+            return Plan("CREATE_SCHEMA", tree)
+        location = self._dataset(self._key(tree.this, request), request)
+        query = tree.expression
+        statement = f"CREATE_{what}" + ("_AS_SELECT" if what == "TABLE" and query is not None else "")
+        plan = Plan(statement, tree, location=location)
+        if isinstance(query, exp.Query):
+            inner = self.planner.query(query.copy(), request, called, may_read)
+            plan.sql, plan.fields, plan.tables = inner.sql, inner.fields, inner.tables
+            plan.bytes = 0 if what == "VIEW" else inner.bytes
+        elif query is not None:
+            raise unsupported(f"CREATE {what} … {type(query).__name__.upper()}")
+        self.draft(plan, tree, request)
+        return plan
+
+    def draft(self, plan: Plan, tree: exp.Create, request: Request) -> Table:
+        """The directory row that the statement describes."""
+        key = self._key(tree.this, request)
+        resource = _options(tree)
+        if str(tree.args["kind"]).upper() == "VIEW":
+            resource["view"] = {"query": _original_query(request.sql, tree)}
+            return self.tables.draft(*key, resource, plan.fields)
+        resource |= _partition_options(tree)
+        columns = (
+            [_column(c) for c in tree.this.expressions if isinstance(c, exp.ColumnDef)]
+            if isinstance(tree.this, exp.Schema)
+            else []
+        )
+        if columns and plan.fields and len(columns) != len(plan.fields):
+            raise invalid_query(
+                "The number of columns in the column definition list does not match the query"
+            )
+        return self.tables.draft(*key, resource, columns or plan.fields)
+
+    def _run_create(self, plan: Plan, tree: exp.Create, request: Request) -> int:
+        if plan.statement == "CREATE_SCHEMA":
+            return self._create_schema(tree, request)
+        key = self._key(tree.this, request)
+        existing = self.tables.store.find_table(*key)
+        if existing is not None and not tree.args.get("replace"):
+            if tree.args.get("exists"):
+                return 0
+            raise duplicate("Table", f"{key[0]}:{key[1]}.{key[2]}")
+        draft = self.draft(plan, tree, request)
+        if draft.kind == "VIEW":
+            self.tables.store.put_table(draft)
+            if existing is not None:
+                self.tables.engine.drop(existing.physical)
+            return 0
+        try:
+            with self.tables.engine.writing() as cursor:
+                if plan.sql:
+                    select = select_sql(plan.sql, plan.fields)
+                    physical = self.tables.new_physical(cursor, draft.fields, select)
+                else:
+                    physical = self.tables.engine.create(cursor, draft.fields)
+        except duckdb.Error as error:
+            raise translate(error) from None
+        self.tables.swap(draft, physical)
+        return 0
+
+    def _create_schema(self, tree: exp.Create, request: Request) -> int:
+        parts = [p for part in tree.this.parts for p in part.name.split(".") if p]
+        project, name = (parts[-2], parts[-1]) if len(parts) > 1 else (request.project, parts[-1])
+        if tree.args.get("exists") and self.tables.store.find_dataset(project, name):
+            return 0
+        options = _options(tree)
+        location = options.pop("location", request.location or "US")
+        self.tables.create_dataset(
+            project, {"datasetReference": {"datasetId": name}, "location": location, **options}
+        )
+        return 0
+
+    def _run_drop(self, tree: exp.Drop, request: Request) -> int:
+        what = str(tree.args["kind"]).upper()
+        if what == "SCHEMA":
+            parts = [p for part in tree.this.parts for p in part.name.split(".") if p]
+            project, name = (parts[-2], parts[-1]) if len(parts) > 1 else (request.project, parts[-1])
+            dataset = self.tables.store.find_dataset(project, name)
+            if dataset is None:
+                if tree.args.get("exists"):
+                    return 0
+                raise not_found("Dataset", f"{project}:{name}", request.location or "US")
+            self.tables.delete_dataset(dataset, delete_contents=bool(tree.args.get("cascade")))
+            return 0
+        key = self._key(tree.this, request)
+        table = self.tables.store.find_table(*key)
+        if table is None:
+            if tree.args.get("exists"):
+                return 0
+            raise not_found("Table", f"{key[0]}:{key[1]}.{key[2]}", request.location or "US")
+        if table.kind != what:
+            raise invalid_query(f"{table.id} is not a {what}")
+        self.tables.delete(table)
+        return 0
+
+    def _run_alter(self, plan: Plan, tree: exp.Alter) -> int:
+        table = plan.tables[0]
+        fields = list(table.fields)
+        for action in tree.args.get("actions") or []:
+            if not isinstance(action, exp.ColumnDef):
+                raise unsupported(f"ALTER TABLE … {type(action).__name__}")
+            fields.append(_column(action))
+        self.tables.change(table, {"schema": {"fields": fields}}, whole=False)
+        return 0
+
+
+def _changed(cursor: Any) -> int:
+    row = cursor.fetchone()
+    return int(row[0]) if row else 0
+
+
+def _duck(field: Field) -> str:
+    from local.bigquery.fields import duckdb_type
+
+    return duckdb_type(field)
+
+
+_WIDENS = {
+    ("INTEGER", "FLOAT"),
+    ("INTEGER", "NUMERIC"),
+    ("NUMERIC", "FLOAT"),
+    ("STRING", "DATE"),
+    ("STRING", "TIMESTAMP"),
+    ("STRING", "DATETIME"),
+    ("STRING", "TIME"),
+}
+
+
+def _check_assignable(given: Field, column: Field) -> None:
+    if given["mode"] == "REPEATED" or column["mode"] == "REPEATED" or given["type"] == "RECORD":
+        return  # the cast decides
+    if given["type"] != column["type"] and (given["type"], column["type"]) not in _WIDENS:
+        raise invalid_query(
+            f"Query column has type {given['type']} which cannot be inserted into column {column['name']}, "
+            f"which has type {column['type']}"
+        )
+
+
+def _values_query(values: exp.Values, width: int) -> exp.Expression:
+    """VALUES as a UNION ALL of selects, so that each expression is resolved and typed like any other."""
+    selects: list[exp.Expression] = []
+    for row in values.expressions:
+        items = row.expressions if isinstance(row, exp.Tuple) else [row.unnest()]
+        if len(items) != width:
+            raise invalid_query(f"Inserted row has wrong column count; Has {len(items)}, expected {width}")
+        selects.append(
+            exp.Select(expressions=[exp.alias_(item.copy(), f"v{i}") for i, item in enumerate(items)])
+        )
+    out = selects[0]
+    for select in selects[1:]:
+        out = exp.Union(this=out, expression=select, distinct=False)
+    return out
+
+
+def _options(tree: exp.Expression) -> dict[str, Any]:
+    names = {"description": "description", "friendly_name": "friendlyName", "location": "location"}
+    out: dict[str, Any] = {}
+    properties = tree.args.get("properties")
+    for item in properties.expressions if properties is not None else []:
+        if not isinstance(item, exp.Property) or type(item) is not exp.Property:
+            continue
+        name = item.name.lower()
+        value = item.args["value"]
+        if name in names and isinstance(value, exp.Literal):
+            out[names[name]] = value.name
+        elif name == "require_partition_filter" and isinstance(value, exp.Boolean):
+            out["requirePartitionFilter"] = bool(value.this)
+        elif name == "labels":
+            pairs = [[e.name for e in t.expressions] for t in value.find_all(exp.Tuple)]
+            out["labels"] = {p[0]: p[1] for p in pairs if len(p) == 2}
+        else:
+            raise unsupported(f"the option {name}")
+    return out
+
+
+def _partition_options(tree: exp.Expression) -> dict[str, Any]:
+    out: dict[str, Any] = {}
+    part = tree.find(exp.PartitionedByProperty)
+    if part is not None:
+        by = part.this.expressions[0] if isinstance(part.this, exp.Schema | exp.Tuple) else part.this
+        out |= _partition_by(by)
+    cluster = tree.find(exp.Cluster) or tree.find(exp.ClusteredByProperty)
+    if cluster is not None:
+        out["clustering"] = {"fields": [c.name for c in cluster.expressions]}
+    return out
+
+
+def _partition_by(by: Any) -> dict[str, Any]:
+    if isinstance(by, exp.Column | exp.Identifier):
+        return {"timePartitioning": {"type": "DAY", "field": by.name}}
+    if isinstance(by, exp.DateTrunc | exp.TimestampTrunc | exp.DatetimeTrunc):
+        return {"timePartitioning": {"type": by.args["unit"].name.upper(), "field": by.this.name}}
+    if isinstance(by, exp.Date | exp.TsOrDsToDate):
+        return {"timePartitioning": {"type": "DAY", "field": by.this.name}}
+    if isinstance(by, exp.RangeBucket) and isinstance(by.expression, exp.GenerateSeries):
+        series = by.expression
+        step = series.args.get("step")
+        bounds = {
+            "start": series.args["start"].sql(),
+            "end": series.args["end"].sql(),
+            "interval": step.sql() if step else "1",
+        }
+        return {"rangePartitioning": {"field": by.this.name, "range": bounds}}
+    raise unsupported(f"PARTITION BY {by.sql('bigquery')}")
+
+
+def _column(node: exp.ColumnDef) -> Field:
+    required = any(
+        isinstance(c.kind, exp.NotNullColumnConstraint) for c in node.args.get("constraints") or []
+    )
+    field = _field(node.name, node.args["kind"])
+    if required:
+        field["mode"] = "REQUIRED"
+    for option in node.find_all(exp.Property):
+        if option.name.lower() == "description":
+            field["description"] = option.args["value"].name
+    return canonical(field)
+
+
+def _field(name: str, kind: exp.DataType) -> Field:
+    spelled = kind.this.name
+    if spelled == "ARRAY":
+        return _field(name, kind.expressions[0]) | {"mode": "REPEATED"}
+    if spelled == "STRUCT":
+        children = [_field(c.name, c.args["kind"]) for c in kind.expressions if isinstance(c, exp.ColumnDef)]
+        return {"name": name, "type": "RECORD", "mode": "NULLABLE", "fields": children}
+    return {"name": name, "type": kind.sql("bigquery").split("(")[0], "mode": "NULLABLE"}
+
+
+def _original_query(sql: str, tree: exp.Create) -> str:
+    """The text after the AS of CREATE VIEW, as the author wrote it."""
+    from sqlglot import tokenize
+    from sqlglot.tokens import TokenType
+
+    depth = 0
+    for token in tokenize(sql, read="bigquery"):
+        depth += {TokenType.L_PAREN: 1, TokenType.R_PAREN: -1}.get(token.token_type, 0)
+        if depth == 0 and token.token_type == TokenType.ALIAS:
+            return sql[token.end + 1 :].strip().rstrip(";")
+    return str(tree.expression.sql("bigquery"))
+
+
+def require_editor(allowed: bool, project: str) -> None:
+    if not allowed:
+        raise access_denied(
+            f"Project {project}: User does not have permission to change tables in project {project}."
+        )
