@@ -374,7 +374,7 @@ def _one_of(bounds: Key) -> Callable[[Key], bool]:
 
 
 def _contains_any(bounds: Key) -> Callable[[Key], bool]:
-    wanted = set(bounds[1:])
+    wanted = set(bounds[1:]) - {values.NULL_KEY, values.NAN}
     return lambda key: key[0] == values.ARRAY and not wanted.isdisjoint(key[1:])
 
 

@@ -24,7 +24,7 @@ MIXED: dict[str, dict[str, Any]] = {
     "text": {"v": "b", "k": 2},
     "text-long": {"v": "ba", "k": 2},
     "bytes": {"v": b"b", "k": 2},
-    "list": {"v": [1, "x"], "k": 3},
+    "list": {"v": [1, "x", None], "k": 3},
     "map": {"v": {"a": 1, "in": {"deep": 5}}, "k": 3},
 }
 # The service's order over all types; equal values follow the name.
@@ -59,7 +59,7 @@ def where(field: str, op: str, value: Any) -> Callable[[Any], Any]:
         ("==", "b", ["text"]),
         ("==", None, ["null"]),
         ("==", float("nan"), ["nan"]),
-        ("==", [1, "x"], ["list"]),
+        ("==", [1, "x", None], ["list"]),
         ("==", {"a": 1, "in": {"deep": 5}}, ["map"]),
         ("==", T0, ["time"]),
         ("<", 1, ["minus"]),
@@ -76,6 +76,7 @@ def where(field: str, op: str, value: Any) -> Callable[[Any], Any]:
         ("array_contains", 1, ["list"]),
         ("array_contains", "y", []),
         ("array_contains_any", ["y", "x"], ["list"]),
+        ("array_contains_any", [None, "y"], []),
     ],
 )
 def test_a_filter_finds_exactly_these(
