@@ -12,6 +12,7 @@ import time
 from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 from shared.dashboards import entries, execution
 from shared.dashboards.compiler import Plan, PlannedQuery
@@ -33,6 +34,8 @@ class Settled:
     cached: bool
     stale: bool = False
     wants_refresh: bool = False
+    failure: dict[str, Any] | None = None
+    """Why computing it failed just now, also where an older result stands in for it."""
 
 
 def settle_all(
@@ -146,7 +149,8 @@ def _compute(source: Source, query: PlannedQuery, lease: entries.Lease, known: E
         told = error if isinstance(error, BridgeError) else BridgeError()
         problem = {"code": told.code, "message": told.message, "retryable": told.retryable}
         kept = entries.failed(lease, source.team, known, problem)
-        return Settled(kept, cached=kept.error is None, stale=kept.error is None)
+        stands_in = kept.error is None
+        return Settled(kept, cached=stands_in, stale=stands_in, failure=problem)
     entries.write(lease, source.team, entry)
     return Settled(entry, cached=False)
 

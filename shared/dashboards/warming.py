@@ -99,7 +99,11 @@ def _warm(
         {"query": id, "code": error.code, "message": error.message, "retryable": False}
         for id, error in plan.failed.items()
     ]
-    failed = [{"query": id} | done.entry.error for id, done in settled.items() if done.entry.error]
+    failed = [
+        {"query": id} | problem
+        for id, done in settled.items()
+        if (problem := done.failure or done.entry.error) is not None
+    ]
     return Warmed(
         success=not refused and not failed,
         queries_executed=sum(not done.cached for done in settled.values()),

@@ -97,7 +97,7 @@ class DuckWarehouse:
         for table in tree.find_all(exp.Table):
             if table.name not in names and len(table.parts) == 2:
                 table.set("catalog", exp.to_identifier(self.project))
-        return tree.sql("duckdb")
+        return str(tree.transform(_truncated_to_a_date).sql("duckdb"))
 
     def _execute(self, sql: str, parameters: tuple[Parameter, ...]) -> Any:
         values = {parameter.name: _value(parameter) for parameter in parameters}
@@ -106,6 +106,13 @@ class DuckWarehouse:
             return self._database.cursor().execute(sql, used)
         except duckdb.Error as error:
             raise QueryInvalid(str(error).splitlines()[0], field="sql") from error
+
+
+def _truncated_to_a_date(node: Any) -> Any:
+    """BigQuery's DATE_TRUNC of a date is a date."""
+    if isinstance(node, exp.DateTrunc) and not isinstance(node.parent, exp.Cast):
+        return exp.cast(node, "date")
+    return node
 
 
 def _schema(cursor: Any) -> tuple[Field, ...]:
