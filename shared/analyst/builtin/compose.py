@@ -33,8 +33,8 @@ class Board:
     dialect: str
     queries: dict[str, str] = field(default_factory=dict)
     tiles: list[Tile] = field(default_factory=list)
-    telling: list[str] = field(default_factory=list)
-    """The queries whose rows the closing words speak of."""
+    telling: dict[str, str] = field(default_factory=dict)
+    """Queries whose rows the closing words speak of, by name."""
 
     def query(self, name: str, tree: Any, *, tell: bool = False) -> str:
         """Keep a query; the same text is kept once."""
@@ -42,8 +42,8 @@ class Board:
         known = next((id for id, sql in self.queries.items() if sql == text), None)
         if known is None:
             self.queries[name] = text
-        if tell and (known or name) not in self.telling:
-            self.telling.append(known or name)
+        if tell:
+            self.telling[known or name] = text
         return known or name
 
     def cut(self, name: str, cut: Cut, *, tell: bool = False) -> str:
@@ -55,7 +55,7 @@ class Board:
         self.tiles.append({key: value for key, value in tile.items() if value not in (None, "", [], {})})
 
 
-def compose(plan: Plan, dialect: str, connection: str) -> tuple[dict[str, Any], tuple[str, ...]]:
+def compose(plan: Plan, dialect: str, connection: str) -> tuple[dict[str, Any], dict[str, str]]:
     """The document of a plan, and the queries that the closing words speak of."""
     yearly = plan.time is not None and plan.time.kind == "year"
     scope = Scope(plan.table, plan.time, plan.restrictions, plan.choices, "years" if yearly else "period")
@@ -72,7 +72,7 @@ def compose(plan: Plan, dialect: str, connection: str) -> tuple[dict[str, Any], 
         "tags": sorted({plan.table.short.replace("_", " "), plan.recipe}),
         "filters": filters, "queries": queries, "layout": board.tiles,
     }  # fmt: skip
-    return {key: value for key, value in document.items() if value not in ([], {})}, tuple(board.telling)
+    return {key: value for key, value in document.items() if value not in ([], {})}, board.telling
 
 
 def _filters(board: Board) -> list[dict[str, Any]]:
@@ -140,7 +140,7 @@ def _kpis(
             type="kpi",
             query=query,
             title=measure.label,
-            subtitle=titles.kpi(plan, measure, held),
+            subtitle=titles.kpi(plan, held),
             options=options,
         )
 
@@ -472,7 +472,7 @@ def _spread_recipe(board: Board) -> None:
             label=f"{label} {measures.readable(column, None)}",
             aggregate=name,
             format=",.1~f",
-        )  # type: ignore[arg-type]
+        )
         for name, label in (("avg", "Average"), ("min", "Lowest"), ("max", "Highest"))
     )
     _kpis(board, middle, extra=(plan.rows,), spark=False)

@@ -105,11 +105,7 @@ def _read_hits(
     for hit in subject.hits:
         phrase = hit.phrase
         if hit.kind == "rows":
-            if (
-                phrase.slot not in ("value", "not")
-                and not phrase.proper
-                and _is_countable(subject, hit, goal)
-            ):
+            if phrase.slot not in ("value", "not") and not phrase.proper and _is_countable(subject, hit):
                 figures.append(measures.rows(subject.table))
         elif hit.kind == "measure":
             if (
@@ -120,7 +116,7 @@ def _read_hits(
             ):
                 dimensions.append(values.own_dimension(subject, hit.columns[0], phrase))
                 continue
-            made = [measures.of_column(column, phrase, subject.table) for column in hit.columns]
+            made = [measures.of_column(column, phrase) for column in hit.columns]
             figures += made
             if len(made) > 1:
                 notes.append(
@@ -134,13 +130,12 @@ def _read_hits(
                 f"{phrase.text.capitalize()} are counted where {hit.columns[0].path} is empty, as its description says."
             )
         elif hit.kind == "companion" and hit.table is not None:
-            companion = companion or _companion(hit, subject)
+            companion = companion or _companion(hit)
         elif hit.kind in ("dimension", "field"):
             if phrase.aggregate == "count" and hit.kind == "dimension":
                 figures.append(
                     measures.distinct(
                         hit.columns[0],
-                        phrase,
                         measures.plural(measures.readable(hit.columns[0], phrase)).capitalize(),
                     )
                 )
@@ -153,7 +148,7 @@ def _read_hits(
     return _unique(figures), _unique_dimensions(dimensions), companion
 
 
-def _is_countable(subject: Subject, hit: Hit, goal: Goal) -> bool:
+def _is_countable(subject: Subject, hit: Hit) -> bool:
     """Whether a table's name in the goal asks to count its rows: not when it only says whose figures are meant."""
     others = [
         other
@@ -195,7 +190,7 @@ def _named(dimension: Dimension, phrase: Phrase) -> Dimension:
     return replace(dimension, noun=noun, id=values.identifier(noun)) if len(phrase.words) <= 2 else dimension
 
 
-def _companion(hit: Hit, subject: Subject) -> Companion | None:
+def _companion(hit: Hit) -> Companion | None:
     assert hit.table is not None
     time = roles.time_of(hit.table)
     if time is None or time.kind == "year":
@@ -215,12 +210,10 @@ def _with_compared(
 ) -> list[Dimension]:
     """Members that are named to be compared are the dimension."""
     for restriction in restrictions:
-        if restriction.operator == "in" and (len(restriction.values) > 1 or "compare" in goal.intents):
-            if (
-                all(restriction.dimension.column.path != dimension.column.path for dimension in dimensions)
-                and len(dimensions) < 2
-            ):
-                dimensions = [restriction.dimension, *dimensions]
+        compared = restriction.operator == "in" and (len(restriction.values) > 1 or "compare" in goal.intents)
+        known = {dimension.column.path for dimension in dimensions}
+        if compared and restriction.dimension.column.path not in known and len(dimensions) < 2:
+            dimensions = [restriction.dimension, *dimensions]
     return dimensions[:2]
 
 
@@ -274,9 +267,10 @@ def _finest(time: Times) -> Grain:
     if data is None or not distinct or distinct < 3:
         return "day" if time.kind == "date" else "hour"
     apart = (data.end - data.start).days / (distinct - 1)
-    for grain in ("year", "quarter", "month", "week"):
+    grains: tuple[Grain, ...] = ("year", "quarter", "month", "week")
+    for grain in grains:
         if apart >= 0.9 * _DAYS[grain]:
-            return grain  # type: ignore[return-value]
+            return grain
     return "day" if time.kind == "date" or apart >= 0.9 else "hour"
 
 
@@ -310,9 +304,7 @@ def _recipe(
 
 def _default_figures(table: Table, goal: Goal) -> list[Measure]:
     """Nothing was named: the rows, and where rows are readings and not events, their figures."""
-    named = [
-        measures.of_column(column, None, table) for column in table.columns if roles.role(column) == "measure"
-    ]
+    named = [measures.of_column(column, None) for column in table.columns if roles.role(column) == "measure"]
     if measures.noun_of(table) == "records" and named:
         return named[:3]
     return [measures.rows(table), *named[:2]] if not goal.judgement else [measures.rows(table)]
@@ -358,9 +350,7 @@ def _choices(
     ]  # fmt: skip
     others.sort(key=lambda dimension: (not dimension.uses_lookup, dimension.distinct or 0))
     taken = {dimension.id for dimension in dimensions}
-    return tuple(
-        [*chosen, *[dimension for dimension in others if dimension.id not in taken][: 2 - len(chosen)]]
-    )
+    return (*chosen, *[dimension for dimension in others if dimension.id not in taken][: 2 - len(chosen)])
 
 
 def _distinctly_named(

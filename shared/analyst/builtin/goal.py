@@ -222,23 +222,23 @@ def _phrases(text: str) -> tuple[Phrase, ...]:
     reader = _Reader()
     first = True
     for match in _TOKEN.finditer(text):
-        token = match[0]
-        low = token.lower().removesuffix("'s")
-        if token in ",;:?!()/&+":
+        word = match[0]
+        low = word.lower().removesuffix("'s")
+        if word in ",;:?!()/&+":
             reader.close()
-            if token in "?!;:":
+            if word in "?!;:":
                 reader.slot, first = "what", True
             continue
-        if token[0] in "\"'":
+        if word[0] in "\"'":
             reader.close()
             reader.words, reader.raw, reader.proper = (
-                list(words.spoken(token)) or [token[1:-1].lower()],
-                [token[1:-1]],
+                list(words.spoken(word)) or [word[1:-1].lower()],
+                [word[1:-1]],
                 True,
             )
             reader.close()
             continue
-        _take(reader, token, low, first)
+        _take(reader, word, low, first)
         first = False
     reader.close()
     return tuple(reader.found)

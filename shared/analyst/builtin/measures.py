@@ -14,6 +14,7 @@ from shared.analyst.builtin.vocabulary import CALENDAR
 Kind = Literal[
     "rows", "distinct", "column", "flagged", "flagged_share", "missing", "missing_share", "per_entity"
 ]
+Computed = Literal["count", "sum", "avg", "median", "max", "min"]
 _NOT_NOUNS = {"fact", "facts", "dim", "stg", "tbl", "raw", "vw", "view", "data", "table", "all", "src", "mart", "daily", "weekly",
               "monthly", "hourly", "yearly", "v", "the", "history", "log"}  # fmt: skip
 
@@ -26,7 +27,7 @@ class Measure:
     """Its column in results."""
     label: str
     kind: Kind
-    aggregate: Literal["count", "sum", "avg", "median", "max", "min"] = "count"
+    aggregate: Computed = "count"
     column: Column | None = None
     entity: Column | None = None
     """What a reading belongs to, where the sum is divided by how many there are (per_entity)."""
@@ -65,15 +66,13 @@ def noun_of(table: Table) -> str:
     return "records"
 
 
-def of_column(column: Column, phrase: Phrase | None, table: Table) -> Measure:
+def of_column(column: Column, phrase: Phrase | None) -> Measure:
     """A figure from a column of numbers."""
     behaviour = roles.behaviour(column)
-    asked = phrase.aggregate if phrase else None
-    aggregate: Aggregate = (
-        asked if asked in ("avg", "sum", "median", "max", "min") else "sum" if behaviour == "added" else "avg"
-    )
-    if asked is None and behaviour == "held":
-        aggregate = "sum"
+    asked: Aggregate | None = phrase.aggregate if phrase else None
+    aggregate: Computed = "avg" if behaviour == "averaged" else "sum"
+    if asked == "avg" or asked == "sum" or asked == "median" or asked == "max" or asked == "min":
+        aggregate = asked
     name = readable(column, phrase)
     prefix = {"avg": "Average", "sum": "Total", "median": "Median", "max": "Highest", "min": "Lowest"}[
         aggregate
@@ -99,7 +98,7 @@ def of_column(column: Column, phrase: Phrase | None, table: Table) -> Measure:
     )  # fmt: skip
 
 
-def distinct(column: Column, phrase: Phrase, label: str) -> Measure:
+def distinct(column: Column, label: str) -> Measure:
     """How many different values of a key there are."""
     return Measure(_id(label), label, "distinct", column=column, format="integer")
 

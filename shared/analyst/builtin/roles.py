@@ -71,8 +71,7 @@ def _number_role(column: Column, parts: set[str]) -> Role:
     if (parts & _KEY_WORDS or _says_key(column)) and column.type != "FLOAT64":
         return "key"
     if column.type == "INT64" and (
-        (column.words[:1]
-        and column.words[0] in _FLAG_STARTS)
+        (column.words[:1] and column.words[0] in _FLAG_STARTS)
         or (low == 0 and high == 1 and (column.stats.distinct or 2) <= 2)
     ):
         return "flag"

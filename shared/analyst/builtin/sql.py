@@ -94,7 +94,7 @@ class Cut:
 
 def write(tree: exp.Expression, dialect: str) -> str:
     """The text of a query."""
-    return tree.sql(dialect=dialect, pretty=True)
+    return str(tree.sql(dialect=dialect, pretty=True))
 
 
 def aggregate(scope: Scope, cut: Cut) -> exp.Select:
@@ -106,7 +106,7 @@ def aggregate(scope: Scope, cut: Cut) -> exp.Select:
     keys: list[tuple[str, exp.Expression]] = []
     if cut.step is not None:
         keys.append((cut.step.id, _step(scope, cut.step, names)))
-    keys += [(dimension.id, _member(scope, dimension, names)) for dimension in cut.dimensions]
+    keys += [(dimension.id, _member(dimension, names)) for dimension in cut.dimensions]
     figures = [(measure.id, figure(measure, names[""])) for measure in cut.measures]
     query = source.select(*[expression.as_(name) for name, expression in (*keys, *figures)])
     return _finished(query, cut, len(keys), names[""])
@@ -116,7 +116,7 @@ def members(scope: Scope, dimension: Dimension) -> exp.Select:
     """The choices of a filter: every member of a dimension in the subject, whatever is chosen now."""
     bare = replace(scope, choices=(), restrictions=(), time=None)
     names = _names(bare, (dimension,))
-    shown = _member(bare, dimension, names)
+    shown = _member(dimension, names)
     query = _source(bare, (dimension,), names).select(shown.as_(dimension.id)).distinct()
     return (
         query.where(exp.Not(this=exp.Is(this=shown.copy(), expression=exp.Null()))).order_by("1").limit(500)
@@ -129,7 +129,7 @@ def rows(
     """Single rows of the subject."""
     names = _names(scope, tuple(dimensions))
     shown = [_column(names[""], column).as_(_plain(column)) for column in columns]
-    shown += [_member(scope, dimension, names).as_(dimension.id) for dimension in dimensions]
+    shown += [_member(dimension, names).as_(dimension.id) for dimension in dimensions]
     query = _source(scope, tuple(dimensions), names).select(*shown)
     if order is not None:
         query = query.order_by(exp.Ordered(this=_column(names[""], order), desc=True, nulls_first=False))
@@ -248,7 +248,7 @@ def _with_leaders(scope: Scope, cut: Cut) -> exp.Select:
         if measure is not None and measure.column is not None
     }
     picked = _source(scope, cut.dimensions, names)
-    shown = [_member(scope, dimension, names).as_(dimension.id)]
+    shown = [_member(dimension, names).as_(dimension.id)]
     if cut.step is not None:
         shown.insert(0, _step(scope, cut.step, names).as_(cut.step.id))
     picked = picked.select(
@@ -346,7 +346,7 @@ def _source(scope: Scope, dimensions: tuple[Dimension, ...], names: dict[str, st
 def _conditions(scope: Scope, names: dict[str, str]) -> list[exp.Expression]:
     found = _in_range(scope, names[""])
     for restriction in scope.restrictions:
-        member = _member(scope, restriction.dimension, names)
+        member = _member(restriction.dimension, names)
         values = [exp.Literal.string(value) for value in restriction.values]
         test: exp.Expression = (
             exp.EQ(this=member, expression=values[0])
@@ -357,7 +357,7 @@ def _conditions(scope: Scope, names: dict[str, str]) -> list[exp.Expression]:
     for dimension in scope.choices:
         chosen = _parameter(dimension.id)
         free = exp.Is(this=chosen, expression=exp.Null())
-        match = exp.EQ(this=_member(scope, dimension, names), expression=chosen.copy())
+        match = exp.EQ(this=_member(dimension, names), expression=chosen.copy())
         found.append(exp.paren(exp.or_(free, match, copy=False)))
     return found
 
@@ -396,14 +396,13 @@ def _step(scope: Scope, step: Step, names: dict[str, str]) -> exp.Expression:
     day: exp.Expression = column if scope.time.kind == "date" else exp.Date(this=column)
     if step.cycle == "weekday":
         number = exp.Extract(this=exp.Var(this="DAYOFWEEK"), expression=day)
-        case = exp.Case(
+        return exp.Case(
             this=number,
             ifs=[
                 exp.If(this=exp.Literal.number(index + 1), true=exp.Literal.string(name))
                 for index, name in enumerate(_WEEKDAYS)
             ],
         )
-        return case
     if step.cycle is not None:
         part = {"hour": "HOUR", "month": "MONTH"}[step.cycle]
         return exp.Extract(this=exp.Var(this=part), expression=column if part == "HOUR" else day)
@@ -416,7 +415,7 @@ def _step(scope: Scope, step: Step, names: dict[str, str]) -> exp.Expression:
     return exp.DateTrunc(this=day, unit=exp.Literal.string(str(step.grain).upper()))
 
 
-def _member(scope: Scope, dimension: Dimension, names: dict[str, str]) -> exp.Expression:
+def _member(dimension: Dimension, names: dict[str, str]) -> exp.Expression:
     """A member of a dimension as readers see it: its name, or its key where no name is known."""
     own = _column(names[""], dimension.column)
     code: exp.Expression = own if dimension.column.type == "STRING" else exp.cast(own, exp.DataType.Type.TEXT)

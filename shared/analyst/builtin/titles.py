@@ -144,7 +144,7 @@ def range_note(plan: Plan, text: str) -> str:
     return upper(f"{text}{f', {only}' if only else ''}, {spoken_range(plan)}")[:190]
 
 
-def kpi(plan: Plan, measure: Measure, held: bool) -> str:
+def kpi(plan: Plan, held: bool) -> str:
     """What a figure counts."""
     if held and plan.step is not None:
         return f"In the last {plan.step.id} of the range"

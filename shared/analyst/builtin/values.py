@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from shared.analyst.builtin import roles, words
 from shared.analyst.builtin.goal import Phrase
 from shared.analyst.builtin.measures import readable
-from shared.analyst.builtin.sql import Dimension, Restriction
+from shared.analyst.builtin.sql import Dimension, Operator, Restriction
 from shared.analyst.builtin.subject import Subject
 from shared.analyst.builtin.view import Column, Table
 
@@ -45,9 +45,9 @@ def places(subject: Subject) -> list[Place]:
             column.type == "STRING"
             and roles.role(column) in ("dimension", "key", "name")
             and not roles.is_unique(subject.table, column)
+            and (column.stats.distinct is None or 1 < column.stats.distinct <= 5_000)
         ):
-            if column.stats.distinct is None or 1 < column.stats.distinct <= 5_000:
-                found.append(Place(subject.table, column, own_dimension(subject, column, by_code=True)))
+            found.append(Place(subject.table, column, own_dimension(subject, column, by_code=True)))
     found.sort(key=lambda place: (place.column.stats.distinct or 10**6, place.column.position))
     named: list[Place] = []
     for lookup in sorted(subject.lookups, key=lambda lookup: -(lookup.column.stats.distinct or 0)):
@@ -113,7 +113,7 @@ def resolve(
         members = tuple(dict.fromkeys(value for phrase in taken for value, _ in offers[index][phrase]))[
             :MOST_VALUES
         ]
-        operator = "not_in" if all(phrase.slot == "not" for phrase in taken) else "in"
+        operator: Operator = "not_in" if all(phrase.slot == "not" for phrase in taken) else "in"
         restrictions.append(Restriction(replace(listed[index].dimension), members, operator))
         left = [phrase for phrase in left if phrase not in taken]
     return restrictions, left

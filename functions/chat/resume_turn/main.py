@@ -1,0 +1,11 @@
+"""Look after a running turn, and continue it where its process has died."""
+
+from shared.agents import turns
+from shared.agents.flow import ResumeTurn
+from shared.analyst import service
+from shared.platform.edge import task
+
+
+@task(ResumeTurn, once="{turn}/{check}", timeout=600, gave_up=turns.gave_up)
+def resume_turn(step: ResumeTurn) -> None:
+    service.resume(step)

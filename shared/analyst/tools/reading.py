@@ -1,0 +1,207 @@
+"""One way to a warehouse for the tools: guarded, dry-run, capped, with the connection of the conversation.
+
+    text ─► compiler (refs, clock, guard, row limit) ─► dry run, agreed with the guard ─► cap ─► rows
+
+Queries go through the dashboards' own compiler, so what a dry run here has passed is to the letter what a
+dashboard will run: their fingerprints are equal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from shared.agents.model import ToolContext, ToolFailed
+from shared.catalog import service as catalog
+from shared.connections import service as connections
+from shared.connections.model import OpenConnection
+from shared.dashboards import compiler
+from shared.dashboards.compiler import PlannedQuery
+from shared.dashboards.filters import Clock
+from shared.dashboards.model import Document
+from shared.platform import clock, ids
+from shared.platform.errors import BridgeError
+from shared.platform.settings import settings
+from shared.warehouses import guard
+from shared.warehouses.model import DryRun, Limits, Result
+
+PRICE_PER_TEBIBYTE_USD = 6.25
+"""On-demand analysis of BigQuery, list price (cloud.google.com/bigquery/pricing, 2025); other warehouses bill by time."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A planned query and what the warehouse says of it."""
+
+    planned: PlannedQuery
+    dry_run: DryRun
+    cap: int
+
+    @property
+    def within(self) -> bool:
+        """At the cap is over it."""
+        return self.dry_run.bytes_scanned < self.cap
+
+
+def opened(context: ToolContext) -> OpenConnection:
+    """The conversation's connection; it is opened once in a turn."""
+    if context.connection_id is None:
+        raise ToolFailed(
+            "This conversation has no connection yet: send connection_id with the message.",
+            code="NO_CONNECTION",
+        )
+    known = context.memory.get("connection")
+    if isinstance(known, OpenConnection) and known.id == context.connection_id:
+        return known
+    found = connections.open_warehouse(context.team, context.connection_id)
+    context.memory["connection"] = found
+    return found
+
+
+def allowed(context: ToolContext) -> set[str]:
+    """The datasets that the connection offers."""
+    known = context.memory.get("allowed")
+    if known is None:
+        known = context.memory["allowed"] = catalog.allowed_datasets(context.team, str(context.connection_id))
+    return set(known)
+
+
+def plan(context: ToolContext, sql: str, given: Sequence[Mapping[str, Any]] = ()) -> PlannedQuery:
+    """The query as a dashboard would run it, with the opening values of its filters. Raises BridgeError."""
+    connection = opened(context)
+    document = Document.model_validate(
+        {
+            "version": 1, "kind": "dashboard", "slug": "query", "title": "Query", "connection": connection.name[:120],
+            "filters": [dict(entry) for entry in given],
+            "queries": [{"id": "query", "sql": sql}],
+            "layout": [{"id": "table", "type": "table", "query": "query"}],
+        }
+    )  # fmt: skip
+    at = Clock.at(clock.now(), document.timezone)
+    found = compiler.compile(
+        document,
+        dialect=connection.warehouse.dialect,
+        project=connection.warehouse.project,
+        allowed=allowed(context),
+        filters={},
+        clock=at,
+        connection=connection.id,
+        generation=connection.credentials_generation,
+    )
+    for refusal in found.failed.values():
+        raise refusal
+    planned = found.query("query")
+    if planned is None:
+        raise ToolFailed("The query could not be planned.", code="QUERY_INVALID")
+    return planned
+
+
+def estimate(context: ToolContext, planned: PlannedQuery, cap: int | None = None) -> Estimate:
+    """A dry run, agreed with the guard. The cap is the platform's; `cap` may only lower it."""
+    context.remaining()
+    found = opened(context).warehouse.dry_run(planned.sql, planned.parameters)
+    guard.agree(planned.checked, found, allowed(context))
+    return Estimate(
+        planned, found, min(cap or planned.max_bytes, planned.max_bytes, settings().query_bytes_cap)
+    )
+
+
+def rows(context: ToolContext, found: Estimate, most: int, tool: str) -> Result:
+    """The rows of a query that is within its cap."""
+    limits = Limits(
+        max_bytes=found.cap,
+        timeout_seconds=max(1.0, min(float(found.planned.timeout_seconds), context.remaining())),
+        max_rows=most,
+        labels={"team": context.team, "session": context.session_id, "tool": tool},
+        job_id="bridge-" + ids.derived_id(context.turn_id, context.call_id, found.planned.query_hash),
+    )
+    return opened(context).warehouse.query(found.planned.sql, found.planned.parameters, limits)
+
+
+def read(context: ToolContext, sql: str, most: int, tool: str) -> Result:
+    """Dry-run and run a query of our own; raises ToolFailed at the cap."""
+    found = estimate(context, plan(context, sql))
+    if not found.within:
+        raise over_cap(context, found)
+    return rows(context, found, most, tool)
+
+
+def over_cap(context: ToolContext, found: Estimate) -> ToolFailed:
+    """The refusal of a query that reads too much, with what would help."""
+    return ToolFailed(
+        f"The query would scan {found.dry_run.bytes_scanned:,} bytes; the cap is {found.cap:,}.",
+        code="BYTES_CAP_EXCEEDED",
+        details={
+            "bytes_scanned": found.dry_run.bytes_scanned,
+            "cap_bytes": found.cap,
+            "advice": advice(context, found),
+        },
+    )
+
+
+def cost_usd(context: ToolContext, bytes_scanned: int) -> float | None:
+    """What the scan costs on demand; None where the warehouse does not bill by bytes."""
+    if opened(context).warehouse.dialect != "bigquery":
+        return None
+    return round(bytes_scanned / 2**40 * PRICE_PER_TEBIBYTE_USD, 8)
+
+
+RECOMMENDED_ABOVE = 1_000_000_000
+
+
+def advice(context: ToolContext, found: Estimate) -> str | None:
+    """What would make the query cheaper, by name: the partition's column, or its widest columns."""
+    if found.within and found.dry_run.bytes_scanned <= RECOMMENDED_ABOVE:
+        return None
+    shapes = catalog.shapes(context.team, str(context.connection_id), found.dry_run.tables)
+    read_columns = {column.name for column in _columns(found)}
+    parts: list[str] = []
+    for name, shape in sorted(shapes.items()):
+        column = (shape.partitioning or {}).get("column")
+        if column and not _restricts(found, column):
+            parts.append(f"add a filter on {column}, by which {name} is partitioned")
+        elif column:
+            parts.append(f"narrow the range of {column}, by which {name} is partitioned")
+        elif shape.clustering:
+            parts.append(f"filter on {shape.clustering[0]}, by which {name} is clustered")
+    if not parts:
+        wide = sorted(
+            column.path for shape in shapes.values() for column in shape.columns if column.data_type in ("STRING", "JSON", "BYTES") and column.path in read_columns
+        )  # fmt: skip
+        parts.append(f"leave out {', '.join(wide[:3])}" if wide else "read fewer columns")
+    text = f"To read less: {'; '.join(parts[:3])}."
+    if found.dry_run.bytes_scanned > RECOMMENDED_ABOVE:
+        text += " For a table of this size, partition it by its date or keep a materialised view of the aggregate."
+    return text
+
+
+def _columns(found: Estimate) -> list[Any]:
+    from sqlglot import exp
+
+    return list(found.planned.checked.tree.find_all(exp.Column))
+
+
+def _restricts(found: Estimate, column: str) -> bool:
+    """Whether a WHERE of the query mentions the column."""
+    from sqlglot import exp
+
+    return any(
+        inner.name.lower() == column.lower()
+        for where in found.planned.checked.tree.find_all(exp.Where)
+        for inner in where.find_all(exp.Column)
+    )
+
+
+def refusal(error: BridgeError) -> str:
+    """The message of a refusal with its reason."""
+    return (
+        error.message
+        if not error.reason or error.reason in error.message
+        else f"{error.message} ({error.reason})"
+    )
+
+
+def lowered(found: Estimate, cap: int) -> Estimate:
+    """The same estimate under another cap."""
+    return replace(found, cap=cap)
