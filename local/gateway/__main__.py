@@ -13,21 +13,15 @@ from pathlib import Path
 from typing import Any
 
 from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
-from gunicorn.arbiter import Arbiter  # type: ignore[import-untyped]
 
 from local.gateway import bytecode
 from local.gateway.app import Config, Gateway
 from local.gateway.loader import SourceLoader
+from local.gateway.worker import Master, Worker
 from local.process import announce, die_with_parent
 
 ROOT = Path(__file__).resolve().parents[2]
 _POLL = 0.5
-
-
-class _Arbiter(Arbiter):  # type: ignore[misc]
-    def stop(self, graceful: bool = True) -> None:
-        self.cfg.set("graceful_timeout", 1)
-        super().stop(graceful)
 
 
 class _Server(BaseApplication):  # type: ignore[misc]
@@ -38,13 +32,13 @@ class _Server(BaseApplication):  # type: ignore[misc]
     def load_config(self) -> None:
         settings: dict[str, Any] = {
             "bind": f"127.0.0.1:{self._options.port}",
-            "worker_class": "gthread",
+            "worker_class": Worker,
             "workers": self._options.workers,
             "threads": self._options.threads,
             "preload_app": True,
             "keepalive": 30,
             "timeout": 60,
-            # A replaced worker may finish its streams; a stopping gateway waits a second (see _Arbiter).
+            # A replaced worker may finish its streams; a stopping gateway waits a second (see worker.py).
             "graceful_timeout": 60,
             "loglevel": "warning",
             "worker_tmp_dir": "/dev/shm" if os.path.isdir("/dev/shm") else None,  # noqa: S108
@@ -63,7 +57,7 @@ class _Server(BaseApplication):  # type: ignore[misc]
         return Gateway(config, SourceLoader(options.root))
 
     def run(self) -> None:
-        _Arbiter(self).run()
+        Master(self).run()
 
     def _ready(self, _arbiter: Any) -> None:
         if not getattr(self, "_announced", False):

@@ -20,7 +20,13 @@ from local.gateway import bytecode
 from local.manifest import Function
 
 Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
-_ENVIRONMENT = ("FUNCTION_TARGET", "FUNCTION_SIGNATURE_TYPE", "FUNCTION_SOURCE", "FUNCTION_TRIGGER_TYPE")
+_ENVIRONMENT = (
+    "FUNCTION_TARGET",
+    "FUNCTION_SIGNATURE_TYPE",
+    "FUNCTION_SOURCE",
+    "FUNCTION_TRIGGER_TYPE",
+    "K_SERVICE",
+)
 
 
 class LoadError(Exception):
@@ -63,7 +69,7 @@ class SourceLoader:
             known = self._apps.get(function.name)
             if known and known[0] == stamp:
                 return known[1]
-            app = _create(source, function.entry_point)
+            app = _create(source, function)
             self._apps[function.name] = (stamp, app)
             return app
 
@@ -72,11 +78,13 @@ class SourceLoader:
         return sorted(self._apps)
 
 
-def _create(source: Path, entry_point: str) -> Wsgi:
+def _create(source: Path, function: Function) -> Wsgi:
     bytecode.ensure(source)
     with _restored():
+        # Cloud Run tells each function its deployed name; here it holds while the function is loaded.
+        os.environ["K_SERVICE"] = function.name
         try:
-            app: Wsgi = functions_framework.create_app(entry_point, str(source), "http")
+            app: Wsgi = functions_framework.create_app(function.entry_point, str(source), "http")
         except (Exception, SystemExit) as error:
             # Whatever a half-written module raises is this route's problem, never the gateway's.
             raise LoadError(f"{source.name}: {type(error).__name__}: {error}") from error

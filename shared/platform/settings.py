@@ -148,3 +148,8 @@ def load(environment: Mapping[str, str]) -> Settings:
 def settings() -> Settings:
     """This process's settings, read at first use."""
     return load(os.environ)
+
+
+def service_name() -> str | None:
+    """The deployed function's own name, which Cloud Run sets; None where many run in one process."""
+    return os.environ.get("K_SERVICE") or None

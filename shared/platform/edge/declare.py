@@ -14,6 +14,8 @@ from typing import Any, Literal, get_type_hints
 
 from pydantic import BaseModel
 
+from shared.platform.settings import service_name
+
 Kind = Literal["http", "sse", "task", "finalized", "scheduled"]
 Who = Literal["public", "user", "member", "admin"]
 
@@ -56,6 +58,19 @@ class Declaration:
         parts = self.module.split(".")
         folders = parts[parts.index("functions") + 1 : -1] if "functions" in parts else parts
         return "-".join(folders).replace("_", "-")
+
+
+def module_of(handler: Callable[..., Any]) -> str:
+    """The dotted module of a door, which its deployed name is made from.
+
+    functions-framework imports every door as plain `main`; what is deployed then knows its own name from
+    the platform alone (K_SERVICE).
+    """
+    module = handler.__module__
+    if "functions" in module.split("."):
+        return module
+    service = service_name()
+    return f"functions.{service}.main" if service else module
 
 
 def handler_models(function: Callable[..., Any]) -> tuple[dict[str, Any], Any]:

@@ -18,6 +18,7 @@ from shared.platform.edge.declare import (
     attach,
     compile_path,
     handler_models,
+    module_of,
     summary,
 )
 from shared.platform.edge.intake import TeamOf
@@ -56,7 +57,7 @@ def http(
         arguments = _arguments(parameters, body, query, handler)
         declaration = Declaration(
             kind="http",
-            module=handler.__module__,
+            module=module_of(handler),
             entry_point=handler.__name__,
             summary=summary(handler),
             method=method,

@@ -27,6 +27,7 @@ from shared.platform.edge.declare import (
     attach,
     compile_path,
     handler_models,
+    module_of,
     summary,
 )
 from shared.platform.edge.http import _arguments, open_call
@@ -76,7 +77,7 @@ def sse(
         arguments = _arguments(parameters, body, query, handler)
         declaration = Declaration(
             kind="sse",
-            module=handler.__module__,
+            module=module_of(handler),
             entry_point=handler.__name__,
             summary=summary(handler),
             method=method,

@@ -17,7 +17,7 @@ from pydantic import BaseModel
 
 from shared.platform import clock, ledger, oidc, strict_json, tasks, telemetry
 from shared.platform.edge import answers, intake
-from shared.platform.edge.declare import Declaration, attach, compile_path, summary
+from shared.platform.edge.declare import Declaration, attach, compile_path, module_of, summary
 from shared.platform.errors import BridgeError, MalformedEvent, NotFound
 from shared.platform.messages import Message
 from shared.platform.settings import settings
@@ -66,7 +66,7 @@ def task(
     def decorate(handler: F) -> F:
         declaration = Declaration(
             kind="task",
-            module=handler.__module__,
+            module=module_of(handler),
             entry_point=handler.__name__,
             summary=summary(handler),
             timeout=timeout,
@@ -110,7 +110,7 @@ def finalized(
     def decorate(handler: F) -> F:
         declaration = Declaration(
             kind="finalized",
-            module=handler.__module__,
+            module=module_of(handler),
             entry_point=handler.__name__,
             summary=summary(handler),
             timeout=timeout,
@@ -136,7 +136,7 @@ def scheduled(cron: str, *, timeout: int = 300, memory_mb: int = 256) -> Callabl
     def decorate(handler: F) -> F:
         declaration = Declaration(
             kind="scheduled",
-            module=handler.__module__,
+            module=module_of(handler),
             entry_point=handler.__name__,
             summary=summary(handler),
             timeout=timeout,
