@@ -9,8 +9,8 @@ from typing import Any
 from local.stack import services
 
 EMAIL = f"warehouse@{services.PROJECT}.iam.gserviceaccount.com"
-# Servers that check signatures of service accounts read this file in their data folder.
-_VERIFIERS = ("storage", "bigquery")
+# What an analyst grants a dashboard tool on their warehouse: run jobs, read data, write nothing.
+ROLES = ("bigquery.jobUser", "bigquery.dataViewer")
 
 
 def ensure(home: Path) -> dict[str, Any]:
@@ -20,8 +20,10 @@ def ensure(home: Path) -> dict[str, Any]:
         path.parent.mkdir(exist_ok=True, mode=0o700)
         _publish(path, _make())
     key: dict[str, Any] = json.loads(path.read_text())
-    for server in _VERIFIERS:
-        _register(home / server / "service_accounts.json", key)
+    public = _public(key)
+    # Each server keeps the accounts it knows in its own data folder, in its own form.
+    _register(home / "storage", key["client_email"], public)
+    _register(home / "bigquery", key["client_email"], {"public_key": public, "roles": list(ROLES)})
     return key
 
 
@@ -46,19 +48,24 @@ def _make() -> dict[str, Any]:
     }
 
 
-def _register(path: Path, key: dict[str, Any]) -> None:
-    """Tell one server the account's public key."""
+def _public(key: dict[str, Any]) -> str:
     from cryptography.hazmat.primitives import serialization
 
-    if not path.parent.is_dir():
-        return
-    known: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
     private = serialization.load_pem_private_key(key["private_key"].encode(), None)
-    public = private.public_key().public_bytes(
+    pem = private.public_key().public_bytes(
         serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
     )
-    if known.get(key["client_email"]) != public.decode():
-        _publish(path, known | {key["client_email"]: public.decode()})
+    return pem.decode()
+
+
+def _register(data: Path, email: str, entry: Any) -> None:
+    """Tell one server about the account, unless it knows."""
+    path = data / "service_accounts.json"
+    if not data.is_dir():
+        return
+    known: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+    if known.get(email) != entry:
+        _publish(path, known | {email: entry})
 
 
 def _publish(path: Path, content: Any) -> None:
