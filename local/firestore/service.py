@@ -1,6 +1,7 @@
 """The methods of google.firestore.v1.Firestore over one store."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
@@ -256,13 +257,17 @@ class Firestore:
         await self._apply([write])
         return wire.Empty()
 
-    async def sweep(self, seconds: float, expired: Callable[[int], list[str]]) -> None:
+    async def sweep(self, seconds: float, expired: Callable[[int], list[Any]]) -> None:
         """Delete expired documents and forget old versions, for ever."""
         while True:
             await asyncio.sleep(seconds)
             self.transactions.expire()
-            for name in expired(self.store.now()):
-                await self._apply([wire.Write(delete=name)])
+            for document in expired(self.store.now()):
+                write = wire.Write(delete=document.name)
+                write.current_document.update_time.CopyFrom(document.update_time)
+                # Someone reads it in a transaction, or has just prolonged it: the next sweep looks again.
+                with contextlib.suppress(Refused):
+                    await self._apply([write])
             self.store.forget_old()
 
 

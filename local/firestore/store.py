@@ -85,10 +85,6 @@ class Store:
         prefix = parent + "/"
         return (path for path in list(self._collections) if path.startswith(prefix))
 
-    def changed_since(self, at: int) -> set[str]:
-        """Names with a version later than `at`."""
-        return {name for name, versions in self._versions.items() if versions[-1].at > at}
-
     def commit(self, changes: Changes) -> int:
         """Apply all changes at one new time, durable when this returns; stamps the documents' times."""
         at = self._last = max(self.now(), self._last + 1)

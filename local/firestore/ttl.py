@@ -4,6 +4,8 @@ A policy names a collection group and a field. A document whose field holds a ti
 some time later; until then reads still see it, as in the service, so callers must compare the time themselves.
 """
 
+from typing import Any
+
 from local.firestore import values, wire
 from local.firestore.paths import field_path
 from local.firestore.store import Store
@@ -21,8 +23,8 @@ def policy(text: str) -> Policy:
     return group, name
 
 
-def expired(store: Store, policies: list[Policy], at: int) -> list[str]:
-    """Names of the documents whose time lies before `at`."""
+def expired(store: Store, policies: list[Policy], at: int) -> list[Any]:
+    """The documents whose time lies before `at`."""
     found = []
     for group, name in policies:
         path = field_path(name)
@@ -33,5 +35,5 @@ def expired(store: Store, policies: list[Policy], at: int) -> list[str]:
                 if value is None or value.WhichOneof("value_type") != "timestamp_value":
                     continue
                 if wire.micros(value.timestamp_value) < at:
-                    found.append(document.name)
+                    found.append(document)
     return found

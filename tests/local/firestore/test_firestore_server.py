@@ -132,6 +132,26 @@ def test_expired_documents_go_away_some_time_later(tmp_path: Path, connect: Conn
         assert all(one.exists for one in db.get_all(kept))
 
 
+def test_expiry_waits_for_a_transaction_that_reads_the_document(tmp_path: Path, connect: Connect) -> None:
+    """A locked document outlives the sweeps, the server goes on, and one that was prolonged meanwhile stays."""
+    options = ("--ttl", "turns.expires_at", "--ttl-sweep-seconds", "0.2", "--lock-wait-seconds", "0.2")
+    with serving("local.firestore", tmp_path, *options) as server:
+        db = connect(server.address)
+        past = datetime.datetime.now(UTC) - datetime.timedelta(minutes=1)
+        document = db.document("turns/read")
+        transaction = begin(db)
+        request = {"name": document._document_path, "transaction": transaction}
+        document.set({"expires_at": past})
+        db._firestore_api.get_document(request=request, metadata=db._rpc_metadata)
+        time.sleep(1)
+        assert document.get().exists
+        stamp = {"timestamp_value": past + datetime.timedelta(hours=1)}
+        prolonged = {"name": document._document_path, "fields": {"expires_at": stamp}}
+        commit(db, [{"update": prolonged}], transaction)
+        time.sleep(0.6)
+        assert document.get().exists
+
+
 INDEXES = {
     "indexes": [
         {
