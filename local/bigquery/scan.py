@@ -84,59 +84,69 @@ def _bytes(table: Table, leaves: set[str], kept: set[int]) -> int:
 
 def _leaves(table: Table, alias: str, scope: TreeScope) -> set[str]:
     """The leaf paths of `table` that this scope and its correlated subqueries read."""
+    every = set((table.stats or {}).get("leaves", ()))
+    arrays = _arrays(scope, alias)
     wanted: set[str] = set()
-    elements = _elements(scope)
     for column in scope.expression.find_all(exp.Column):
-        if column.table == alias:
-            wanted.add(_path(column))
-        elif not column.table and column.name == alias:
-            return set((table.stats or {}).get("leaves", ()))  # the row as a struct
-    for name, path in elements.items():
-        if path[0] == alias:
-            wanted.discard(path[1])
-            wanted |= {f"{path[1]}{suffix}" for suffix in _element_uses(scope, name)}
-    return {leaf for leaf in (table.stats or {}).get("leaves", ()) if any(_covers(w, leaf) for w in wanted)}
+        if not _is_array_operand(column):
+            wanted |= {_path(column)} if column.table == alias else set()
+            wanted |= _element_path(column, arrays)
+        if not column.table and column.name == alias:
+            return every
+    if any(node.name == alias for node in scope.expression.find_all(exp.TableColumn)):
+        return every  # the whole row as a struct
+    return {leaf for leaf in every if any(_covers(w, leaf) for w in wanted)}
 
 
 def _covers(wanted: str, leaf: str) -> bool:
     return (leaf + ".").lower().startswith((wanted + ".").lower())
 
 
-def _path(column: exp.Column) -> str:
+def _path(column: exp.Column, skip: int = 0) -> str:
+    """`addr.city` of a column followed by fields; `skip` leaves names out at the front."""
     path = [column.name]
     node: Any = column
     while isinstance(node.parent, exp.Dot) and node.parent.this is node:
         node = node.parent
         path.append(node.name)
-    return ".".join(path)
+    return ".".join(path[skip:])
 
 
-def _elements(scope: TreeScope) -> dict[str, tuple[str, str]]:
-    """Element alias → (table alias, array column) of each UNNEST over a column of a table."""
-    out = {}
+def _arrays(scope: TreeScope, alias: str) -> dict[str, tuple[str, str]]:
+    """Table alias of each UNNEST over an array of this table → (element name or "", path of the array)."""
+    out: dict[str, tuple[str, str]] = {}
     for unnest in scope.expression.find_all(exp.Unnest):
-        array = unnest.expressions[0] if unnest.expressions else None
-        alias = unnest.args.get("alias")
-        if alias is None or not isinstance(array, exp.Column | exp.Dot):
+        operand = unnest.expressions[0] if unnest.expressions else None
+        given = unnest.args.get("alias")
+        if given is None or not isinstance(operand, exp.Column | exp.Dot):
             continue
-        column = array if isinstance(array, exp.Column) else array.find(exp.Column)
-        if column is None or not column.table:
+        column = operand if isinstance(operand, exp.Column) else operand.find(exp.Column)
+        if column is None:
             continue
-        name = alias.columns[0].name if alias.columns else alias.name
-        if name:
-            out[name] = (column.table, _path(column))
+        path = _path(column) if column.table == alias else next(iter(_element_path(column, out)), None)
+        if path is not None:
+            out[given.name] = (given.columns[0].name if given.columns else "", path)
     return out
 
 
-def _element_uses(scope: TreeScope, name: str) -> set[str]:
-    """Suffixes of the element that are read: `.price`, or the whole when the element itself is."""
-    out = set()
-    for column in scope.expression.find_all(exp.Column):
-        if column.table == name:
-            out.add("." + _path(column))
-        elif not column.table and column.name == name:
-            out.add("")
-    return out
+def _element_path(column: exp.Column, arrays: dict[str, tuple[str, str]]) -> set[str]:
+    """The leaf path that a reference to an element of an array reads."""
+    if column.table not in arrays:
+        return set()
+    element, array = arrays[column.table]
+    if element and column.name != element:
+        return set()  # the offset: no bytes
+    below = _path(column, skip=1 if element else 0)
+    return {f"{array}.{below}" if below else array}
+
+
+def _is_array_operand(column: exp.Column) -> bool:
+    """Whether the column is only named to be unnested: the fields read from its elements count instead."""
+    node: Any = column
+    while isinstance(node.parent, exp.Dot):
+        node = node.parent
+    unnest = node.parent
+    return isinstance(unnest, exp.Unnest) and unnest.args.get("alias") is not None and not isinstance(unnest.parent, exp.In)
 
 
 # -- partitions -------------------------------------------------------------------------------------------------------

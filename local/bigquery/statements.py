@@ -277,8 +277,11 @@ class Statements:
 
     def _run_drop(self, tree: exp.Drop, request: Request) -> int:
         what = str(tree.args["kind"]).upper()
+        if len(tree.args["tables"]) != 1:
+            raise unsupported("DROP of several tables in one statement")
+        name_node = tree.args["tables"][0]
         if what == "SCHEMA":
-            parts = [p for part in tree.this.parts for p in part.name.split(".") if p]
+            parts = [p for part in name_node.parts for p in part.name.split(".") if p]
             project, name = (parts[-2], parts[-1]) if len(parts) > 1 else (request.project, parts[-1])
             dataset = self.tables.store.find_dataset(project, name)
             if dataset is None:
@@ -287,7 +290,7 @@ class Statements:
                 raise not_found("Dataset", f"{project}:{name}", request.location or "US")
             self.tables.delete_dataset(dataset, delete_contents=bool(tree.args.get("cascade")))
             return 0
-        key = self._key(tree.this, request)
+        key = self._key(name_node, request)
         table = self.tables.store.find_table(*key)
         if table is None:
             if tree.args.get("exists"):
