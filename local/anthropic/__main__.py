@@ -16,7 +16,7 @@ def main() -> None:
     parser.add_argument(
         "--data", type=Path, required=True, help="script.json is read here, requests.jsonl kept"
     )
-    parser.add_argument("--key", help="the only x-api-key that is accepted; default: any")
+    parser.add_argument("--key", help="the only API key that is accepted; default: any")
     options = parser.parse_args()
     server = Server(options.port, options.data, options.key)
     on_stop(server.shutdown)

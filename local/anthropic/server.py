@@ -58,8 +58,8 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         raw = self.rfile.read(int(self.headers.get("Content-Length", "0")))
         path = self.path.partition("?")[0]
-        if self.server.key is not None and self.headers.get("x-api-key") != self.server.key:
-            return self._json(401, wire.error("authentication_error", "invalid x-api-key"))
+        if self.server.key is not None and self._key() != self.server.key:
+            return self._json(401, wire.error("authentication_error", "invalid API key"))
         if self.headers.get("anthropic-version") is None:
             return self._json(
                 400, wire.error("invalid_request_error", "anthropic-version: header is required")
@@ -76,6 +76,11 @@ class Handler(BaseHTTPRequestHandler):
         if path != "/v1/messages":
             return self._json(404, wire.error("not_found_error", "Not found"))
         return self._answer(body)
+
+    def _key(self) -> str | None:
+        """Older clients send x-api-key, the SDK from 2.x on a bearer token."""
+        bearer = self.headers.get("Authorization", "").removeprefix("Bearer ")
+        return self.headers.get("x-api-key") or bearer or None
 
     def _answer(self, body: dict[str, Any]) -> None:
         reply = self.server.script.take(json.dumps(body["messages"][-1], ensure_ascii=False))

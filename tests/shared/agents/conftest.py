@@ -161,3 +161,42 @@ def session_id(me: Somebody) -> str:
     from shared.platform.ids import new_id
 
     return sessions.create(me.team, me.user, id=new_id(), provider="scripted", model="m").session_id
+
+
+@dataclass
+class MessagesApi:
+    """The protocol server of the Messages API and what it is told to say."""
+
+    url: str
+    data: Path
+    seen: int = 0
+
+    def say(self, *replies: dict[str, Any]) -> None:
+        """Write the script; it replaces what was left of the one before."""
+        temporary = self.data / "script.next"
+        temporary.write_text(json.dumps({"replies": list(replies)}))
+        temporary.rename(self.data / "script.json")
+
+    def requests(self) -> list[dict[str, Any]]:
+        """Every request of this test so far, with its accounting."""
+        return [json.loads(line) for line in self._lines()[self.seen :]]
+
+    def _lines(self) -> list[str]:
+        return (self.data / "requests.jsonl").read_text().splitlines()
+
+
+@pytest.fixture(scope="session")
+def messages_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MessagesApi]:
+    """One server for the whole run."""
+    data, port = tmp_path_factory.mktemp("messages"), free_port()
+    child = launch("local.anthropic", "--port", str(port), "--data", str(data), "--key", "test-key")
+    yield MessagesApi(f"http://127.0.0.1:{port}", data)
+    child.terminate()
+    assert child.wait(5) == 0
+
+
+@pytest.fixture
+def messages_api(messages_server: MessagesApi) -> MessagesApi:
+    """A Messages API that accepts one key, without a script."""
+    messages_server.say()
+    return MessagesApi(messages_server.url, messages_server.data, seen=len(messages_server._lines()))
