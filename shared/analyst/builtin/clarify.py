@@ -9,8 +9,8 @@ from shared.analyst.builtin import explore, measures, roles, words
 from shared.analyst.builtin.decide import listed
 from shared.analyst.builtin.desk import Desk
 from shared.analyst.builtin.goal import Goal, Phrase
-from shared.analyst.builtin.sql import Restriction
 from shared.analyst.builtin.subject import Subject
+from shared.analyst.builtin.trees import Restriction
 from shared.analyst.builtin.view import Table, View
 
 _ENOUGH = 0.5

@@ -11,8 +11,8 @@ from shared.analyst.builtin.goal import Goal, Grain, Phrase
 from shared.analyst.builtin.measures import Measure
 from shared.analyst.builtin.ranges import Period
 from shared.analyst.builtin.roles import Times
-from shared.analyst.builtin.sql import Dimension, Restriction, Step
 from shared.analyst.builtin.subject import Hit, Subject
+from shared.analyst.builtin.trees import Dimension, Restriction, Step
 from shared.analyst.builtin.view import Column, Table
 
 Recipe = Literal[

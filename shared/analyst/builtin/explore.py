@@ -10,8 +10,8 @@ from typing import Any
 from shared.analyst.builtin import joins, roles, sql, subject, values, words
 from shared.analyst.builtin.desk import Answer, Call, Desk
 from shared.analyst.builtin.goal import Goal, Phrase
-from shared.analyst.builtin.sql import Restriction
 from shared.analyst.builtin.subject import Subject
+from shared.analyst.builtin.trees import Restriction
 from shared.analyst.builtin.view import Table, View, read_table, with_profiles
 
 ALL_TABLES = 14

@@ -10,9 +10,7 @@ import sqlglot
 from sqlglot import exp
 
 from shared.analyst.builtin.goal import Grain
-from shared.analyst.builtin.sql import Restriction
-from shared.analyst.builtin.sql import _column as column_of
-from shared.analyst.builtin.sql import _table as table_of
+from shared.analyst.builtin.trees import Restriction, column_of, table_of
 from shared.analyst.builtin.view import Table
 
 _ADVERB = {

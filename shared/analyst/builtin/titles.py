@@ -7,7 +7,7 @@ import re
 from shared.analyst.builtin import measures, ranges
 from shared.analyst.builtin.decide import Plan, listed
 from shared.analyst.builtin.measures import Measure
-from shared.analyst.builtin.sql import Dimension
+from shared.analyst.builtin.trees import Dimension
 
 _ADVERBS = {
     "hour": "hourly",

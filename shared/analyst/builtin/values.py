@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from shared.analyst.builtin import roles, words
 from shared.analyst.builtin.goal import Phrase
 from shared.analyst.builtin.measures import readable
-from shared.analyst.builtin.sql import Dimension, Operator, Restriction
 from shared.analyst.builtin.subject import Subject
+from shared.analyst.builtin.trees import Dimension, Operator, Restriction
 from shared.analyst.builtin.view import Column, Table
 
 MOST_COLUMNS = 8

@@ -1,0 +1,245 @@
+"""The parts that queries are made of, as sqlglot trees: what is asked for, columns, members, ranges, joins."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from sqlglot import exp, parse_one
+
+from shared.analyst.builtin.goal import Cycle, Grain
+from shared.analyst.builtin.joins import Lookup
+from shared.analyst.builtin.measures import Measure
+from shared.analyst.builtin.roles import Times
+from shared.analyst.builtin.view import Column, Table
+
+Operator = Literal["in", "not_in"]
+OTHER = "Other"
+_WEEKDAYS = ("7 Sun", "1 Mon", "2 Tue", "3 Wed", "4 Thu", "5 Fri", "6 Sat")
+
+
+@dataclass(frozen=True)
+class Dimension:
+    """What results are split by: a column, its name in a lookup table, or a column of that table."""
+
+    id: str
+    noun: str
+    column: Column
+    lookup: Lookup | None = None
+    field: Column | None = None
+    """The lookup's column to show; None with a lookup: the key itself."""
+    distinct: int | None = None
+    by_code: bool = False
+    """Show the key, although a name is there: the goal used the keys."""
+
+    @property
+    def uses_lookup(self) -> bool:
+        """Whether the query must join."""
+        return self.lookup is not None and self.field is not None and not self.by_code
+
+
+@dataclass(frozen=True)
+class Restriction:
+    """Only (or all but) these members of a dimension."""
+
+    dimension: Dimension
+    values: tuple[str, ...]
+    operator: Operator = "in"
+
+
+@dataclass(frozen=True)
+class Scope:
+    """Which rows of the subject count: the reader's range and choices, and what the goal fixed."""
+
+    table: Table
+    time: Times | None = None
+    restrictions: tuple[Restriction, ...] = ()
+    choices: tuple[Dimension, ...] = ()
+    """Dimensions that the reader can choose from; each binds @its-id."""
+    range_id: str = "period"
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of time on an axis."""
+
+    id: str
+    grain: Grain | None = None
+    cycle: Cycle | None = None
+
+
+@dataclass(frozen=True)
+class Cut:
+    """What a query computes: figures by steps of time and by members."""
+
+    measures: tuple[Measure, ...]
+    step: Step | None = None
+    dimensions: tuple[Dimension, ...] = ()
+    leaders: int | None = None
+    leaders_by: Measure | None = None
+    order_by: Measure | None = None
+    ascending: bool = False
+    limit: int | None = None
+    least_rows: int | None = None
+
+
+def aliases(scope: Scope, dimensions: tuple[Dimension, ...]) -> dict[str, str]:
+    """Aliases: "" is the subject's; a joined lookup is known by the column that leads to it."""
+    names = {"": identifier(scope.table.short)}
+    for dimension in _all_dimensions(scope, dimensions):
+        if dimension.uses_lookup and dimension.lookup is not None:
+            path, table = dimension.lookup.column.path, identifier(dimension.lookup.table.short)
+            taken = {alias for key, alias in names.items() if key != path}
+            names.setdefault(
+                path, table if table not in taken else f"{plain(dimension.lookup.column)}_{table}"
+            )
+    return names
+
+
+def _all_dimensions(scope: Scope, dimensions: tuple[Dimension, ...]) -> list[Dimension]:
+    return [*dimensions, *scope.choices, *(restriction.dimension for restriction in scope.restrictions)]
+
+
+def source(scope: Scope, dimensions: tuple[Dimension, ...], names: dict[str, str]) -> exp.Select:
+    query = exp.Select().from_(table_of(scope.table, names[""]))
+    joined: set[str] = set()
+    for dimension in _all_dimensions(scope, dimensions):
+        lookup = dimension.lookup
+        if lookup is None or not dimension.uses_lookup or lookup.column.path in joined:
+            continue
+        joined.add(lookup.column.path)
+        alias = names[lookup.column.path]
+        on = exp.EQ(this=column_of(alias, lookup.key), expression=column_of(names[""], lookup.column))
+        query = query.join(table_of(lookup.table, alias), on=on, join_type="left")
+    for condition in _conditions(scope, names):
+        query = query.where(condition)
+    return query
+
+
+def _conditions(scope: Scope, names: dict[str, str]) -> list[exp.Expression]:
+    found = _in_range(scope, names[""])
+    for restriction in scope.restrictions:
+        tested = member(restriction.dimension, names)
+        values = [exp.Literal.string(value) for value in restriction.values]
+        test: exp.Expression = (
+            exp.EQ(this=tested, expression=values[0])
+            if len(values) == 1
+            else exp.In(this=tested, expressions=values)
+        )
+        found.append(exp.Not(this=exp.paren(test)) if restriction.operator == "not_in" else test)
+    for dimension in scope.choices:
+        chosen = parameter(dimension.id)
+        free = exp.Is(this=chosen, expression=exp.Null())
+        match = exp.EQ(this=member(dimension, names), expression=chosen.copy())
+        found.append(exp.paren(exp.or_(free, match, copy=False)))
+    return found
+
+
+def _in_range(scope: Scope, alias: str) -> list[exp.Expression]:
+    if scope.time is None:
+        return []
+    column = column_of(alias, scope.time.column)
+    if scope.time.kind == "year":
+        low, high = parameter(f"{scope.range_id}_min"), parameter(f"{scope.range_id}_max")
+        first = exp.Coalesce(this=low, expressions=[exp.Literal.number(0)])
+        last = exp.Coalesce(this=high, expressions=[exp.Literal.number(9999)])
+        return [exp.GTE(this=column, expression=first), exp.LTE(this=column.copy(), expression=last)]
+    start, end = f"@{scope.range_id}_start", f"@{scope.range_id}_end"
+    texts = {
+        "date": (f"COALESCE({start}, DATE '0001-01-01')", f"COALESCE({end}, DATE '9999-12-31')"),
+        "timestamp": (
+            f"TIMESTAMP(COALESCE({start}, DATE '0001-01-01'))",
+            f"TIMESTAMP(DATE_ADD(COALESCE({end}, DATE '9999-12-30'), INTERVAL 1 DAY))",
+        ),
+        "datetime": (
+            f"CAST(COALESCE({start}, DATE '0001-01-01') AS DATETIME)",
+            f"CAST(DATE_ADD(COALESCE({end}, DATE '9999-12-30'), INTERVAL 1 DAY) AS DATETIME)",
+        ),
+    }[scope.time.kind]
+    first, last = (parse_one(text, dialect="bigquery") for text in texts)
+    below = exp.LTE if scope.time.kind == "date" else exp.LT
+    return [exp.GTE(this=column, expression=first), below(this=column.copy(), expression=last)]
+
+
+def step_of(scope: Scope, step: Step, names: dict[str, str]) -> exp.Expression:
+    assert scope.time is not None
+    column = column_of(names[""], scope.time.column)
+    if scope.time.kind == "year":
+        return column
+    day: exp.Expression = column if scope.time.kind == "date" else exp.Date(this=column)
+    if step.cycle == "weekday":
+        number = exp.Extract(this=exp.Var(this="DAYOFWEEK"), expression=day)
+        return exp.Case(
+            this=number,
+            ifs=[
+                exp.If(this=exp.Literal.number(index + 1), true=exp.Literal.string(name))
+                for index, name in enumerate(_WEEKDAYS)
+            ],
+        )
+    if step.cycle is not None:
+        part = {"hour": "HOUR", "month": "MONTH"}[step.cycle]
+        return exp.Extract(this=exp.Var(this=part), expression=column if part == "HOUR" else day)
+    if step.grain == "hour" and scope.time.kind != "date":
+        return exp.TimestampTrunc(this=column, unit=exp.Var(this="HOUR"))
+    if step.grain in (None, "day", "hour"):
+        return day
+    if step.grain == "week":
+        return exp.DateTrunc(this=day, unit=exp.WeekStart(this=exp.Var(this="MONDAY")))
+    return exp.DateTrunc(this=day, unit=exp.Literal.string(str(step.grain).upper()))
+
+
+def member(dimension: Dimension, names: dict[str, str]) -> exp.Expression:
+    """A member of a dimension as readers see it: its name, or its key where no name is known."""
+    own = column_of(names[""], dimension.column)
+    code: exp.Expression = own if dimension.column.type == "STRING" else exp.cast(own, exp.DataType.Type.TEXT)
+    if dimension.uses_lookup and dimension.lookup is not None and dimension.field is not None:
+        shown: exp.Expression = column_of(names[dimension.lookup.column.path], dimension.field)
+        if dimension.field.type != "STRING":
+            shown = exp.cast(shown, exp.DataType.Type.TEXT)
+        label = dimension.lookup.label
+        if label is not None and label.path == dimension.field.path:
+            return exp.Coalesce(this=shown, expressions=[code])
+        return exp.Coalesce(this=shown, expressions=[exp.Literal.string("Unknown")])
+    if dimension.column.stats.null_share:
+        return exp.Coalesce(this=code, expressions=[exp.Literal.string("Unknown")])
+    return code
+
+
+def parameter(name: str) -> exp.Parameter:
+    return exp.Parameter(this=exp.Var(this=name))
+
+
+def table_of(table: Table, alias: str) -> exp.Table:
+    parts = table.name.split(".")
+    catalog, dataset, name = ([None, None, None, *parts])[-3:]
+    return exp.table_(name, db=dataset, catalog=catalog, quoted=True, alias=alias)
+
+
+def column_of(alias: str, column: Column) -> exp.Expression:
+    first, *rest = column.path.split(".")
+    base: exp.Expression = exp.column(exp.to_identifier(first, quoted=_needs_quotes(first)), table=alias)
+    for part in rest:
+        base = exp.Dot(this=base, expression=exp.to_identifier(part, quoted=_needs_quotes(part)))
+    return base
+
+
+def plain(column: Column) -> str:
+    return identifier(column.path)
+
+
+def identifier(text: str) -> str:
+    name = "".join(letter if letter.isalnum() and letter.isascii() else "_" for letter in text)
+    return name if name[:1].isalpha() else f"t_{name}"
+
+
+def _needs_quotes(name: str) -> bool:
+    return not (name.replace("_", "a").isalnum() and name.isascii() and name.islower()) or name in _RESERVED
+
+
+_RESERVED = frozenset(
+    "all and any array as asc at between by case cast collate contains create cross cube current date default define desc distinct else end enum escape "
+    "except exists extract false fetch following for from full group grouping groups hash having if ignore in inner intersect interval into is "
+    "join lateral left like limit lookup merge natural new no not null nulls of on or order outer over partition preceding proto qualify range "
+    "recursive respect right rollup rows select set some struct tablesample then to treat true unbounded union unnest using when where window with within year month day hour time "
+    "timestamp user value values column table".split()
+)
