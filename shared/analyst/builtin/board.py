@@ -53,47 +53,42 @@ class Board:
 def kpis(
     board: Board, figures: tuple[Measure, ...], *, extra: tuple[Measure, ...] = (), spark: bool = True
 ) -> None:
+    """The figures on top: over the whole range, or at its end where adding them up over time means nothing."""
     plan = board.plan
     shown = tuple({measure.id: measure for measure in (*figures, *extra)}.values())[:4]
-    latest = (
-        [measure for measure in shown if measure.held] if plan.step is not None and plan.step.grain else []
-    )
-    plain = tuple(measure for measure in shown if measure not in latest)
-    trend = (
-        board.cut("over_time", Cut(shown, plan.step))
-        if spark and plan.step is not None and plan.step.cycle is None and _moves(plan)
-        else None
-    )
-    if plain:
-        totals = board.cut("totals", Cut(plain), tell=True)
+    ended = tuple(measure for measure in shown if at_end(plan, measure))
+    plain = tuple(measure for measure in shown if measure not in ended)
+    moving = spark and plan.step is not None and plan.step.cycle is None and _moves(plan)
+    trend = board.cut("over_time", Cut(shown, plan.step)) if moving else None
+    totals = board.cut("totals", Cut(plain), tell=True) if plain else ""
+    ends = ""
+    if ended and plan.step is not None:
+        ends = board.query("first_and_last", sqls.ends(board.scope, ended, plan.step), tell=True)
     for measure in shown:
-        held = measure in latest
-        query = totals if not held else board.query("latest", _latest(board, tuple(latest)), tell=True)
+        at_last = measure in ended
         options: dict[str, Any] = {"value": measure.id, "format": measure.format}
         if measure.unit:
             options["unit"] = measure.unit
         if measure.good != "none":
             options["good_direction"] = measure.good
-        if _has_before(plan) and not held:
+        if at_last and plan.step is not None:
+            options["compare"] = {"column": f"{measure.id}_at_first", "label": f"vs the first {plan.step.id}"}
+        elif _has_before(plan):
             options["compare"] = "previous_period"
         if trend is not None and plan.step is not None and measure.kind != "distinct":
             options["sparkline"] = {"query": trend, "x": plan.step.id, "y": measure.id}
         board.tile(
-            id=f"kpi_{measure.id}"[:60],
-            type="kpi",
-            query=query,
-            title=measure.label,
-            subtitle=titles.kpi(plan, held),
-            options=options,
-        )
+            id=f"kpi_{measure.id}"[:60], type="kpi", query=ends if at_last else totals, title=measure.label,
+            subtitle=titles.kpi(plan, at_last), options=options,
+        )  # fmt: skip
 
 
-def _latest(board: Board, held: tuple[Measure, ...]) -> Any:
-    """Levels are read at the last step, never added up over time."""
-    assert board.plan.step is not None
-    tree = sqls.aggregate(board.scope, Cut(held, board.plan.step))
-    tree.set("order", None)
-    return tree.order_by("1 DESC").limit(1)
+def at_end(plan: Plan, measure: Measure) -> bool:
+    """Whether a figure is read at the last step: a level, or any figure of a yearly panel."""
+    if plan.step is None or plan.step.grain is None or measure.kind != "column" or not _moves(plan):
+        return False
+    yearly = plan.time is not None and plan.time.kind == "year"
+    return measure.held or (yearly and not measures.is_event(plan.table))
 
 
 def _moves(plan: Plan) -> bool:
@@ -129,7 +124,7 @@ def trend(
         query = board.cut(name, Cut(figures, plan.step), tell=tell)
     else:
         many = compared(plan, dimension) > MOST_SERIES
-        weight = next((measure for measure in figures if not measure.is_mean), plan.rows)
+        weight = weight_of(plan, figures)
         cut = Cut(figures, plan.step, (dimension,), leaders=SERIES if many else None, leaders_by=weight)
         query = board.cut(name, cut, tell=tell)
     for measure in figures:
@@ -146,6 +141,12 @@ def trend(
             title=titles.trend(plan, measure, dimension), subtitle=titles.trend_note(plan, measure, dimension, SERIES if dimension and compared(plan, dimension) > MOST_SERIES else None),
             options=options,
         )  # fmt: skip
+
+
+def weight_of(plan: Plan, figures: tuple[Measure, ...]) -> Measure:
+    """By what members lead: an amount, else how many rows they have, else the figure itself."""
+    amount = next((measure for measure in figures if not measure.is_mean), None)
+    return amount or (plan.rows if counts(plan) else figures[0])
 
 
 def compared(plan: Plan, dimension: Dimension) -> int:
@@ -177,7 +178,7 @@ def ranking(
 ) -> str:
     plan = board.plan
     few = compared(plan, dimension) <= plan.top
-    least = None if few or not measure.is_mean else plan.least_rows
+    least = None if few or not measure.is_mean or at_end(plan, measure) else plan.least_rows
     figures = tuple({entry.id: entry for entry in (measure, *others)}.values())
     cut = Cut(
         figures,
@@ -187,6 +188,7 @@ def ranking(
         ascending=plan.ascending,
         limit=None if few else plan.top,
         least_rows=least,
+        latest=at_end(plan, measure),
     )
     query = board.cut(f"by_{dimension.id}_{measure.id}"[:60], cut, tell=tell)
     options: dict[str, Any] = {
@@ -197,7 +199,7 @@ def ranking(
         options["sort"] = "x"
     board.tile(
         id=f"rank_{dimension.id}_{measure.id}"[:60], type="chart", query=query, size=size,
-        title=titles.ranking(plan, measure, dimension, few), subtitle=titles.ranking_note(plan, measure, dimension, least), options=options,
+        title=titles.ranking(plan, measure, dimension, few), subtitle=titles.ranking_note(plan, measure, least, at_end(plan, measure), dimension), options=options,
     )  # fmt: skip
     return query
 
@@ -212,8 +214,9 @@ def table(
         else figures
     )
     dimensions = (dimension, second) if second is not None else (dimension,)
-    cut = Cut(shown, None, dimensions, order_by=shown[0], ascending=plan.ascending, limit=500)
-    query = board.cut(f"{dimension.id}table", cut, tell=True)
+    last = at_end(plan, shown[0])
+    cut = Cut(shown, None, dimensions, order_by=shown[0], ascending=plan.ascending, limit=500, latest=last)
+    query = board.cut(f"{dimension.id}_table", cut, tell=True)
     columns = [{"field": entry.id, "title": titles.upper(entry.noun)} for entry in dimensions]
     columns += [
         {"field": measure.id, "title": titles.axis(measure), "format": measure.format} for measure in shown
@@ -224,9 +227,14 @@ def table(
     )  # fmt: skip
 
 
+def is_own(dimension: Dimension) -> bool:
+    """Whether the members are the column's own values, so that counting these counts them."""
+    return dimension.field is None or dimension.lookup is None or dimension.field == dimension.lookup.label
+
+
 def counts(plan: Plan) -> bool:
     """Whether counting the subject's rows says something."""
-    return measures.noun_of(plan.table) != "records"
+    return measures.is_event(plan.table)
 
 
 def context(plan: Plan) -> tuple[Measure, ...]:

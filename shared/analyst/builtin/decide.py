@@ -7,7 +7,7 @@ from datetime import date, datetime
 from typing import Literal
 
 from shared.analyst.builtin import measures, ranges, roles, values
-from shared.analyst.builtin.goal import Goal, Grain, Phrase
+from shared.analyst.builtin.goal import Cycle, Goal, Grain, Phrase
 from shared.analyst.builtin.measures import Measure
 from shared.analyst.builtin.ranges import Period
 from shared.analyst.builtin.roles import Times
@@ -80,11 +80,15 @@ def decide(subject: Subject, goal: Goal, restrictions: list[Restriction]) -> Pla
             f"There is no data for {ranges.spoken(period)}: it runs from {_day(data.start)} to {_day(data.end)}, so that is what I show."
         )
         period, goal = data, replace(goal, span=None)
-    step = _step(goal, time, period, notes)
+    step = _step(goal, subject.table, time, period, notes)
     if not figures:
         figures = _default_figures(subject.table, goal)
-    recipe = _recipe(goal, figures, dimensions, time, companion)
-    if recipe == "beside" and step is not None and step.cycle is not None:
+    recipe = _recipe(goal, figures, dimensions, time, companion, step)
+    if (
+        recipe == "beside"
+        and step is not None
+        and (step.cycle is not None or ("relation" in goal.intents and goal.grain is None))
+    ):
         step = Step("day", "day")
     figures = figures[:MOST_FIGURES]
     split = _distinctly_named(dimensions, figures, step)
@@ -156,11 +160,7 @@ def _is_countable(subject: Subject, hit: Hit) -> bool:
         if other.kind in ("measure", "flag", "missing") and other.phrase is not hit.phrase
     ]
     beside = any(measure_hit.phrase.slot == hit.phrase.slot for measure_hit in others)
-    return (
-        not others
-        or (beside and measures.noun_of(subject.table) != "records")
-        or hit.phrase.aggregate == "count"
-    )
+    return not others or (beside and measures.is_event(subject.table)) or hit.phrase.aggregate == "count"
 
 
 def _flag_figures(pair: tuple[Measure, Measure], phrase: Phrase) -> list[Measure]:
@@ -234,20 +234,39 @@ def _date(time: Times, value: object, month: int) -> date | None:
         return None
 
 
+def _cycle(cycle: Cycle, table: Table, time: Times) -> Step | None:
+    """A rhythm's step; hours come from another column where the time column is a date."""
+    names = {"weekday": "weekday", "hour": "hour_of_day", "month": "month_of_year"}
+    if cycle != "hour" or time.kind != "date":
+        return Step(names[cycle], cycle=cycle)
+    part = next(
+        (column for column in table.columns if roles.role(column) == "part" and column.words == ("hour",)),
+        None,
+    )
+    instant = next((column for column in table.columns if column.type in ("TIMESTAMP", "DATETIME")), None)
+    column = part or instant
+    return None if column is None else Step(names[cycle], cycle=cycle, column=column)
+
+
 _SIZES: tuple[Grain, ...] = ("hour", "day", "week", "month", "quarter", "year")
 _DAYS = {"hour": 1 / 24, "day": 1, "week": 7, "month": 30, "quarter": 91, "year": 365}
 
 
-def _step(goal: Goal, time: Times | None, period: Period | None, notes: list[str]) -> Step | None:
+def _step(
+    goal: Goal, table: Table, time: Times | None, period: Period | None, notes: list[str]
+) -> Step | None:
     if time is None:
         return None
-    if goal.cycle is not None and time.kind != "year" and not (goal.cycle == "hour" and time.kind == "date"):
-        names = {"weekday": "weekday", "hour": "hour_of_day", "month": "month_of_year"}
-        return Step(names[goal.cycle], cycle=goal.cycle)
+    if (
+        goal.cycle is not None
+        and time.kind != "year"
+        and (found := _cycle(goal.cycle, table, time)) is not None
+    ):
+        return found
     finest = _finest(time)
     days = (period.end - period.start).days + 1 if period else 365
     fitting: Grain = (
-        "day" if days <= 45 else "week" if days <= 190 else "month" if days <= 366 * 6 else "year"
+        "day" if days <= 45 else "week" if days <= 190 else "month" if days <= 366 * 12 else "year"
     )
     grain = goal.grain or fitting
     if _SIZES.index(grain) < _SIZES.index(finest):
@@ -280,6 +299,7 @@ def _recipe(
     dimensions: list[Dimension],
     time: Times | None,
     companion: Companion | None,
+    step: Step | None,
 ) -> Recipe:
     if companion is not None and time is not None and time.kind != "year":
         return "beside"
@@ -287,7 +307,7 @@ def _recipe(
         return "relation"
     if "spread" in goal.intents and figures[0].kind == "column":
         return "spread"
-    if goal.cycle is not None and time is not None:
+    if step is not None and step.cycle is not None:
         return "cycle"
     if "detail" in goal.intents and not dimensions:
         return "detail"
@@ -305,7 +325,7 @@ def _recipe(
 def _default_figures(table: Table, goal: Goal) -> list[Measure]:
     """Nothing was named: the rows, and where rows are readings and not events, their figures."""
     named = [measures.of_column(column, None) for column in table.columns if roles.role(column) == "measure"]
-    if measures.noun_of(table) == "records" and named:
+    if not measures.is_event(table) and named:
         return named[:3]
     return [measures.rows(table), *named[:2]] if not goal.judgement else [measures.rows(table)]
 

@@ -9,7 +9,7 @@ from typing import Literal
 from shared.analyst.builtin import roles, words
 from shared.analyst.builtin.goal import Aggregate, Phrase
 from shared.analyst.builtin.view import Column, Table
-from shared.analyst.builtin.vocabulary import CALENDAR
+from shared.analyst.builtin.vocabulary import CALENDAR, UNITS
 
 Kind = Literal[
     "rows", "distinct", "column", "flagged", "flagged_share", "missing", "missing_share", "per_entity"
@@ -64,6 +64,35 @@ def noun_of(table: Table) -> str:
         word = found[1]
         return word + ("" if word.endswith("s") else "s")
     return "records"
+
+
+def is_event(table: Table) -> bool:
+    """Whether counting rows says something: each is a thing that happened or that is there, not a reading."""
+    if noun_of(table) in (
+        "records",
+        "hours",
+        "days",
+        "weeks",
+        "months",
+        "quarters",
+        "years",
+        "readings",
+        "observations",
+    ):
+        return False
+    # One row for each member and step of time is a series of readings, whatever its table is called.
+    time = roles.time_of(table)
+    if time is None or not table.rows or not time.column.stats.distinct:
+        return True
+    return not any(
+        column.type == "STRING"
+        and (column.stats.distinct or 0) > 1
+        and 0.6 * table.rows
+        <= (column.stats.distinct or 0) * (time.column.stats.distinct or 0)
+        <= 1.7 * table.rows
+        for column in table.columns
+        if roles.role(column) in ("dimension", "key", "name")
+    )
 
 
 def of_column(column: Column, phrase: Phrase | None) -> Measure:
@@ -184,7 +213,7 @@ def reading(column: Column, entity: Column | None) -> Measure:
 def readable(column: Column, phrase: Phrase | None) -> str:
     """A column's name for people: abbreviations are spelled out with the words of its description or of the goal."""
     said = list(words.spoken(column.description)[:14]) + list(phrase.words if phrase else ())
-    plain = [part for part in column.words if not part.isdigit()]
+    plain = _without_unit([part for part in column.words if not part.isdigit()])
     if (
         phrase
         and len(plain) == 1
@@ -205,6 +234,13 @@ def readable(column: Column, phrase: Phrase | None) -> str:
         ]
         out.append(singular(longer[0]) if longer else part)
     return " ".join(dict.fromkeys(out)) or column.path
+
+
+def _without_unit(parts: list[str]) -> list[str]:
+    """`weight_in_lbs` is a weight; its unit is told beside it."""
+    if len(parts) > 2 and parts[-2] == "in" and (parts[-1] in UNITS or parts[-1].removesuffix("s") in UNITS):
+        return parts[:-2]
+    return parts
 
 
 def singular(word: str) -> str:

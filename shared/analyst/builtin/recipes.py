@@ -30,7 +30,7 @@ def _trend_recipe(board: Board) -> None:
     dimension = plan.dimensions[0] if plan.dimensions else None
     figures = plan.figures
     counted: tuple[Measure, ...] = ()
-    if dimension is not None and parts.compared(plan, dimension) > 2:
+    if dimension is not None and parts.compared(plan, dimension) > 2 and parts.is_own(dimension):
         counted = (
             Measure(
                 f"{dimension.id}_count",
@@ -116,12 +116,14 @@ def _ranking_recipe(board: Board) -> None:
         column=dimension.column,
         format="integer",
     )
-    parts.kpis(board, plan.figures, extra=(*parts.context(plan), counted))
+    parts.kpis(
+        board, plan.figures, extra=(*parts.context(plan), *((counted,) if parts.is_own(dimension) else ()))
+    )
     parts.ranking(
         board,
         measure,
         dimension,
-        size="large" if plan.step is None and len(plan.figures) == 1 else None,
+        size="large" if len(plan.figures) == 1 else None,
         tell=True,
         others=parts.context(plan),
     )
@@ -173,7 +175,7 @@ def _share_recipe(board: Board) -> None:
         tell=True,
     )
     board.tile(
-        id="share", type="chart", query=query, title=f"Share of {titles.lower(measure.label)} by {dimension.noun}", subtitle=titles.ranking_note(plan, measure, dimension, None),
+        id="share", type="chart", query=query, title=f"Share of {titles.lower(measure.label)} by {dimension.noun}", subtitle=titles.ranking_note(plan, measure, None, False, dimension),
         options={"mark": "arc", "x": {"field": dimension.id, "title": titles.upper(dimension.noun)}, "y": {"field": measure.id, "title": measure.label}},
     )  # fmt: skip
     parts.ranking(board, measure, dimension)
@@ -277,7 +279,7 @@ def _beside_recipe(board: Board) -> None:
             options={"mark": "line", "x": parts.axis(plan.step), "y": {"field": reading.id, "title": titles.axis(reading)}, "format": reading.format},
         )  # fmt: skip
     effect = next((measure for measure in plan.figures if measure.is_mean), main)
-    for reading in readings[:2]:
+    for reading in readings[1:3] or readings[:1]:
         board.tile(
             id=f"against_{reading.id}"[:60], type="chart", query=query, title=f"{effect.label} against {titles.lower(reading.label)}", subtitle=titles.range_note(plan, f"Each point is one {plan.step.id}"),
             options={"mark": "point", "x": {"field": reading.id, "title": titles.axis(reading), "format": reading.format}, "y": {"field": effect.id, "title": titles.axis(effect)}, "format": effect.format},

@@ -24,6 +24,8 @@ _KEY_WORDS = {"id", "ids", "key", "code", "number", "num", "no", "nr", "uuid", "
 _NAME_WORDS = {"name", "title", "label", "fullname"}
 _PLACE_WORDS = {"lat", "latitude", "lon", "lng", "long", "longitude", "geo", "geometry"}
 _PART_WORDS = {"month", "day", "hour", "minute", "second", "week", "quarter", "weekday", "dow", "doy", "tz"}
+_BEARING_WORDS = {"dir", "direction", "bearing", "heading", "azimuth"}
+"""Angles: 359 and 1 are near, so their average says nothing."""
 _HOUSEKEEPING = {
     "created",
     "updated",
@@ -61,6 +63,8 @@ def role(column: Column) -> Role:
 def _number_role(column: Column, parts: set[str]) -> Role:
     low, high = _number(column.stats.minimum), _number(column.stats.maximum)
     if parts & _PLACE_WORDS and not parts & {"duration"}:
+        return "place"
+    if parts & _BEARING_WORDS:
         return "place"
     if "year" in parts and (low is None or 1000 <= low <= 3000) and (high is None or 1000 <= high <= 3000):
         return "year"
@@ -138,10 +142,23 @@ def unit(column: Column) -> tuple[str, str] | None:
         for word in source:
             for form in (word, word.removesuffix("s"), word.removesuffix("es")):
                 if form in UNITS and not (form in ("year", "day", "hour") and source is column.words):
-                    return UNITS[form]
+                    return _scaled(UNITS[form], column.description)
     if "%" in column.description:
         return UNITS["percent"]
     return None
+
+
+def _scaled(found: tuple[str, str], description: str) -> tuple[str, str]:
+    """ "In thousand tonnes" is another unit than "in tonnes"."""
+    scale = next(
+        (
+            word
+            for word in words.spoken(description)
+            if word.rstrip("s") in ("thousand", "million", "billion")
+        ),
+        None,
+    )
+    return found if scale is None else (f"{scale.rstrip('s')} {found[0]}", f"{scale.rstrip('s')} {found[1]}")
 
 
 @dataclass(frozen=True)

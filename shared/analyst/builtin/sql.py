@@ -19,7 +19,7 @@ from shared.analyst.builtin import trees
 from shared.analyst.builtin.joins import Lookup
 from shared.analyst.builtin.measures import Measure
 from shared.analyst.builtin.roles import Times
-from shared.analyst.builtin.trees import Cut, Dimension, Scope
+from shared.analyst.builtin.trees import Cut, Dimension, Scope, Step
 from shared.analyst.builtin.view import Column, Table
 
 OTHER = "Other"
@@ -42,7 +42,32 @@ def aggregate(scope: Scope, cut: Cut) -> exp.Select:
     keys += [(dimension.id, trees.member(dimension, names)) for dimension in cut.dimensions]
     figures = [(measure.id, figure(measure, names[""])) for measure in cut.measures]
     query = source.select(*[expression.as_(name) for name, expression in (*keys, *figures)])
+    if cut.latest and scope.time is not None:
+        query = query.where(_is_last(scope, names))
     return _finished(query, cut, len(keys), names[""])
+
+
+def ends(scope: Scope, figures: Sequence[Measure], step: Step) -> exp.Select:
+    """Each figure at the last step of the range, and beside it the first, in one row."""
+    steps = aggregate(scope, Cut(tuple(figures), step))
+    steps.set("order", None)
+    shown: list[exp.Expression] = []
+    for name, down in (("", True), ("_at_first", False)):
+        for measure in figures:
+            known = exp.Not(this=exp.Is(this=exp.column(measure.id), expression=exp.Null()))
+            one = exp.select(exp.column(measure.id)).from_("steps").where(known)
+            one = one.order_by(exp.Ordered(this=exp.column(step.id), desc=down, nulls_first=False)).limit(1)
+            shown.append(exp.Subquery(this=one).as_(f"{measure.id}{name}"))
+    return exp.Select().with_("steps", as_=steps).select(*shown)
+
+
+def _is_last(scope: Scope, names: dict[str, str]) -> exp.Expression:
+    """The condition that a row is of the last time in the range."""
+    assert scope.time is not None
+    bare = replace(scope, choices=(), restrictions=())
+    inner = trees.source(bare, (), trees.aliases(bare, ()))
+    last = inner.select(exp.Max(this=trees.column_of(names[""], scope.time.column)))
+    return exp.EQ(this=trees.column_of(names[""], scope.time.column), expression=exp.Subquery(this=last))
 
 
 def members(scope: Scope, dimension: Dimension) -> exp.Select:

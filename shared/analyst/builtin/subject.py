@@ -94,6 +94,11 @@ def _try(view: View, table: Table, goal: Goal) -> Subject:
         score += 0.15 if roles.time_of(table) else 0.0
     if any(hit.kind in ("measure", "flag", "missing", "rows") for hit in hits):
         score += 0.1
+    if "relation" in goal.intents and any(
+        hit.kind == "measure" and hit.phrase.slot == "with" for hit in hits
+    ):
+        # What is affected is the subject; what affects it stands beside it.
+        score += 0.1
     if table.rows == 0:
         score -= 0.5
     return Subject(table, lookups, tuple(hits), tuple(unknown), score)
@@ -143,7 +148,8 @@ def _ground(
                 left += deeper_left
             elif part.words[0] not in SOFT:
                 left.append(part)
-        score = sum(hit.score * len(hit.phrase.words) for hit in hits) / len(phrase.words)
+        heard = sum(len(hit.phrase.words) for hit in hits) or 1
+        score = sum(hit.score * len(hit.phrase.words) for hit in hits) / heard - 0.15 * len(left)
         if hits and (best is None or score > best[0]):
             best = (score, hits, left)
     if whole is not None and (best is None or whole.score >= best[0]):
@@ -240,8 +246,23 @@ def _own_rows(table: Table, phrase: Phrase) -> list[Hit]:
     if max(heads) < 0.6:
         score *= 0.8
     if phrase.slot == "by" and phrase.aggregate is None:
-        score *= 0.7
+        # "Each product" of a table of products: the column that tells its members apart.
+        entity = entity_of(table)
+        return [] if entity is None else [Hit(phrase, "dimension", 0.8 * score, (entity,))]
     return [Hit(phrase, "rows", score)]
+
+
+def entity_of(table: Table) -> Column | None:
+    """The column that tells the things apart that a table's rows are about: its first repeated name or key."""
+    named = [
+        column
+        for column in table.columns
+        if column.type == "STRING"
+        and roles.role(column) in ("dimension", "key", "name")
+        and (column.stats.distinct or 0) > 1
+        and not roles.is_unique(table, column)
+    ]
+    return min(named, key=lambda column: column.position, default=None)
 
 
 def _through_lookups(table: Table, lookups: tuple[Lookup, ...], phrase: Phrase) -> list[Hit]:

@@ -58,6 +58,7 @@ def dashboard(plan: Plan) -> str:
             text = f"{named} compared: {figures}"
         case "beside":
             assert plan.companion is not None
+            figures = lower(plan.figures[0].label)
             text = f"{upper(_ADVERBS.get(plan.step.grain or '', '') if plan.step else '')} {figures} and {plan.companion.table.short.replace('_', ' ')}".strip()
         case "share":
             text = f"Share of {figures}{split}"
@@ -177,8 +178,18 @@ def trend_note(plan: Plan, measure: Measure, dimension: Dimension | None, leader
     if measure.unit_words and measure.format != "currency":
         text += f", in {measure.unit_words}"
     if dimension is not None and leaders is not None:
-        text += f"; the {leaders} largest {measures.plural(dimension.noun)}, the rest together as Other"
+        by = board_weight(plan, measure)
+        leading = f"the {'highest' if by.is_mean else 'most'} {lower(by.label)}"
+        text += (
+            f"; the {leaders} {measures.plural(dimension.noun)} with {leading}, the rest together as Other"
+        )
     return range_note(plan, text)
+
+
+def board_weight(plan: Plan, measure: Measure) -> Measure:
+    """By what members lead, as the chart's query does it."""
+    amount = next((entry for entry in plan.figures[:2] if not entry.is_mean), None)
+    return amount or (plan.rows if measures.is_event(plan.table) else measure)
 
 
 def ranking(plan: Plan, measure: Measure, dimension: Dimension, few: bool) -> str:
@@ -189,17 +200,24 @@ def ranking(plan: Plan, measure: Measure, dimension: Dimension, few: bool) -> st
     return f"The {plan.top} {measures.plural(dimension.noun)} with the {words} {lower(measure.label)}"
 
 
-def ranking_note(plan: Plan, measure: Measure, dimension: Dimension, least: int | None) -> str:
+def ranking_note(plan: Plan, measure: Measure, least: int | None, at_end: bool, dimension: Dimension) -> str:
     """What counts, and who is too small to be ranked."""
     text = axis(measure)
     if least:
         text += f"; {measures.plural(dimension.noun)} with at least {least} {measures.noun_of(plan.table)}"
-    return range_note(plan, text)
+    return last_note(plan, text) if at_end else range_note(plan, text)
 
 
-def table_note(plan: Plan) -> str:
+def last_note(plan: Plan, text: str) -> str:
+    """A subtitle of figures at the end of the range."""
+    step = plan.step.id if plan.step else "step"
+    return upper(f"{text}, in the last {step} of the range")[:190]
+
+
+def table_note(plan: Plan, at_end: bool = False) -> str:
     """The range of a table."""
-    return range_note(plan, f"From {plan.table.short.replace('_', ' ')}")
+    text = f"From {plan.table.short.replace('_', ' ')}"
+    return last_note(plan, text) if at_end else range_note(plan, text)
 
 
 def season_note(plan: Plan) -> str:

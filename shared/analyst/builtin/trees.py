@@ -66,6 +66,8 @@ class Step:
     id: str
     grain: Grain | None = None
     cycle: Cycle | None = None
+    column: Column | None = None
+    """Where the step comes from another column than the time."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,8 @@ class Cut:
     ascending: bool = False
     limit: int | None = None
     least_rows: int | None = None
+    latest: bool = False
+    """Only the last step of time in the range."""
 
 
 def aliases(scope: Scope, dimensions: tuple[Dimension, ...]) -> dict[str, str]:
@@ -164,6 +168,10 @@ def _in_range(scope: Scope, alias: str) -> list[exp.Expression]:
 def step_of(scope: Scope, step: Step, names: dict[str, str]) -> exp.Expression:
     assert scope.time is not None
     column = column_of(names[""], scope.time.column)
+    if step.column is not None and step.column.is_number:
+        return column_of(names[""], step.column)
+    if step.column is not None:
+        return exp.Extract(this=exp.Var(this="HOUR"), expression=column_of(names[""], step.column))
     if scope.time.kind == "year":
         return column
     day: exp.Expression = column if scope.time.kind == "date" else exp.Date(this=column)

@@ -37,7 +37,7 @@ SAME = (
     "speed velocity pace",
     "rain rainfall precipitation",
     "temperature heat warmth cold",
-    "wind breeze gust",
+    "wind breeze",
     "humidity moisture",
     "population inhabitants residents people",
     "birth fertility",
