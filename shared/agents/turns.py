@@ -29,6 +29,7 @@ from shared.platform import clock, event_stream, outbox, pg
 from shared.platform.clock import iso
 from shared.platform.edge import Event
 from shared.platform.errors import (
+    BadInput,
     BridgeError,
     Conflict,
     IdempotencyKeyReused,
@@ -60,6 +61,12 @@ class SessionArchived(Conflict):
     code = "SESSION_ARCHIVED"
 
 
+class BadMessage(BadInput):
+    """The message is empty or longer than a conversation takes."""
+
+    code = "MESSAGE_LENGTH"
+
+
 class CancelAccepted(BaseModel):
     """The answer of a cancel: the turn ends with its own last events."""
 
@@ -82,6 +89,12 @@ def start(*, team: TeamId, user: UserId, session_id: str, turn_id: str, ask: Ask
     The same turn id again finds the first turn. Raises NotFound, TurnInProgress while another turn of
     the session runs, SessionArchived, and IdempotencyKeyReused for the same id with another ask.
     """
+    if len(ask.message) > MOST_MESSAGE or not ask.message.strip():
+        raise BadMessage(
+            f"A message has 1 to {MOST_MESSAGE} characters, not {len(ask.message)}.",
+            field="message",
+            reason="too long" if ask.message.strip() else "empty",
+        )
     ask = Ask(redact.text(ask.message), ask.connection_id, ask.tools, ask.purpose, ask.options)
     hold = Hold(team, turn_id)
     try:
