@@ -1,15 +1,19 @@
 """BigQuery behind the Warehouse protocol: every job has a byte limit, a timeout, labels and an owner.
 
-Credentials are a service account's. The client signs its own tokens with the account's key, so no
-address out of an uploaded file is ever called. `BIGQUERY_EMULATOR_HOST` moves it to a laptop's server.
+Credentials are a service account's. The adapter signs its own tokens with the account's key (a self-signed
+JWT, https://google.aip.dev/auth/4111), so no address out of an uploaded file is ever called, nor a token
+endpoint. google.auth's own service_account.Credentials can do that too, but looks up a regional access
+boundary over the network in the background, with the customer's token.
+`BIGQUERY_EMULATOR_HOST` moves it to a laptop's server.
 """
 
 from __future__ import annotations
 
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import TimeoutError as FutureTimeout
+from contextlib import contextmanager
 from datetime import date, datetime
 from functools import cached_property
 from typing import Any
@@ -31,11 +35,11 @@ from shared.warehouses.model import (
 )
 
 CALL_SECONDS = 30.0
+RETRY_SECONDS = 20.0
 METADATA_MAX_BYTES = 1_000_000_000
 """INFORMATION_SCHEMA is billed like a table (10 MB at least a query); this bounds a scan of a huge one."""
 METADATA_SECONDS = 120.0
-TOKEN_URI = "https://oauth2.googleapis.com/token"  # noqa: S105 - an address; never called, see above
-SCOPES = ("https://www.googleapis.com/auth/bigquery", "https://www.googleapis.com/auth/cloud-platform")
+AUDIENCE = "https://bigquery.googleapis.com/"
 
 _LABEL = re.compile(r"[^a-z0-9_-]")
 _JOB_PLACE = re.compile(r"[Jj]ob [^:\s]+:([A-Za-z0-9-]+)\.")
@@ -49,14 +53,7 @@ class BigQuery:
     def __init__(self, credentials: Mapping[str, Any]) -> None:
         self.project = str(credentials["project_id"])
         self._account = str(credentials["client_email"])
-        self._key = {
-            "type": "service_account",
-            "client_email": self._account,
-            "private_key": credentials["private_key"],
-            "private_key_id": credentials.get("private_key_id"),
-            "project_id": self.project,
-            "token_uri": TOKEN_URI,
-        }
+        self._key, self._key_id = str(credentials["private_key"]), credentials.get("private_key_id")
 
     def __repr__(self) -> str:
         return f"BigQuery({self.project!r})"
@@ -64,14 +61,18 @@ class BigQuery:
     @cached_property
     def client(self) -> Any:
         """The real client, made at first use."""
+        from google.auth import crypt, jwt
         from google.cloud import bigquery
-        from google.oauth2.service_account import Credentials
 
-        signer = Credentials.from_service_account_info(self._key, scopes=SCOPES)
         emulator = settings().bigquery_emulator
         return bigquery.Client(
             project=self.project,
-            credentials=signer.with_always_use_jwt_access(True),
+            credentials=jwt.Credentials(
+                crypt.RSASigner.from_string(self._key, self._key_id),
+                issuer=self._account,
+                subject=self._account,
+                audience=AUDIENCE,
+            ),
             client_options={"api_endpoint": emulator} if emulator else None,
         )
 
@@ -80,9 +81,10 @@ class BigQuery:
 
         Each is used, not asked about: a policy can grant what a condition then takes away.
         """
-        self.dry_run("SELECT 1")
-        with translated():
-            datasets = list(self.client.list_datasets(max_results=20, timeout=CALL_SECONDS))
+        with self._needing("bigquery.jobs.create", "BigQuery Job User"):
+            self.dry_run("SELECT 1")
+        with self._needing("bigquery.datasets.get", "BigQuery Data Viewer"), translated():
+            datasets = list(self.client.list_datasets(max_results=20, **patience()))
         if not datasets:
             raise PermissionMissing(
                 f"{self._account} sees no dataset in the project {self.project}. Grant it BigQuery Data Viewer"
@@ -90,17 +92,26 @@ class BigQuery:
                 reason="bigquery.datasets.get",
             )
         for dataset in datasets:
-            with translated():
-                tables = list(
-                    self.client.list_tables(dataset.reference, max_results=20, timeout=CALL_SECONDS)
-                )
+            with self._needing("bigquery.tables.list", "BigQuery Data Viewer"), translated():
+                tables = list(self.client.list_tables(dataset.reference, max_results=20, **patience()))
             # A table that demands a filter on its partitions would refuse the trial for another reason.
             tables.sort(key=lambda item: bool(item._properties.get("requirePartitionFilter")))
             if tables:
                 table = tables[0].reference
                 name = bigquery_catalog.quoted(table.project, table.dataset_id, table.table_id)
-                self.dry_run(f"SELECT 1 FROM {name} LIMIT 1")  # noqa: S608 - the name is quoted and checked
+                with self._needing("bigquery.tables.getData", "BigQuery Data Viewer"):
+                    self.dry_run(f"SELECT 1 FROM {name} LIMIT 1")  # noqa: S608 - quoted and checked
                 return
+
+    @contextmanager
+    def _needing(self, permission: str, role: str) -> Iterator[None]:
+        """Say which permission a refusal is about and which role would grant it."""
+        try:
+            yield
+        except PermissionMissing as error:
+            raise PermissionMissing(
+                f"{error.message} Grant {role} ({permission}) to {self._account}.", reason=permission
+            ) from error
 
     def datasets(self) -> list[DatasetInfo]:
         """Every dataset that the account sees, in name order, of every location."""
@@ -121,7 +132,7 @@ class BigQuery:
             query_parameters=[_bound(parameter) for parameter in parameters],
         )
         with translated():
-            job = self.client.query(sql, job_config=config, timeout=CALL_SECONDS, job_retry=None)
+            job = self.client.query(sql, job_config=config, **patience(), job_retry=None)
             return DryRun(
                 bytes_scanned=int(job.total_bytes_processed or 0),
                 statement_type=str(job.statement_type or ""),
@@ -173,29 +184,37 @@ class BigQuery:
                     job_config=config,
                     job_id=limits.job_id,
                     location=location,
-                    timeout=CALL_SECONDS,
+                    **patience(),
                     job_retry=None,
                 )
             except Conflict as error:
                 if limits.job_id is None:
                     raise
                 place = _JOB_PLACE.search(str(error))
-                return self.client.get_job(
-                    limits.job_id, location=place[1] if place else None, timeout=CALL_SECONDS
-                )
+                return self.client.get_job(limits.job_id, location=place[1] if place else None, **patience())
 
     def rows(self, job: Any, limits: Limits) -> Any:
         """Wait for a job; its row iterator. A job that outlives its limit is cancelled."""
         with translated():
             try:
                 return job.result(
-                    max_results=limits.max_rows, timeout=limits.timeout_seconds + 2, job_retry=None
+                    max_results=limits.max_rows,
+                    timeout=limits.timeout_seconds + 2,
+                    retry=patience()["retry"],
+                    job_retry=None,
                 )
             except FutureTimeout:
-                job.cancel(timeout=CALL_SECONDS)
+                job.cancel(**patience())
                 raise QueryTimedOut(
                     f"The query ran longer than {limits.timeout_seconds:g} seconds and was stopped."
                 ) from None
+
+
+def patience() -> dict[str, Any]:
+    """How long one call may take, with the client's own repetitions (they last ten minutes by default)."""
+    from google.cloud.bigquery.retry import DEFAULT_RETRY
+
+    return {"timeout": CALL_SECONDS, "retry": DEFAULT_RETRY.with_timeout(RETRY_SECONDS)}
 
 
 def _field(field: Any) -> Field:

@@ -57,8 +57,10 @@ SELECT schema_name, option_value FROM {region}.INFORMATION_SCHEMA.SCHEMATA_OPTIO
 
 def datasets(warehouse: BigQuery) -> list[DatasetInfo]:
     """Every dataset; one whose location does not answer is there without its details and says so."""
+    from shared.warehouses.bigquery import patience
+
     with translated():
-        listed = list(warehouse.client.list_datasets(timeout=30))
+        listed = list(warehouse.client.list_datasets(**patience()))
     places: dict[str, list[str]] = defaultdict(list)
     for item in listed:
         places[str(item._properties.get("location") or "US")].append(item.dataset_id)

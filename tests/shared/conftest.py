@@ -29,6 +29,13 @@ ROOT = Path(__file__).resolve().parents[2]
 DOORS = ("auth", "teams", "connections", "catalog", "jobs")
 PROJECT = "bridge-local"
 KEY = f"projects/{PROJECT}/locations/us-central1/keyRings/bridge/cryptoKeys/credentials"
+ACCOUNTS = {
+    "reader": ("jobUser", "dataViewer"),
+    "no-jobs": ("dataViewer",),
+    "no-metadata": ("jobUser",),
+    "no-data": ("jobUser", "metadataViewer"),
+}
+"""Service accounts that the local BigQuery knows, and their roles."""
 STEPS, EVENTS = (f"{name}@{PROJECT}.iam.gserviceaccount.com" for name in ("steps", "events"))
 
 
@@ -450,8 +457,12 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]
             check=True,
             capture_output=True,
         )
-        key = rsa.generate_private_key(public_exponent=65537, key_size=2048).private_bytes(
+        pair = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        key = pair.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+        public_key = pair.public_key().public_bytes(
+            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
         )
         _make_buckets(environment["STORAGE_EMULATOR_HOST"])
         yield {
@@ -459,6 +470,7 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]
             "owner": owner,
             "home": home,
             "key": key.decode(),
+            "public_key": public_key.decode(),
             "bigquery_port": ports["bigquery"],
         }
 
@@ -470,6 +482,18 @@ def bigquery(servers: dict[str, Any]) -> Iterator[Any]:
     from google.cloud import bigquery as sdk
 
     port = servers["bigquery_port"]
+    (servers["home"] / "bigquery").mkdir()
+    (servers["home"] / "bigquery" / "service_accounts.json").write_text(
+        json.dumps(
+            {
+                f"{name}@{PROJECT}.iam.gserviceaccount.com": {
+                    "public_key": servers["public_key"],
+                    "roles": [f"bigquery.{role}" for role in roles],
+                }
+                for name, roles in ACCOUNTS.items()
+            }
+        )
+    )
     with _serving("local.bigquery", port, servers["home"] / "bigquery"):
         yield sdk.Client(
             project=PROJECT,

@@ -28,7 +28,7 @@ def test_good_credentials_are_validated_in_any_weather(cloud, data, weather):
     connection = cloud.connection(cloud.team(person), person, validated=False)
     job = _validate(cloud, connection, person)
     cloud.drain(weather)
-    assert cloud.job(job, person)["state"] == "completed"
+    assert cloud.job(job, person)["state"] == "completed", cloud.job(job, person)["errors"]
     assert cloud.job(job, person)["result"] == {"connection_id": connection, "status": "validated"}
     assert _seen(cloud, connection, person)["status"] == "validated"
     assert _seen(cloud, connection, person)["validated_at"]
@@ -57,6 +57,39 @@ def test_a_project_without_a_visible_dataset_fails_with_what_to_do(cloud, data):
     assert seen["status"] == "failed"
     assert "empty-project" in seen["validation_error"]
     assert "Data Viewer" in seen["validation_error"]
+
+
+@pytest.mark.parametrize(
+    ("account", "code", "named"),
+    [
+        ("no-jobs", "WAREHOUSE_PERMISSION_MISSING", "bigquery.jobs.create"),
+        ("no-metadata", "WAREHOUSE_PERMISSION_MISSING", "bigquery.datasets.get"),
+        ("no-data", "WAREHOUSE_PERMISSION_MISSING", "bigquery.tables.getData"),
+        ("unknown", "WAREHOUSE_CREDENTIALS_REJECTED", "authentication"),
+    ],
+)
+def test_a_permission_that_is_missing_is_named(cloud, data, account, code, named):
+    """Permissions are tried by using them; the message names the one to grant, and no address or driver."""
+    person = cloud.person()
+    email = f"{account}@bridge-local.iam.gserviceaccount.com"
+    made = cloud.call(
+        "POST",
+        "/v1/onboarding/connections",
+        {
+            "team_id": cloud.team(person),
+            "name": account,
+            "connection_type": "bigquery",
+            "credentials": cloud.service_account(client_email=email),
+        },
+        as_=person,
+    )
+    job = _validate(cloud, made.json["id"], person)
+    cloud.drain()
+    assert [error["code"] for error in cloud.job(job, person)["errors"]] == [code]
+    seen = _seen(cloud, made.json["id"], person)
+    assert seen["status"] == "failed"
+    assert named in seen["validation_error"]
+    assert "http" not in seen["validation_error"]
 
 
 def test_a_broken_object_fails_the_validation_and_says_to_save_it_again(cloud, data):
@@ -89,7 +122,7 @@ def test_an_unreachable_warehouse_is_tried_again_and_given_up_at_last(cloud, dat
     connection = cloud.connection(cloud.team(person), person, validated=False)
     monkeypatch.setenv("BIGQUERY_EMULATOR_HOST", f"http://127.0.0.1:{free_port()}")
     settings.settings.cache_clear()
-    monkeypatch.setattr("shared.warehouses.bigquery.CALL_SECONDS", 0.5)
+    monkeypatch.setattr("shared.warehouses.bigquery.RETRY_SECONDS", 0.5)
     job = _validate(cloud, connection, person)
     (message,) = [item for item in cloud.pending() if item.body.get("job") == job]
     assert cloud.deliver(message, tries=0) == 503
