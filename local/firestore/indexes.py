@@ -12,12 +12,13 @@ The rules, from Firestore's documentation of query indexes:
 import base64
 import itertools
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from local.firestore import filters, wire
 from local.firestore import query as queries
-from local.firestore import wire
 from local.firestore.paths import NAME, check_parent
 from local.grpc_server import Code, Refused
 
@@ -39,14 +40,14 @@ class Indexes:
     single: dict[tuple[str, str], set[tuple[str, str]]] = field(default_factory=dict)
     ttl: list[tuple[str, str]] = field(default_factory=list)
 
-    def check(self, parent: str, message: Any, aggregated: list[str] | None = None) -> None:
+    def check(self, parent: str, message: Any, aggregated: Sequence[str] = ()) -> None:
         """Raise FAILED_PRECONDITION when no index serves the query."""
         if not self.enforced or len(message.from_) != 1:
             return
         source = message.from_[0]
         scope = GROUP if source.all_descendants else COLLECTION
         for terms in _disjunctions(message.where):
-            need = _need(terms, message, aggregated or [])
+            need = _need(terms, message, aggregated)
             if not self._serves(source.collection_id, scope, *need):
                 raise _refusal(parent, source.collection_id, scope, *need)
 
@@ -130,17 +131,19 @@ def _disjunctions(where: Any) -> list[list[Any]]:
     if kind != "composite_filter":
         return [[where]]
     alternatives = [_disjunctions(one) for one in where.composite_filter.filters]
-    if queries.is_and(where.composite_filter):
+    if filters.is_and(where.composite_filter):
         return [list(itertools.chain(*chosen)) for chosen in itertools.product(*alternatives)]
     return [terms for one in alternatives for terms in one]
 
 
-def _need(terms: list[Any], message: Any, aggregated: list[str]) -> tuple[frozenset[Part], tuple[Part, ...]]:
+def _need(
+    terms: list[Any], message: Any, aggregated: Sequence[str]
+) -> tuple[frozenset[Part], tuple[Part, ...]]:
     """The equality fields, and the order that follows them in an index."""
     equal: set[Part] = set()
     ranges: set[str] = set()
     for term in terms:
-        ranges |= queries.inequality_fields(term)
+        ranges |= filters.inequality_fields(term)
         if term.WhichOneof("filter_type") == "unary_filter":
             name = term.unary_filter.field.field_path
             if name not in ranges:

@@ -109,8 +109,8 @@ class _Stream:
 
     def _check(self, target: Target, message: Any) -> None:
         if message.WhichOneof("target_type") == "query":
-            self._indexes.check(message.query.parent, message.query.structured_query)
             target.query = queries.parse(message.query.parent, message.query.structured_query)
+            self._indexes.check(message.query.parent, message.query.structured_query)
         elif message.WhichOneof("target_type") == "documents":
             for name in message.documents.documents:
                 check_document(name)

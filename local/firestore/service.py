@@ -97,6 +97,7 @@ class Firestore:
     ) -> tuple[list[Any], int, bytes, int]:
         """Documents, how many were skipped, a new transaction's id, and the read time."""
         query = queries.parse(request.parent, message, aggregated)
+        self.indexes.check(request.parent, message, aggregated)
         transaction, new, at = self._view(request, query.database)
         if transaction is not None:
             self.transactions.lock_query(transaction, query.matches)
@@ -105,7 +106,6 @@ class Firestore:
 
     async def run_query(self, request: Any) -> AsyncIterator[Any]:
         message = request.structured_query
-        self.indexes.check(request.parent, message)
         found, skipped, new, at = self._run(message, request)
         paths = queries.selection(message)
         read_time = wire.timestamp(at)
@@ -121,7 +121,6 @@ class Firestore:
         asked = request.structured_aggregation_query
         aggregate.check(asked.structured_query, asked.aggregations)
         aggregated = aggregate.fields(asked.aggregations)
-        self.indexes.check(request.parent, asked.structured_query, aggregated)
         found, _skipped, new, at = self._run(asked.structured_query, request, aggregated)
         response = wire.RunAggregationQueryResponse(transaction=new, read_time=wire.timestamp(at))
         response.result.CopyFrom(aggregate.result(found, asked.aggregations))
