@@ -40,7 +40,6 @@ class Engine:
         self._db.execute(f"SET allowed_directories = ['{self.uploads}/']")
         self._db.execute("SET enable_external_access = false")
         self._db.execute("SET TimeZone = 'UTC'")
-        self._db.execute("SET default_null_order = 'nulls_first'")
         self._db.execute("SET lock_configuration = true")
 
     def close(self) -> None:

@@ -40,7 +40,9 @@ def unnest_rule(node: exp.Unnest) -> Node:
         if isinstance(offset, exp.Identifier):
             outer.append(exp.column(exp.to_identifier(offset.name, quoted=True)))
         query = exp.Select(expressions=outer, from_=exp.From(this=inner))
-    return exp.Subquery(this=query, alias=exp.TableAlias(this=exp.to_identifier(table or "__unnest", quoted=True)))
+    return exp.Subquery(
+        this=query, alias=exp.TableAlias(this=exp.to_identifier(table or "__unnest", quoted=True))
+    )
 
 
 def _named(node: Node, name: str) -> Node:
@@ -52,4 +54,8 @@ def _struct_fields(array: Node) -> list[str]:
     if not isinstance(kind, exp.DataType) or not kind.expressions:
         return []
     inner = kind.expressions[0]
-    return [f.name for f in inner.expressions if isinstance(f, exp.ColumnDef)] if isinstance(inner, exp.DataType) else []
+    return (
+        [f.name for f in inner.expressions if isinstance(f, exp.ColumnDef)]
+        if isinstance(inner, exp.DataType)
+        else []
+    )

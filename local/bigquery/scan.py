@@ -146,7 +146,11 @@ def _is_array_operand(column: exp.Column) -> bool:
     while isinstance(node.parent, exp.Dot):
         node = node.parent
     unnest = node.parent
-    return isinstance(unnest, exp.Unnest) and unnest.args.get("alias") is not None and not isinstance(unnest.parent, exp.In)
+    return (
+        isinstance(unnest, exp.Unnest)
+        and unnest.args.get("alias") is not None
+        and not isinstance(unnest.parent, exp.In)
+    )
 
 
 # -- partitions -------------------------------------------------------------------------------------------------------
