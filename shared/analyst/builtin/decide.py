@@ -110,7 +110,7 @@ def _read_hits(
         phrase = hit.phrase
         if hit.kind == "rows":
             if phrase.slot not in ("value", "not") and not phrase.proper and _is_countable(subject, hit):
-                figures.append(measures.rows(subject.table))
+                figures += _of_rows(subject.table, phrase)
         elif hit.kind == "measure":
             if (
                 phrase.slot == "by"
@@ -120,7 +120,7 @@ def _read_hits(
             ):
                 dimensions.append(values.own_dimension(subject, hit.columns[0], phrase))
                 continue
-            made = [measures.of_column(column, phrase) for column in hit.columns]
+            made = [measures.of_column(column, phrase, subject.table) for column in hit.columns]
             figures += made
             if len(made) > 1:
                 notes.append(
@@ -150,6 +150,14 @@ def _read_hits(
     ):
         figures = [measure for measure in figures if measure.kind != "rows"]
     return _unique(figures), _unique_dimensions(dimensions), companion
+
+
+def _of_rows(table: Table, phrase: Phrase) -> list[Measure]:
+    """A table's own name asks for its things, or where its rows are readings, for what they read."""
+    named = [column for column in table.columns if roles.role(column) == "measure"]
+    if phrase.aggregate == "count" or measures.is_event(table) or not named:
+        return [measures.rows(table)]
+    return [measures.of_column(column, replace(phrase, words=()), table) for column in named[:3]]
 
 
 def _is_countable(subject: Subject, hit: Hit) -> bool:
@@ -303,7 +311,9 @@ def _recipe(
 ) -> Recipe:
     if companion is not None and time is not None and time.kind != "year":
         return "beside"
-    if "relation" in goal.intents and len([measure for measure in figures if measure.kind == "column"]) >= 2:
+    if ("relation" in goal.intents or ("compare" in goal.intents and not dimensions)) and len(
+        [measure for measure in figures if measure.kind == "column"]
+    ) >= 2:
         return "relation"
     if "spread" in goal.intents and figures[0].kind == "column":
         return "spread"
@@ -324,7 +334,9 @@ def _recipe(
 
 def _default_figures(table: Table, goal: Goal) -> list[Measure]:
     """Nothing was named: the rows, and where rows are readings and not events, their figures."""
-    named = [measures.of_column(column, None) for column in table.columns if roles.role(column) == "measure"]
+    named = [
+        measures.of_column(column, None, table) for column in table.columns if roles.role(column) == "measure"
+    ]
     if not measures.is_event(table) and named:
         return named[:3]
     return [measures.rows(table), *named[:2]] if not goal.judgement else [measures.rows(table)]

@@ -215,6 +215,8 @@ class _Reader:
                 Phrase(tuple(self.words), " ".join(self.raw), self.slot, self.aggregate, self.proper)
             )
             self.aggregate = None
+        elif self.words:
+            self.aggregate = None
         self.words, self.raw, self.proper = [], [], False
 
 

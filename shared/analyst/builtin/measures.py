@@ -47,6 +47,22 @@ class Measure:
         )
 
 
+_BARE = (
+    "rate",
+    "value",
+    "amount",
+    "total",
+    "score",
+    "index",
+    "level",
+    "share",
+    "ratio",
+    "quantity",
+    "count",
+    "number",
+)
+
+
 def rows(table: Table) -> Measure:
     """How many rows there are, called by what a row is."""
     noun = noun_of(table)
@@ -95,7 +111,7 @@ def is_event(table: Table) -> bool:
     )
 
 
-def of_column(column: Column, phrase: Phrase | None) -> Measure:
+def of_column(column: Column, phrase: Phrase | None, table: Table) -> Measure:
     """A figure from a column of numbers."""
     behaviour = roles.behaviour(column)
     asked: Aggregate | None = phrase.aggregate if phrase else None
@@ -103,6 +119,9 @@ def of_column(column: Column, phrase: Phrase | None) -> Measure:
     if asked == "avg" or asked == "sum" or asked == "median" or asked == "max" or asked == "min":
         aggregate = asked
     name = readable(column, phrase)
+    if name in _BARE and (parts := [part for part in table.words if part not in _NOT_NOUNS and part != name]):
+        # A column called "rate" is the rate of what its table is about.
+        name = f"{' '.join(singular(part) for part in parts[-2:])} {name}"
     prefix = {"avg": "Average", "sum": "Total", "median": "Median", "max": "Highest", "min": "Lowest"}[
         aggregate
     ]

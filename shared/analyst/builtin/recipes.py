@@ -295,7 +295,7 @@ def _beside_recipe(board: Board) -> None:
         type="table",
         query=query,
         title=f"Every {plan.step.id}",
-        subtitle=f"Most {titles.lower(main.label)} first",
+        subtitle=f"{'Highest' if main.is_mean else 'Most'} {titles.lower(main.label)} first",
         options={"columns": columns, "sort": sort},
     )
 

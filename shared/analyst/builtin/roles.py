@@ -6,6 +6,7 @@ weight: a number called `order_id` is a key however it is spread, and a number b
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
@@ -38,6 +39,9 @@ _HOUSEKEEPING = {
     "etl",
     "imported",
 }
+_SPEED = re.compile(
+    r"\b(mile|kilometre|kilometer|metre|meter|feet|foot)s? (?:per|an?) (hour|second|minute)\b"
+)
 _FLAG_STARTS = {"is", "has", "was", "did"}
 
 
@@ -138,6 +142,9 @@ def good_direction(names: tuple[str, ...]) -> Literal["up", "down"] | None:
 
 def unit(column: Column) -> tuple[str, str] | None:
     """Its unit as (short, plural), from its name or its description."""
+    if found := _SPEED.search(column.description.lower()):
+        base, per = UNITS[found[1]], found[2]
+        return f"{base[0]}/{per[0]}", f"{base[1]} per {per}"
     for source in (column.words, words.spoken(column.description)):
         for word in source:
             for form in (word, word.removesuffix("s"), word.removesuffix("es")):

@@ -242,6 +242,10 @@ def _missing(table: Table, phrase: Phrase) -> list[Hit]:
 def _own_rows(table: Table, phrase: Phrase) -> list[Hit]:
     parts = [word for word in table.words if word not in _GENERIC and not word.isdigit()] or list(table.words)
     score = words.overlap(phrase.words, parts)
+    home = words.split(table.name.rsplit(".", 2)[-2]) if "." in table.name else ()
+    if phrase.proper and words.overlap(phrase.words, home) >= 0.7:
+        # "in Seattle", and the data set is Seattle's.
+        return [Hit(phrase, "rows", 0.9)]
     heads = [words.likeness(word, parts[-1]) for word in phrase.words] if parts else [0.0]
     if max(heads) < 0.6:
         score *= 0.8

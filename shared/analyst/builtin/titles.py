@@ -168,11 +168,16 @@ def trend(plan: Plan, measure: Measure, dimension: Dimension | None) -> str:
     return f"{measure.label} by {step}{f' and {dimension.noun}' if dimension else ''}"
 
 
+def _things(plan: Plan) -> str:
+    """What is averaged: the table's things, or just values where rows are readings."""
+    return measures.noun_of(plan.table) if measures.is_event(plan.table) else "values"
+
+
 def trend_note(plan: Plan, measure: Measure, dimension: Dimension | None, leaders: int | None) -> str:
     """What its points are."""
     step = plan.step.id.replace("_", " ") if plan.step else "step"
     text = {
-        "avg": f"Average of all {measures.noun_of(plan.table)} of the {step}", "sum": f"Sum over the {step}", "count": f"Count a {step}",
+        "avg": f"Average of all {_things(plan)} of the {step}", "sum": f"Sum over the {step}", "count": f"Count a {step}",
         "median": f"Median of the {step}", "max": f"Highest of the {step}", "min": f"Lowest of the {step}",
     }[measure.aggregate]  # fmt: skip
     if measure.unit_words and measure.format != "currency":
@@ -222,7 +227,7 @@ def table_note(plan: Plan, at_end: bool = False) -> str:
 
 def season_note(plan: Plan) -> str:
     """What a season's bar is."""
-    return range_note(plan, f"Average of all {measures.noun_of(plan.table)} of the month in every year")
+    return range_note(plan, f"Average of all {_things(plan)} of the month in every year")
 
 
 def companion_note(plan: Plan, reading: Measure) -> str:

@@ -138,6 +138,9 @@ SILENT = frozenset(
     question answer know understand idea exactly roughly respectively together combined separately
     monthly weekly daily yearly annual annually quarterly hourly
     fast faster slow slower early earlier late later long longer short shorter
+    often always never usually sometimes frequently mostly rarely
+    flew flown sold bought made paid came went took taken gave given got spent ran began brought built chose drove kept led left lost met sent stood
+    told won wrote
     live lives living lived actually experience experienced occur occurred
     """.split()
 )
@@ -145,7 +148,7 @@ SILENT = frozenset(
 
 SOFT = frozenset(
     """value values time times level levels amount amounts size sizes code codes name names type types record records row rows
-    case cases index status date dates day days month months year years week weeks quarter quarters hour hours people""".split()
+    case cases index status date dates day days month months year years week weeks quarter quarters hour hours""".split()
 )
 """Words that help to name a column beside another word, and name nothing alone."""
 
