@@ -51,7 +51,11 @@ SERVICES = (
         ("--events-url", "http://127.0.0.1:{dispatch}/_local/events"),
         variables={"STORAGE_EMULATOR_HOST": "http://127.0.0.1:{storage}"},
     ),
-    Service("firestore", "local.firestore", variables={"FIRESTORE_EMULATOR_HOST": "127.0.0.1:{firestore}"}),
+    Service(
+        "firestore",
+        "local.firestore",
+        ("--indexes", "infra/firestore.indexes.json"),
+        variables={"FIRESTORE_EMULATOR_HOST": "127.0.0.1:{firestore}"}),
     Service("bigquery", "local.bigquery", variables={"BIGQUERY_EMULATOR_HOST": "http://127.0.0.1:{bigquery}"}),
     # Secret Manager shares the process: together they cost the memory of one.
     Service(
