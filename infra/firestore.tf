@@ -1,3 +1,8 @@
+locals {
+  # The same file configures the local Firestore.
+  firestore = jsondecode(file("${path.module}/firestore.indexes.json"))
+}
+
 resource "google_firestore_database" "default" {
   name        = "(default)"
   location_id = var.region
@@ -5,9 +10,9 @@ resource "google_firestore_database" "default" {
 }
 
 resource "google_firestore_field" "ttl" {
-  for_each   = toset(["results", "leases", "turns", "turn_events", "rates", "breakers", "tickets", "memo"])
+  for_each   = { for field in local.firestore.fieldOverrides : field.collectionGroup => field if lookup(field, "ttl", false) }
   database   = google_firestore_database.default.name
-  collection = each.value
-  field      = "expires_at"
+  collection = each.key
+  field      = each.value.fieldPath
   ttl_config {}
 }
