@@ -14,8 +14,8 @@ from local.stack.plan import Plan, StackError, read_state, write_private
 from local.stack.supervisor import Supervisor
 
 
-def prepare(stack: Supervisor, demo: bool) -> None:
-    """Migrate, make the buckets, load the demo or just a team. Each part is idempotent.
+def prepare(stack: Supervisor) -> None:
+    """Migrate, make the buckets and fill them. Each part is idempotent; then `load` may run.
 
     The parts overlap: the migrations run while slower servers still start.
     """
@@ -36,7 +36,6 @@ def prepare(stack: Supervisor, demo: bool) -> None:
         if console is not None:
             _end(console)
     stack.wait_ready()
-    _load(stack, demo)
 
 
 def make_buckets(plan: Plan) -> None:
@@ -66,9 +65,12 @@ def make_buckets(plan: Plan) -> None:
         connection.close()
 
 
-def _load(stack: Supervisor, demo: bool) -> None:
+def load(stack: Supervisor, demo: bool) -> None:
     """The demo, or with no demo a team and a token, unless this folder has them already."""
     home = stack.plan.home
+    if demo and not importlib.util.find_spec("local.demo.datasets"):
+        print("demo data: not part of this checkout, left out", file=sys.stderr)
+        demo = False
     if not demo:
         _run(stack, "team", "local.demo.team", "--access-only")
         return
@@ -76,8 +78,7 @@ def _load(stack: Supervisor, demo: bool) -> None:
     if read_state(home).get("demo") == version:
         return
     print("Loading the demo data …", file=sys.stderr, flush=True)
-    if importlib.util.find_spec("local.demo.datasets"):
-        _run(stack, "demo", "local.demo.datasets")
+    _run(stack, "demo", "local.demo.datasets")
     _run(stack, "team", "local.demo.team")
     if access_of(home).get("complete"):
         write_private(home / "stack.json", read_state(home) | {"demo": version})

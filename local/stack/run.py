@@ -20,7 +20,9 @@ from local.stack.supervisor import Stopped, Supervisor
 def run(home: Path, port: int | None, demo: bool) -> int:
     """Start everything, say where it is, keep it going until somebody stops it."""
     try:
-        with _started(home, port, demo) as stack:
+        with _started(home, port) as stack:
+            _load_if_possible(stack, demo)
+            stack.serving()
             print(f"Bridge is ready at {stack.plan.url}", flush=True)
             if demo:
                 print(_how_to_sign_in(home), flush=True)
@@ -41,7 +43,9 @@ def execute(command: list[str], home: Path | None, demo: bool) -> int:
             home = Path(tempfile.mkdtemp(prefix="bridge-"))
             cleanup.callback(shutil.rmtree, home, ignore_errors=True)
         try:
-            with _started(home, None, demo) as stack:
+            with _started(home, None) as stack:
+                prepare.load(stack, demo)
+                stack.serving()
                 return _child(stack, command)
         except Stopped:
             return 128 + signal.SIGTERM
@@ -51,7 +55,7 @@ def execute(command: list[str], home: Path | None, demo: bool) -> int:
 
 
 @contextlib.contextmanager
-def _started(home: Path, port: int | None, demo: bool) -> Iterator[Supervisor]:
+def _started(home: Path, port: int | None) -> Iterator[Supervisor]:
     home = home.resolve()
     held = planning.lock(home)
     try:
@@ -62,13 +66,20 @@ def _started(home: Path, port: int | None, demo: bool) -> Iterator[Supervisor]:
         stack.listen_to_signals()
         try:
             stack.start()
-            prepare.prepare(stack, demo)
-            stack.serving()
+            prepare.prepare(stack)
             yield stack
         finally:
             stack.stop()
     finally:
         held.close()
+
+
+def _load_if_possible(stack: Supervisor, demo: bool) -> None:
+    """Load the demo; a person who starts Bridge keeps it running when only the demo fails, and is told."""
+    try:
+        prepare.load(stack, demo)
+    except StackError as error:
+        print(f"The demo could not be loaded; Bridge runs without. {error}", file=sys.stderr, flush=True)
 
 
 def _child(stack: Supervisor, command: list[str]) -> int:
