@@ -119,13 +119,18 @@ def settle(desk: Desk, goal: Goal, found: Subject) -> tuple[Subject, list[Restri
         for phrase in wanted
         for place in values.places(found)
     }
-    proofs = {lookup: Call("preview_query", {"sql": _proof(found.table, lookup)}) for lookup in _used(found)}
+    proofs = {
+        lookup.column.path: Call("preview_query", {"sql": _proof(found.table, lookup)})
+        for lookup in _used(found)
+    }
     answers = desk.ask(*profiles, *searches.values(), *proofs.values())
     by_key = dict(
         zip([call.key for call in (*profiles, *searches.values(), *proofs.values())], answers, strict=True)
     )
     held = tuple(
-        lookup for lookup in found.lookups if lookup not in proofs or _holds(by_key[proofs[lookup].key])
+        lookup
+        for lookup in found.lookups
+        if lookup.column.path not in proofs or _holds(by_key[proofs[lookup.column.path].key])
     )
     table = found.table
     if time is not None and not by_key[profiles[0].key].failed:
