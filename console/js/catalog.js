@@ -54,7 +54,7 @@ function dataset_(dataset, open) {
     } catch (error) { loaded = false; fill(tables, failure(error, load)); }
   };
   const element = h("details", { class: "card stack", open, ontoggle: (event) => { if (event.target.open) load(); } },
-    h("summary", {}, h("strong", {}, dataset.fully_qualified_name), h("span", { class: "muted" }, ` ${dataset.location ?? ""} ${dataset.description ?? ""}`)), tables);
+    h("summary", {}, h("strong", {}, dataset.fully_qualified_name.split(".").at(-1)), h("span", { class: "small muted" }, ` ${dataset.location ?? ""}`), dataset.description ? h("div", { class: "small muted" }, dataset.description) : null), tables);
   if (open) load();
   return element;
 }

@@ -115,7 +115,7 @@ class Page {
     for (const tile of this.tiles) tile.show(this.data);
     const { cached, stale, loaded_at: loaded } = this.data;
     const oldest = Object.values(this.data.queries).map(({ metadata }) => metadata?.executed_at).filter(Boolean).sort()[0] ?? loaded;
-    fill(this.badge, stale ? `being refreshed, from ${ago(oldest)}` : cached ? `cached, from ${ago(oldest)}` : `live, ${ago(oldest)}`);
+    fill(this.badge, stale ? `stale, from ${ago(oldest)}, refreshing` : cached ? `cached · ${ago(oldest)}` : `live · ${ago(oldest)}`);
     this.badge.className = `badge ${stale ? "warning" : "success"}`;
     this.badge.title = `version ${this.data.version}, loaded ${new Date(loaded).toLocaleString()}`;
     announce(`${this.dashboard.title} is up to date.`);
