@@ -170,7 +170,9 @@ def test_any_text_is_answered(text: str) -> None:
 
 @settings(max_examples=60, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])
 @given(strategies.documents(), st.integers(0, 30))
-def test_a_document_with_one_thing_broken_is_refused_where_it_is_broken(data: dict[str, Any], at: int) -> None:
+def test_a_document_with_one_thing_broken_is_refused_where_it_is_broken(
+    data: dict[str, Any], at: int
+) -> None:
     """An unknown field anywhere is an error whose path ends with it."""
     data = json.loads(json.dumps(data))
     places: list[dict[str, Any]] = [data, *data["queries"], *data["layout"], *data["filters"]]

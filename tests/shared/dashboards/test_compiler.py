@@ -1,0 +1,239 @@
+"""Plans: the SQL that runs is the author's, guarded, with bound values, and equal questions have one key."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.dashboards import compiler, document, sqlrewrite, sqltext
+from shared.dashboards.filters import Clock
+from shared.platform import settings
+
+NOW = datetime(2024, 3, 31, 23, 30, tzinfo=UTC)
+
+
+@pytest.fixture(autouse=True)
+def _configured(monkeypatch: pytest.MonkeyPatch) -> Any:
+    for name, value in {
+        "BRIDGE_ENV": "local",
+        "BRIDGE_BASE_URL": "http://127.0.0.1:1",
+        "BRIDGE_STEP_URL": "http://127.0.0.1:1/{name}",
+        "GOOGLE_CLOUD_PROJECT": "bridge-local",
+        "DATABASE_URL": "postgresql://a:b@127.0.0.1/c",
+        "BRIDGE_BUCKET_PREFIX": "bridge-local",
+        "BRIDGE_KMS_KEY": "projects/p/locations/l/keyRings/k/cryptoKeys/c",
+        "BRIDGE_STEP_SERVICE_ACCOUNT": "a@b.c",
+        "BRIDGE_EVENTS_SERVICE_ACCOUNT": "a@b.c",
+    }.items():
+        monkeypatch.setenv(name, value)
+    settings.settings.cache_clear()
+    yield
+    settings.settings.cache_clear()
+
+
+def plan(
+    *queries: str, filters: str = "", extra: str = "", given: Any = None, **options: Any
+) -> compiler.Plan:
+    """The plan of a dashboard with these queries, q0, q1 …"""
+    text = "version: 1\nkind: dashboard\nslug: s\ntitle: T\nconnection: c\n" + extra + filters + "queries:\n"
+    for n, sql in enumerate(queries):
+        body = sql.replace("\n", "\n      ")
+        text += f"  - id: q{n}\n    sql: |\n      {body}\n"
+    text += "layout:\n  - {id: t, type: table, query: q0}\n"
+    parsed = document.parse(text)
+    assert parsed.document is not None, parsed.problems
+    at = Clock.at(NOW, parsed.document.timezone)
+    known: dict[str, Any] = {
+        "dialect": "bigquery",
+        "project": "demo",
+        "allowed": {"demo.d"},
+        "connection": "c1",
+    }
+    return compiler.compile(parsed.document, filters=given or {}, clock=at, **(known | options))
+
+
+def test_refs_become_common_tables_in_order() -> None:
+    """Each before those that need it, beside the query's own WITH."""
+    made = plan(
+        "WITH own AS (SELECT 1 AS x) SELECT * FROM own JOIN {{ ref('q1') }} ON TRUE",
+        "SELECT * FROM {{ ref('q2') }}",
+        "SELECT a FROM d.t;\n-- the end",
+    )
+    assert made.query("q0").sql == (  # type: ignore[union-attr]
+        "WITH ref_q2 AS (\nSELECT a FROM d.t\n),\nref_q1 AS (\nSELECT * FROM ref_q2\n),\n"
+        "own AS (SELECT 1 AS x) SELECT * FROM own JOIN ref_q1 ON TRUE\nLIMIT 10001"
+    )
+    assert made.stages == (("q2",), ("q1",), ("q0",))
+    assert made.query("q0").tables == ("demo.d.t",)  # type: ignore[union-attr]
+
+
+def test_a_recursive_with_stays_recursive() -> None:
+    """The word stands once, first."""
+    made = plan(
+        "WITH RECURSIVE n AS (SELECT 1 AS i UNION ALL SELECT i + 1 FROM n WHERE i < 3) SELECT * FROM n, {{ ref('q1') }}",
+        "SELECT a FROM d.t",
+    )
+    assert made.query("q0").sql.startswith("WITH RECURSIVE ref_q1 AS (\nSELECT a FROM d.t\n),\nn AS (")  # type: ignore[union-attr]
+
+
+def test_one_bad_query_fails_alone() -> None:
+    """The others are planned; the reason is its own."""
+    made = plan(
+        "SELECT a FROM d.t", "DROP TABLE d.t", "SELECT * FROM other.t", "SELECT * FROM {{ ref('q1') }}"
+    )
+    assert [query.id for query in made.queries] == ["q0"]
+    assert {id: error.code for id, error in made.failed.items()} == {
+        "q1": "QUERY_NOT_READ_ONLY",
+        "q2": "DATASET_NOT_ALLOWED",
+        "q3": "QUERY_NOT_READ_ONLY",
+    }
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT 1; SELECT 2",
+        "SELECT 1) UNION ALL (SELECT * FROM secret.t",
+        "SELECT 'open",
+        "SELECT 1 /* open",
+        "SELECT a FROM d.t -- {{ ref('q0') }}\n; DELETE FROM d.t WHERE TRUE",
+    ],
+)
+def test_text_that_tries_to_leave_its_place_is_refused(sql: str) -> None:
+    """Inlined or not: the whole statement is checked after it is put together."""
+    made = plan("SELECT a FROM d.t", sql, "SELECT * FROM {{ ref('q1') }}")
+    assert set(made.failed) == {"q1", "q2"}
+
+
+def test_the_clock_is_bound_so_that_equal_questions_have_equal_keys() -> None:
+    """Today is the dashboard's day, and no text of the query changes with it."""
+    made = plan(
+        "SELECT a FROM d.t WHERE day = CURRENT_DATE() AND at < CURRENT_TIMESTAMP",
+        extra="timezone: Asia/Tokyo\n",
+    )
+    query = made.query("q0")
+    assert query is not None
+    assert "WHERE day = @today AND at < @now" in query.sql
+    assert {p.name: p.value for p in query.parameters} == {
+        "today": "2024-04-01",
+        "now": "2024-03-31T23:00:00.000Z",
+    }
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("SELECT CURRENT_DATE", "SELECT @today"),
+        ("SELECT current_date ( )", "SELECT @today"),
+        ("SELECT CURRENT_DATE('Europe/Paris')", "SELECT DATE(@now, 'Europe/Paris')"),
+        ("SELECT CURRENT_DATETIME()", "SELECT DATETIME(@now)"),
+        ("SELECT CURRENT_TIME()", "SELECT TIME(@now)"),
+        (
+            "SELECT 'CURRENT_DATE', t.current_date, `current_date`",
+            "SELECT 'CURRENT_DATE', t.current_date, `current_date`",
+        ),
+        ("SELECT 1 AS current_date -- CURRENT_DATE", "SELECT 1 AS current_date -- CURRENT_DATE"),
+    ],
+)
+def test_only_the_clock_is_replaced(before: str, after: str) -> None:
+    """Not texts, comments, or columns of that name."""
+    assert sqlrewrite.bind_clock(before, "bigquery") == after
+
+
+def test_a_limit_is_added_only_where_there_is_none() -> None:
+    """The author's own limit stands; a comment at the end does not swallow ours."""
+    made = plan(
+        "SELECT a FROM d.t LIMIT 5",
+        "SELECT a FROM d.t -- all",
+        "SELECT a FROM d.t UNION ALL SELECT a FROM d.t",
+    )
+    assert [query.sql.splitlines()[-1] for query in made.queries] == [
+        "SELECT a FROM d.t LIMIT 5",
+        "LIMIT 10001",
+        "LIMIT 10001",
+    ]
+
+
+FILTERS = """\
+filters:
+  - {id: period, type: date_range, default: last_7_days}
+  - {id: delay, type: number_range}
+  - {id: hub, type: select, options: [JFK, LGA], applies_to: [q1]}
+  - {id: late, type: toggle}
+"""
+
+
+def test_filters_are_typed_parameters_and_null_where_they_do_not_apply() -> None:
+    """Only those that a query mentions are bound to it."""
+    sql = "SELECT a FROM d.t WHERE day >= @period_start AND (@hub IS NULL OR hub = @hub) AND late = @late"
+    made = plan(
+        sql,
+        sql + " AND delay < @delay_max",
+        filters=FILTERS,
+        given={"hub": "JFK", "delay": "..20", "late": "true"},
+    )
+    first, second = ({p.name: (p.type, p.value) for p in query.parameters} for query in made.queries)
+    assert first == {"period_start": ("DATE", "2024-03-25"), "hub": ("STRING", None), "late": ("BOOL", True)}
+    assert second == first | {"hub": ("STRING", "JFK"), "delay_max": ("FLOAT64", 20.0)}
+
+
+def test_the_key_is_the_same_for_the_same_question_and_another_for_any_other() -> None:
+    """Layout and comments don't matter; values, types, connection and credentials do."""
+
+    def key(sql: str, given: Any = None, **options: Any) -> str:
+        query = plan(sql, "SELECT 1", filters=FILTERS, given=given, **options).query("q0")
+        assert query is not None
+        return query.query_hash
+
+    base = "SELECT a FROM d.t WHERE day >= @period_start"
+    assert key(base) == key("select a\nFROM d.t -- why\nWHERE day >= @period_start")
+    keys = [
+        key(base),
+        key("SELECT b FROM d.t WHERE day >= @period_start"),
+        key(base, {"period": "last_8_days"}),
+        key(base, connection="c2"),
+        key(base, generation=2),
+        key("SELECT a FROM d.t WHERE day >= @period_end"),
+    ]
+    assert len(set(keys)) == len(keys)
+
+
+def test_a_document_may_lower_the_cap_and_never_raise_it() -> None:
+    """The platform's cap is the ceiling."""
+    text = "version: 1\nkind: dashboard\nslug: s\ntitle: T\nconnection: c\nqueries:\n"
+    text += "  - {id: low, sql: SELECT 1, max_bytes_billed: 10, timeout_seconds: 5}\n"
+    text += "  - {id: high, sql: SELECT 1, max_bytes_billed: 999000000000, timeout_seconds: 600}\n"
+    text += "layout: [{id: t, type: table, query: low}]\n"
+    parsed = document.parse(text).document
+    assert parsed is not None
+    prepared = compiler.prepare(parsed, dialect="bigquery", project="demo", allowed=set())
+    assert (prepared.queries["low"].max_bytes, prepared.queries["low"].timeout_seconds) == (10, 5)
+    assert (prepared.queries["high"].max_bytes, prepared.queries["high"].timeout_seconds) == (100_000_000, 60)
+
+
+def test_a_query_of_another_warehouse_is_refused() -> None:
+    """A dashboard reads one connection; its kind or its name may be repeated."""
+    text = "version: 1\nkind: dashboard\nslug: s\ntitle: T\nconnection: c\nqueries:\n"
+    text += "".join(f"  - {{id: q_{w}, sql: SELECT 1, warehouse: {w}}}\n" for w in ("bigquery", "c", "other"))
+    text += "layout: [{id: t, type: table, query: q_c}]\n"
+    parsed = document.parse(text).document
+    assert parsed is not None
+    prepared = compiler.prepare(parsed, dialect="bigquery", project="demo", allowed=set())
+    assert set(prepared.failed) == {"q_other"}
+
+
+def test_what_stands_in_texts_and_comments_says_nothing() -> None:
+    """Neither a parameter nor a reference."""
+    sql = "SELECT '@a', \"@b\", `@c` -- @d {{ ref('x') }}\n/* @e */ FROM {{ ref(\"y\") }} WHERE @f = @f AND @@g = 1"
+    assert sqltext.parameters(sql) == ["f"]
+    assert sqltext.refs(sql) == ["y"]
+
+
+@given(st.text(alphabet="ab'\"`-#/*\n @{}()refq,", max_size=60))
+def test_the_mask_keeps_every_offset(sql: str) -> None:
+    """Blanking changes no length."""
+    assert len(sqltext.mask(sql)) == len(sql)
