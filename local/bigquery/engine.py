@@ -5,14 +5,11 @@ take turns. Results live in an attached in-memory database and are lost with the
 made them can run again.
 """
 
-# ruff: noqa: S608  (this package writes SQL for its own engine; names are quoted or made here)
-
 import contextlib
 import threading
 import uuid
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import duckdb
 
@@ -101,7 +98,3 @@ def columns_sql(fields: Sequence[Field]) -> str:
         f"{quote(f['name'])} {duckdb_type(f)}{' NOT NULL' if f.get('mode') == 'REQUIRED' else ''}"
         for f in fields
     )
-
-
-def rows(cursor: duckdb.DuckDBPyConnection, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-    return cursor.execute(sql, list(values)).fetchall()

@@ -266,3 +266,21 @@ _TEXT: dict[str, Any] = {
     "JSON": lambda v: json.dumps(json.loads(v), separators=(",", ":"), ensure_ascii=False),
     "INTERVAL": _interval,
 }
+
+
+def conform_sql(expression: str, given: Field, target: Field, depth: int = 0) -> str:
+    """DuckDB SQL for a value as the target's type; structs are matched by position, as BigQuery assigns them."""
+    if target["type"] != "RECORD" or given["type"] != "RECORD":
+        return f"CAST({expression} AS {duckdb_type(target)})"
+    if repeated(target) and repeated(given):
+        inner = conform_sql(f"x{depth}", element(given), element(target), depth + 1)
+        return f"list_transform({expression}, lambda x{depth}: {inner})"
+    if len(given["fields"]) != len(target["fields"]):
+        raise invalid(
+            f"The struct for {target['name']} has {len(given['fields'])} fields, not {len(target['fields'])}"
+        )
+    parts = []
+    for source, field in zip(given["fields"], target["fields"], strict=True):
+        value = conform_sql(f"({expression}).{quote(source['name'])}", source, field, depth)
+        parts.append(f"{quote(field['name'])} := {value}")
+    return f"CASE WHEN {expression} IS NULL THEN NULL ELSE struct_pack({', '.join(parts)}) END"

@@ -4,8 +4,6 @@ The check reads tokens, not the tree: sqlglot understands many names of other en
 which BigQuery refuses, and the token has the position that the error message needs.
 """
 
-# ruff: noqa: S608  (this package writes SQL for its own engine; names are quoted or made here)
-
 from sqlglot.tokens import Token, TokenType
 
 from local.bigquery.errors import invalid_query, unsupported
@@ -51,7 +49,7 @@ _SYNTAX = frozenset(
     INTO IS JOIN LIKE LIMIT NOT OFFSET ON OPTIONS OR ORDER ORDINAL OVER PARTITION PIVOT QUALIFY RANGE REPLACE ROLLUP
     ROWS SAFE_OFFSET SAFE_ORDINAL SELECT SETS SET SOME STRUCT TABLE THEN UNION UNNEST UNPIVOT USING VALUES VALUE WHEN
     WHERE WINDOW WITH RECURSIVE INSERT WEEK NULLS NULL END NUMERIC DECIMAL STRING BYTES LEFT RIGHT INNER CROSS OUTER
-    FULL INTERVAL EXTEND AGGREGATE TABLESAMPLE AGAINST EXTRACT ESCAPE RETURN COLUMN
+    FULL SYSTEM INTERVAL EXTEND AGGREGATE TABLESAMPLE AGAINST EXTRACT ESCAPE RETURN COLUMN
     """.split()
 )
 NONDETERMINISTIC = frozenset(

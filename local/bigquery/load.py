@@ -23,10 +23,9 @@ def run(
 ) -> dict[str, Any]:
     """Load the file; answers the statistics of the job."""
     destination = config.get("destinationTable") or {}
-    key = tuple(destination.get(k) for k in ("projectId", "datasetId", "tableId"))
-    if not all(isinstance(k, str) for k in key):
+    project, dataset, name = (str(destination.get(k) or "") for k in ("projectId", "datasetId", "tableId"))
+    if not (project and dataset and name):
         raise invalid("Required parameter is missing: destinationTable")
-    project, dataset, name = key
     tables.store.get_dataset(project, dataset)
     existing = tables.store.find_table(project, dataset, name)
     write = config.get("writeDisposition") or "WRITE_APPEND"
@@ -58,6 +57,8 @@ def run(
         else existing
     )
     assert draft is not None
+    if config.get("sourceFormat") == "NEWLINE_DELIMITED_JSON" and not config.get("ignoreUnknownValues"):
+        _refuse_unknown(tables.engine, path, fields)
     select = _select(config, path, fields, draft.fields)
     try:
         if appended and existing is not None:
@@ -197,12 +198,18 @@ def _select(config: dict[str, Any], path: Path, fields: Sequence[Field], target:
     return f"SELECT {', '.join(columns)} FROM {_reader(config, path, fields)}"
 
 
-def unknown_keys(engine: Engine, path: Path, fields: Sequence[Field]) -> list[str]:
-    """Top-level keys of a JSON file that the schema doesn't have."""
+def _refuse_unknown(engine: Engine, path: Path, fields: Sequence[Field]) -> None:
+    """DuckDB ignores JSON keys that the schema doesn't have; BigQuery refuses the row."""
     names = ", ".join(_literal(f["name"].lower()) for f in fields)
     with contextlib.closing(engine.cursor()) as cursor:
-        rows = cursor.execute(
-            f"SELECT DISTINCT k FROM (SELECT unnest(json_keys(json)) AS k FROM read_json_objects({_literal(str(path))}, "
-            f"format = 'newline_delimited')) WHERE lower(k) NOT IN ({names}) ORDER BY k"
-        ).fetchall()
-    return [row[0] for row in rows]
+        try:
+            found = cursor.execute(
+                f"SELECT k FROM (SELECT unnest(json_keys(json)) AS k FROM read_json_objects({_literal(str(path))}, "
+                f"format = 'newline_delimited')) WHERE lower(k) NOT IN ({names}) LIMIT 1"
+            ).fetchone()
+        except duckdb.Error as error:
+            raise _load_error(error) from None
+    if found:
+        raise invalid(
+            f"Error while reading data, error message: JSON parsing error in row: No such field: {found[0]}."
+        )

@@ -6,13 +6,13 @@ function through gives answers that are wrong without a sign of it.
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 from sqlglot import exp
 
 from local.bigquery.errors import invalid_query, unsupported
 
-Node = exp.Expression
+Node: TypeAlias = exp.Expression
 Rule = Callable[[Any], Node]
 RULES: dict[type, Rule] = {}
 
@@ -38,6 +38,8 @@ def rule(*classes: type) -> Callable[[Rule], Rule]:
 
 def kind(node: Any) -> str:
     """The BigQuery type name of an annotated node, `UNKNOWN` when it could not be inferred."""
+    if isinstance(node, exp.Null):
+        return "NULL"
     found = getattr(node, "type", None)
     return _NAMES.get(found.this.name, "UNKNOWN") if isinstance(found, exp.DataType) else "UNKNOWN"
 
@@ -75,15 +77,18 @@ DUCKDB = {
 def lower(tree: Node) -> Node:
     """The DuckDB tree; `tree` is consumed."""
     for node in list(tree.walk(bfs=True))[::-1]:
+        # Taken before the rule runs: a rule may wrap the node, which then has another parent.
+        parent, key, index = node.parent, node.arg_key, node.index
         lowered = _lower_node(node)
         if lowered is node:
             continue
         if lowered.type is None:
             lowered.type = node.type
-        if node is tree:
+        if node is tree or parent is None:
             tree = lowered
+            tree.parent = None
         else:
-            node.replace(lowered)
+            parent.set(key, lowered, index)
     return tree
 
 
@@ -342,7 +347,7 @@ def _cast(node: exp.Cast) -> Node:
 
 
 def _typed_as(to: exp.DataType) -> Any:
-    holder = exp.Null()
+    holder = exp.Placeholder()
     holder.type = to
     return holder
 
@@ -393,6 +398,22 @@ def _struct(node: exp.Struct) -> Node:
 
 @rule(exp.Array)
 def _array(node: exp.Array) -> Node:
+    """The elements of an array of structs share the field names of the first one, by position."""
+    first = node.expressions[0] if node.expressions else None
+    names = [p.name for p in first.expressions] if isinstance(first, exp.Struct) else []
+    for index, item in enumerate(list(node.expressions)):
+        if isinstance(item, exp.Struct | exp.Tuple) and names:
+            values = [p.expression if isinstance(p, exp.PropertyEQ) else p for p in item.expressions]
+            if len(values) != len(names):
+                raise invalid_query(
+                    "Array elements of types with different numbers of fields do not have a common supertype"
+                )
+            pairs = [
+                exp.PropertyEQ(this=exp.to_identifier(n, quoted=True), expression=v)
+                for n, v in zip(names, values, strict=True)
+            ]
+            node.expressions[index] = exp.Struct(expressions=pairs)
+            node.expressions[index].parent = node
     return node
 
 

@@ -147,16 +147,24 @@ def _ignore_nulls(node: exp.IgnoreNulls) -> Node:
     source = inner.meta.get("collected") if isinstance(inner, exp.Expression) else None
     if source is not None:
         return _collected(source, ignore_nulls=True)
-    if isinstance(inner, exp.Anonymous) and str(inner.this) in ("any_value",):
-        return inner
-    return node
+    if isinstance(inner, _KEEPS_NULLS):
+        return node
+    if isinstance(inner, exp.Anonymous) and str(inner.this) in (
+        "any_value",
+        "quantile_cont",
+        "quantile_disc",
+    ):
+        return inner  # these skip NULL anyway
+    raise unsupported(f"IGNORE NULLS in {node.sql('bigquery')[:60]}")
 
 
 @rule(exp.RespectNulls)
 def _respect_nulls(node: exp.RespectNulls) -> Node:
+    if isinstance(node.this, _KEEPS_NULLS):
+        return node
     if node.this.meta.get("collected") is not None:
         return node.this
-    return node
+    raise unsupported(f"RESPECT NULLS in {node.sql('bigquery')[:60]}")
 
 
 def _collected(node: exp.ArrayAgg, *, ignore_nulls: bool) -> Node:
@@ -242,20 +250,13 @@ def _ntile(node: exp.Ntile) -> Node:
     return typed(call("ntile", node.this), "INT64")
 
 
-@rule(exp.Lag, exp.Lead)
-def _neighbour(node: Any) -> Node:
-    args = [node.this, node.args.get("offset"), node.args.get("default")]
-    return call(type(node).__name__.lower(), *(a for a in args if a is not None))
+_KEEPS_NULLS = (exp.FirstValue, exp.LastValue, exp.NthValue, exp.Lag, exp.Lead)
 
 
-@rule(exp.FirstValue, exp.LastValue)
-def _end_value(node: Any) -> Node:
-    return call("first_value" if isinstance(node, exp.FirstValue) else "last_value", node.this)
-
-
-@rule(exp.NthValue)
-def _nth_value(node: exp.NthValue) -> Node:
-    return call("nth_value", node.this, node.args["offset"])
+@rule(*_KEEPS_NULLS)
+def _positional(node: Any) -> Node:
+    """The same in both engines; the generator knows where IGNORE NULLS belongs."""
+    return node
 
 
 @rule(exp.PercentileCont, exp.PercentileDisc)

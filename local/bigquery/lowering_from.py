@@ -59,3 +59,10 @@ def _struct_fields(array: Node) -> list[str]:
         if isinstance(inner, exp.DataType)
         else []
     )
+
+
+def join_rule(node: exp.Join) -> Node:
+    """LEFT JOIN UNNEST(a) has no condition in BigQuery; DuckDB wants one."""
+    if node.side and not node.args.get("on") and not node.args.get("using"):
+        node.set("on", exp.Boolean(this=True))
+    return node

@@ -149,7 +149,9 @@ def _piped(items: list[Node]) -> Node:
     out = items[0]
     for item in items[1:]:
         out = exp.DPipe(this=out, expression=item)
-    return typed(exp.Paren(this=out), "BYTES" if kind(items[0]) == "BYTES" else "STRING")
+    if kind(items[0]) == "BYTES":
+        return typed(exp.Paren(this=out), "BYTES")
+    return typed(cast(exp.Paren(this=out), "TEXT"), "STRING")
 
 
 # -- regular expressions: both engines use RE2 ------------------------------------------------------------------------
@@ -271,6 +273,12 @@ def _digest(node: Any) -> Node:
     if name == "sha256" and const_int(node.args["length"], "length") != 256:
         raise unsupported("SHA512")
     return typed(call("unhex", call(name, node.this)), "BYTES")
+
+
+@rule(exp.MD5)
+def _md5_hex(node: Any) -> Node:
+    """What sqlglot makes of TO_HEX(MD5(x))."""
+    return typed(call("md5", node.this), "STRING")
 
 
 @rule(exp.LowerHex)

@@ -33,7 +33,7 @@ def partitioning(resource: dict[str, Any], fields: Sequence[Field]) -> Partition
         return None
     if time and numbers:
         raise invalid("Only one of timePartitioning and rangePartitioning may be given")
-    column = (time or numbers).get("field")
+    column = (time or numbers or {}).get("field")
     if not column:
         raise unsupported("ingestion-time partitioning; name a DATE, TIMESTAMP or DATETIME column")
     found = next((f for f in fields if f["name"].lower() == column.lower()), None)
@@ -48,7 +48,7 @@ def partitioning(resource: dict[str, Any], fields: Sequence[Field]) -> Partition
         if unit == "HOUR" and found["type"] == "DATE":
             raise invalid(f"HOUR partitioning is not supported on the DATE column {column}")
         return Partitioning(found["name"], unit, found["type"])
-    bounds = numbers.get("range") or {}
+    bounds = (numbers or {}).get("range") or {}
     if found["type"] != "INTEGER":
         raise invalid(f"Range partitioning needs an INTEGER column; {column} is {found['type']}")
     try:

@@ -32,6 +32,7 @@ from local.bigquery.fields import Field, from_duckdb, quote, standard_type
 from local.bigquery.store import Store, Table
 
 lowering.RULES[exp.Unnest] = lowering_from.unnest_rule
+lowering.RULES[exp.Join] = lowering_from.join_rule
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,7 @@ class Planner:
             called = functions.check(sql, tokens)
             trees = [t for t in sqlglot.parse(sql, read="bigquery") if t is not None]
         except ParseError as error:
-            raise _syntax_error(sql, error) from None
+            raise _syntax_error(error) from None
         except TokenError as error:
             raise invalid_query(f"Syntax error: {str(error)[:200]}") from None
         except RecursionError:
@@ -115,6 +116,7 @@ class Planner:
         tree = sources.bind(tree, scope, request.sql)
         names = _output_names(tree, scope)
         tree = self.resolve(tree, scope, request.sql)
+        _refuse_duplicates(tree)
         plan = Plan(statement="SELECT", tree=tree)
         plan.location = next(iter(scope.locations), None)
         plan.metadata = any(s.view for s in scope.sources.values())
@@ -160,7 +162,7 @@ class Planner:
                 if len(parts) == 2:
                     node.set("db", exp.to_identifier("main", quoted=True))
                     node.set("catalog", parts[0])
-        return tree.sql("duckdb", comments=False)
+        return str(tree.sql("duckdb", comments=False))
 
     def describe(self, sql: str, names: list[str] | None) -> list[Field]:
         """The result schema, from DuckDB's own binder."""
@@ -175,14 +177,16 @@ class Planner:
             by_lower = {n.lower(): n for n in names}
             for f in fields:
                 f["name"] = by_lower.get(f["name"].lower(), f["name"])
-        seen: set[str] = set()
-        for f in fields:
-            if f["name"].lower() in seen:
-                raise invalid_query(
-                    f"Duplicate column names in the result are not supported. Found duplicate(s): {f['name']}"
-                )
-            seen.add(f["name"].lower())
         return fields
+
+
+def _refuse_duplicates(tree: exp.Expression) -> None:
+    names = [name.lower() for name in tree.named_selects] if isinstance(tree, exp.Query) else []
+    for name in names:
+        if names.count(name) > 1:
+            raise invalid_query(
+                f"Duplicate column names in the result are not supported. Found duplicate(s): {name}"
+            )
 
 
 def select_sql(sql: str, fields: list[Field]) -> str:
@@ -201,7 +205,7 @@ def _output_names(tree: exp.Expression, scope: sources.Scope) -> list[str]:
     for select in tree.find_all(exp.Select):
         number = 0
         for item in list(select.expressions):
-            if item.output_name or item.is_star or isinstance(item, exp.Alias | exp.Aliases):
+            if item.is_star or isinstance(item, exp.Alias | exp.Aliases | exp.Column | exp.Dot):
                 continue
             if isinstance(select.parent, exp.Exists):
                 continue
@@ -218,7 +222,7 @@ def _output_names(tree: exp.Expression, scope: sources.Scope) -> list[str]:
     return names + [s.output_name for s in top if s.output_name]
 
 
-def _syntax_error(sql: str, error: ParseError) -> BigQueryError:
+def _syntax_error(error: ParseError) -> BigQueryError:
     detail = error.errors[0] if error.errors else {}
     line, column, word = detail.get("line"), detail.get("col"), detail.get("highlight") or ""
     if line is None:

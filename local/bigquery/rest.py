@@ -1,7 +1,5 @@
 """The REST surface of BigQuery v2 that the client libraries use."""
 
-# ruff: noqa: S608  (this package writes SQL for its own engine; names are quoted or made here)
-
 import base64
 import json
 import logging
@@ -134,10 +132,7 @@ def _answer(service: Service, handler: Handler, request: Request, body: bytes) -
         return JSONResponse(error.body() | {}, status)
     except Exception:
         log.exception("%s %s failed", request.method, request.url.path)
-        return JSONResponse(
-            BigQueryError(500, "internalError", "An internal error occurred; see the server's log").body(),
-            500,
-        )
+        return JSONResponse(internal_error().body(), 400)
     if answer is None:
         return Response(status_code=204)
     return answer if isinstance(answer, Response) else JSONResponse(answer)

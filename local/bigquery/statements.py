@@ -18,7 +18,7 @@ from local.bigquery.errors import (
     not_found,
     unsupported,
 )
-from local.bigquery.fields import Field, canonical, quote
+from local.bigquery.fields import Field, canonical, conform_sql, duckdb_type, quote
 from local.bigquery.planner import Plan, Planner, Request, select_sql, translate
 from local.bigquery.store import Table
 from local.bigquery.tables import Tables
@@ -41,7 +41,7 @@ class Statements:
         if isinstance(tree, exp.Insert):
             return self._plan_insert(tree, request, called, may_read)
         if isinstance(tree, exp.Update | exp.Delete):
-            return self._plan_change(tree, request, called, may_read)
+            return self._plan_change(tree, request, may_read)
         if isinstance(tree, exp.Drop):
             return Plan(
                 f"DROP_{str(tree.args['kind']).upper()}", tree, location=self._location(tree.this, request)
@@ -139,16 +139,14 @@ class Statements:
             _check_assignable(given, by_name[column.lower()])
         names = ", ".join(quote(by_name[c.lower()]["name"]) for c in columns)
         casts = ", ".join(
-            f"CAST({quote(g['name'])} AS {_duck(by_name[c.lower()])})"
+            conform_sql(quote(g["name"]), g, by_name[c.lower()])
             for g, c in zip(inner.fields, columns, strict=True)
         )
         sql = f"INSERT INTO {quote(str(target.physical))} ({names}) SELECT {casts} FROM ({inner.sql})"
         location = self._dataset(target.key, request)
         return Plan("INSERT", tree, sql, [], [target, *inner.tables], inner.bytes, location)
 
-    def _plan_change(
-        self, tree: Any, request: Request, called: frozenset[str], may_read: Callable[[str], bool]
-    ) -> Plan:
+    def _plan_change(self, tree: Any, request: Request, may_read: Callable[[str], bool]) -> Plan:
         """UPDATE and DELETE: their expressions are resolved as the columns of a query over the target."""
         target = self._target(tree.this, request)
         verb = "UPDATE" if isinstance(tree, exp.Update) else "DELETE"
@@ -181,7 +179,7 @@ class Statements:
         alias = tree.this.alias or tree.this.name
         condition = parsed.selects[-1].this.sql("duckdb")
         assignments = ", ".join(
-            f"{quote(by_name[s.this.name.lower()]['name'])} = CAST({parsed.selects[i].this.sql('duckdb')} AS {_duck(by_name[s.this.name.lower()])})"
+            f"{quote(by_name[s.this.name.lower()]['name'])} = CAST({parsed.selects[i].this.sql('duckdb')} AS {duckdb_type(by_name[s.this.name.lower()])})"
             for i, s in enumerate(sets)
         )
         body = f"{quote(str(target.physical))} AS {quote(alias.lower())}"
@@ -315,12 +313,6 @@ class Statements:
 def _changed(cursor: Any) -> int:
     row = cursor.fetchone()
     return int(row[0]) if row else 0
-
-
-def _duck(field: Field) -> str:
-    from local.bigquery.fields import duckdb_type
-
-    return duckdb_type(field)
 
 
 _WIDENS = {

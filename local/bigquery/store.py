@@ -244,4 +244,6 @@ def _dataset(row: Sequence[Any]) -> Dataset:
 
 def _table(row: Sequence[Any]) -> Table:
     stats = None if row[10] is None else json.loads(row[10])
-    return Table(*row[:8], json.loads(row[8]), json.loads(row[9]), stats)
+    project, dataset, name, kind, physical, created, modified, version = row[:8]
+    fields, resource = json.loads(row[8]), json.loads(row[9])
+    return Table(project, dataset, name, kind, physical, created, modified, version, fields, resource, stats)

@@ -1,7 +1,5 @@
 """Create, change and remove datasets and tables; and the size statistics of tables."""
 
-# ruff: noqa: S608  (this package writes SQL for its own engine; names are quoted or made here)
-
 import contextlib
 import threading
 from dataclasses import replace
