@@ -31,21 +31,22 @@ class Weather:
     duplicate: bool = False
     reorder_ms: int = 0
     drop_response: int = 0
+    hold: bool = False
+    """Nothing new leaves: a test that wants to deliver by hand, in an order of its own, comes first."""
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def change(self, wanted: Mapping[str, object]) -> None:
         """Replace the settings; an empty mapping is calm weather. Raises ValueError on nonsense."""
-        unknown = wanted.keys() - {"duplicate", "reorder_ms", "drop_response"}
+        unknown = wanted.keys() - {"duplicate", "reorder_ms", "drop_response", "hold"}
         if unknown:
             raise ValueError(
-                f"{sorted(unknown)[0]}: unknown; known are duplicate, reorder_ms and drop_response"
+                f"{sorted(unknown)[0]}: unknown; known are duplicate, reorder_ms, drop_response and hold"
             )
-        duplicate = wanted.get("duplicate", False)
-        if not isinstance(duplicate, bool):
-            raise ValueError("duplicate: must be true or false")
+        duplicate, hold = _flag(wanted, "duplicate"), _flag(wanted, "hold")
         reorder_ms, drop_response = _count(wanted, "reorder_ms"), _count(wanted, "drop_response")
         with self._lock:
             self.duplicate, self.reorder_ms, self.drop_response = duplicate, reorder_ms, drop_response
+            self.hold = hold
 
     def describe(self) -> dict[str, object]:
         """The settings as they are now."""
@@ -53,6 +54,7 @@ class Weather:
             "duplicate": self.duplicate,
             "reorder_ms": self.reorder_ms,
             "drop_response": self.drop_response,
+            "hold": self.hold,
         }
 
     def takes_response(self) -> bool:
@@ -64,11 +66,22 @@ class Weather:
             return True
 
 
+def _flag(wanted: Mapping[str, object], name: str) -> bool:
+    value = wanted.get(name, False)
+    if not isinstance(value, bool):
+        raise ValueError(f"{name}: must be true or false")
+    return value
+
+
 def _count(wanted: Mapping[str, object], name: str) -> int:
     number = wanted.get(name, 0)
     if not isinstance(number, int) or isinstance(number, bool) or number < 0:
         raise ValueError(f"{name}: must be a whole number, zero or more")
     return number
+
+
+HELD_SECONDS = 0.1
+"""How soon a dispatcher looks again whether deliveries may leave."""
 
 
 def is_loopback(url: str) -> bool:

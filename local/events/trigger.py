@@ -17,7 +17,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from local.dispatch.database import Database
-from local.dispatch.post import Answer, Weather, send
+from local.dispatch.post import HELD_SECONDS, Answer, Weather, send
 from local.events.pattern import matches
 from local.manifest import Watched
 
@@ -150,6 +150,9 @@ class Trigger:
             with self._wake:
                 if self._stopped:
                     return
+                if self._weather.hold:
+                    self._wake.wait(HELD_SECONDS)
+                    continue
                 free = _THREADS - len(self._under_way)
                 # Finished deliveries notify under this lock after they changed their row, so none is missed.
                 wait = self._begin_due(free) if free > 0 else None

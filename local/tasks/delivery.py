@@ -18,7 +18,7 @@ from google.cloud import tasks_v2
 from google.protobuf.timestamp_pb2 import Timestamp
 from google.rpc import code_pb2, status_pb2
 
-from local.dispatch.post import Answer, Weather, send
+from local.dispatch.post import HELD_SECONDS, Answer, Weather, send
 from local.tasks.policy import Throttle, backoff, exhausted
 from local.tasks.store import Store, StoredTask
 
@@ -78,6 +78,8 @@ class Dispatcher:
 
     def _dispatch_due(self) -> float | None:
         """Start every delivery that may start; answers the seconds until the next one may, if known."""
+        if self._weather.hold:
+            return HELD_SECONDS
         waits: list[float] = []
         for task in self._store.forced(self._busy()):
             self._begin(task)

@@ -110,6 +110,17 @@ def test_a_dropped_answer_brings_the_task_again(own: Dispatch, receiver: Receive
     assert own.ask("GET", "/_local/chaos/delivery")[1]["drop_response"] == 0
 
 
+def test_held_deliveries_leave_when_they_are_let_go(own: Dispatch, receiver: Receiver) -> None:
+    """With hold on, nothing arrives and nothing is lost."""
+    own.ask("POST", "/_local/chaos/delivery", {"hold": True})
+    own.client().create_task(parent=QUEUE, task={"http_request": {"url": receiver.url()}})
+    time.sleep(0.4)
+    assert receiver.calls == []
+    own.ask("POST", "/_local/chaos/delivery", {})
+    until(own.idle)
+    assert len(receiver.calls) == 1
+
+
 @pytest.mark.parametrize(
     "wanted", [{"duplicates": True}, {"duplicate": 1}, {"reorder_ms": -1}, {"drop_response": True}, [], "x"]
 )
@@ -122,4 +133,5 @@ def test_nonsense_weather_is_refused_and_changes_nothing(own: Dispatch, wanted: 
         "duplicate": False,
         "reorder_ms": 0,
         "drop_response": 0,
+        "hold": False,
     }
