@@ -19,7 +19,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.bench import cold_start, reads, report
+from tests.bench import cold_start, dashboards, reads, report
 from tests.bench.ground import Ground, NotThere, Options, standing
 from tests.bench.report import Table
 
@@ -35,6 +35,9 @@ class Benchmark:
 
 BENCHMARKS = {
     "reads": Benchmark("plain reads: who am I, lists, the catalog", on_demo=reads.run),
+    "cached": Benchmark("loads of a cached dashboard, and 304", on_demo=dashboards.cached),
+    "cold": Benchmark("loads of a purged dashboard", on_demo=dashboards.cold),
+    "crowd": Benchmark("200 loads of a purged dashboard at once", on_demo=dashboards.crowd),
     "start": Benchmark("each function from process start to its first answer", on_demo=cold_start.run),
 }
 
