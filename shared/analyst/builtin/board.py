@@ -36,6 +36,8 @@ class Board:
         text = sqls.write(tree, self.dialect)
         known = next((id for id, sql in self.queries.items() if sql == text), None)
         if known is None:
+            if name in self.queries:
+                name = next(f"{name}_{n}" for n in range(2, 99) if f"{name}_{n}" not in self.queries)
             self.queries[name] = text
         if tell:
             self.telling[known or name] = text

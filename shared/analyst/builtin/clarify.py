@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
 from shared.analyst.builtin import explore, measures, roles, words
+from shared.analyst.builtin import goal as goals
 from shared.analyst.builtin.decide import listed
 from shared.analyst.builtin.desk import Desk
 from shared.analyst.builtin.goal import Goal, Phrase
@@ -14,6 +16,25 @@ from shared.analyst.builtin.trees import Restriction
 from shared.analyst.builtin.view import Table, View
 
 _ENOUGH = 0.5
+
+
+_LEAVE, _SPLIT = "Leave it out", "Split it by"
+
+
+def answered(goal_text: str, question: Mapping[str, Any], answer: str) -> tuple[str, bool]:
+    """The goal after the person's answer, and whether what is not there may be left out."""
+    said = answer.strip()
+    if re.match(r"(leave|drop|skip|ignore) (it|them|that)\b", said, re.I):
+        return goal_text, True
+    if said.lower().startswith(_SPLIT.lower()):
+        return f"{goal_text.rstrip(' .?!')} {said[len('Split it ') :]}", True
+    options = [str(option) for option in question.get("options") or ()]
+    chosen = next((option for option in options if option.lower() == said.lower()), None)
+    if chosen is not None and not re.fullmatch(r"[\w-]+\.[\w-]+", chosen):
+        return chosen, False
+    if len(said.split()) > 4:
+        return said, False
+    return goals.with_answer(goal_text, said), False
 
 
 def decline(desk: Desk, reason: str, message: str, available: Sequence[str]) -> NoReturn:
@@ -88,7 +109,7 @@ def require_known(desk: Desk, found: Subject, left: list[Phrase], restrictions: 
         near = listed([measures.readable(column, None) for column in columns[:4]])
         question(
             desk, f"I can’t find {wanted} among the values of {table.short.replace('_', ' ')}" + (f" ({near})" if near else "") + ". What should I use instead?",
-            ["Leave it out", *[f"Split it by {measures.readable(column, None)}" for column in columns[:3]]],
+            [_LEAVE, *[f"{_SPLIT} {measures.readable(column, None)}" for column in columns[:3]]],
         )  # fmt: skip
     understood = listed([f"“{hit.phrase.text}”" for hit in found.hits[:3]])
     available = _available(View((table, *[lookup.table for lookup in found.lookups])))
@@ -178,8 +199,3 @@ def understood(found: Subject) -> str:
             parts.append(f"“{hit.phrase.text}” is `{name}`")
     text = f"The subject is `{_full(found.table)}`"
     return text + (f"; {'; '.join(parts)}" if parts else "") + ".\n\n"
-
-
-def as_options(values: Sequence[Any]) -> list[str]:
-    """Options as texts."""
-    return [str(value) for value in values]

@@ -11,7 +11,7 @@ from shared.analyst.builtin.goal import Cycle, Goal, Grain, Phrase
 from shared.analyst.builtin.measures import Measure
 from shared.analyst.builtin.ranges import Period
 from shared.analyst.builtin.roles import Times
-from shared.analyst.builtin.subject import Hit, Subject
+from shared.analyst.builtin.subject import GOOD, Hit, Subject, column_score
 from shared.analyst.builtin.trees import Dimension, Restriction, Step
 from shared.analyst.builtin.view import Column, Table
 
@@ -52,6 +52,8 @@ class Plan:
     top: int = 10
     ascending: bool = False
     least_rows: int | None = None
+    place: str = ""
+    """What the data set is of, where the goal named it: Seattle."""
     notes: tuple[str, ...] = ()
     """Assumptions that the person should know."""
 
@@ -96,7 +98,7 @@ def decide(subject: Subject, goal: Goal, restrictions: list[Restriction]) -> Pla
     return Plan(
         goal, subject.table, recipe, tuple(figures), split, time, data, period, step, tuple(restrictions), choices, companion,
         top=min(goal.top or 10, 100), ascending=_ascending(goal, figures[0]),
-        least_rows=_least_rows(subject.table, split, figures[0], companion), notes=tuple(notes),
+        place=next((hit.phrase.text for hit in subject.hits if hit.kind == "rows" and hit.phrase.proper), ""), least_rows=_least_rows(subject.table, split, figures[0], companion), notes=tuple(notes),
     )  # fmt: skip
 
 
@@ -157,7 +159,15 @@ def _of_rows(table: Table, phrase: Phrase) -> list[Measure]:
     named = [column for column in table.columns if roles.role(column) == "measure"]
     if phrase.aggregate == "count" or measures.is_event(table) or not named:
         return [measures.rows(table)]
-    return [measures.of_column(column, replace(phrase, words=()), table) for column in named[:3]]
+    scored = [(column_score(table, column, phrase), -column.position, column) for column in named]
+    meant = [
+        column
+        for score, _, column in sorted(scored, key=lambda entry: entry[:2], reverse=True)
+        if score >= GOOD
+    ]
+    return [
+        measures.of_column(column, replace(phrase, words=()), table) for column in (meant[:1] or named[:3])
+    ]
 
 
 def _is_countable(subject: Subject, hit: Hit) -> bool:

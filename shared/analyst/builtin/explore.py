@@ -130,7 +130,7 @@ def settle(desk: Desk, goal: Goal, found: Subject) -> tuple[Subject, list[Restri
     held = tuple(
         lookup
         for lookup in found.lookups
-        if lookup.column.path not in proofs or _holds(by_key[proofs[lookup.column.path].key])
+        if lookup.column.path in proofs and _holds(by_key[proofs[lookup.column.path].key])
     )
     table = found.table
     if time is not None and not by_key[profiles[0].key].failed:
@@ -141,18 +141,73 @@ def settle(desk: Desk, goal: Goal, found: Subject) -> tuple[Subject, list[Restri
     )
     restrictions, left = values.resolve(settled, wanted, matches)
     left += [phrase for phrase in found.unknown if phrase not in wanted]
-    return settled, restrictions, left
+    restrictions = _present(desk, settled, restrictions)
+    return settled, [*restrictions, *_overlaps(desk, settled, restrictions)], left
+
+
+def _present(desk: Desk, found: Subject, restrictions: list[Restriction]) -> list[Restriction]:
+    """Names of a lookup table, told by the columns that lead to it: the one in which most rows have them."""
+    asked: list[tuple[Restriction, Restriction, Call]] = []
+    for restriction in restrictions:
+        if not restriction.dimension.uses_lookup or restriction.dimension.lookup is None:
+            continue
+        for lookup in found.lookups:
+            if lookup.table.name == restriction.dimension.lookup.table.name:
+                option = replace(restriction, dimension=values.own_dimension(found, lookup.column))
+                text = sql.write(sql.counted(found.table, option.dimension, option.values), "bigquery")
+                asked.append((restriction, option, Call("preview_query", {"sql": text})))
+    answers = desk.ask(*[call for _, _, call in asked])
+    best: dict[int, tuple[int, Restriction]] = {}
+    for (restriction, option, _), answer in zip(asked, answers, strict=True):
+        rows = [] if answer.failed else answer.get("rows") or []
+        total = sum(int(row[1]) for row in rows)
+        place = restrictions.index(restriction)
+        if rows and total > best.get(place, (0, restriction))[0]:
+            best[place] = (total, replace(option, values=tuple(str(row[0]) for row in rows)))
+    return [
+        best[place][1] if place in best else restriction for place, restriction in enumerate(restrictions)
+    ]
+
+
+_WHOLE = re.compile(r"(?<![.:] )(?<!^)\b(World|Total|All|Overall|Global|Everyone|Everything)\b")
+
+
+def _overlaps(desk: Desk, found: Subject, restrictions: list[Restriction]) -> list[Restriction]:
+    """Columns with a member that holds all the others ("World" beside countries): adding them up would count twice."""
+    named = {hit.columns[0].path for hit in found.hits if hit.columns} | {
+        entry.dimension.column.path for entry in restrictions
+    }
+    candidates = [
+        (column, match[1])
+        for column in found.table.columns
+        if column.type == "STRING"
+        and column.path not in named
+        and (match := _WHOLE.search(column.description))
+    ]
+    calls = [
+        Call("profile_column", {"table": found.table.name, "column": column.path, "matching": word})
+        for column, word in candidates
+    ]
+    answers = desk.ask(*calls)
+    return [
+        Restriction(values.own_dimension(found, column, by_code=True), (word,))
+        for (column, word), answer in zip(candidates, answers, strict=True)
+        if any(value == word for value, _ in _matches(answer))
+    ]
 
 
 def _used(found: Subject) -> list[joins.Lookup]:
     """The lookups that a dashboard about this subject would use: those the goal names, and those of small dimensions."""
     named = {hit.lookup.column.path for hit in found.hits if hit.lookup is not None}
     named |= {hit.columns[0].path for hit in found.hits if hit.kind == "dimension" and hit.columns}
-    return [
+    small = [
         lookup
         for lookup in found.lookups
-        if lookup.column.path in named or (lookup.column.stats.distinct or 10**9) <= 2_000
+        if 1 < (lookup.column.stats.distinct or 0) <= 60 and lookup.label is not None
     ]
+    small.sort(key=lambda lookup: (lookup.column.stats.distinct or 0, lookup.column.position))
+    chosen = {*named, *(lookup.column.path for lookup in small[:2])}
+    return [lookup for lookup in found.lookups if lookup.column.path in chosen]
 
 
 def _proof(table: Table, lookup: joins.Lookup) -> str:

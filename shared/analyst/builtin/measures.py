@@ -66,7 +66,9 @@ _BARE = (
 def rows(table: Table) -> Measure:
     """How many rows there are, called by what a row is."""
     noun = noun_of(table)
-    return Measure(_id(f"{singular(noun)}_count"), noun[:1].upper() + noun[1:], "rows", format="integer")
+    return Measure(
+        identifier(f"{singular(noun)}_count"), noun[:1].upper() + noun[1:], "rows", format="integer"
+    )
 
 
 def noun_of(table: Table) -> str:
@@ -137,7 +139,7 @@ def of_column(column: Column, phrase: Phrase | None, table: Table) -> Measure:
     share = unit is not None and unit[0] == "%"
     good = roles.good_direction(tuple(words.spoken(name)))
     return Measure(
-        _id(label), label, "column", aggregate, column,
+        identifier(label), label, "column", aggregate, column,
         unit="" if unit is None or money else unit[0],
         unit_words="" if unit is None else unit[1],
         format="currency" if money else ",.1~f" if share or aggregate in ("avg", "median") else "short" if aggregate == "sum" else "auto",
@@ -148,7 +150,7 @@ def of_column(column: Column, phrase: Phrase | None, table: Table) -> Measure:
 
 def distinct(column: Column, label: str) -> Measure:
     """How many different values of a key there are."""
-    return Measure(_id(label), label, "distinct", column=column, format="integer")
+    return Measure(identifier(label), label, "distinct", column=column, format="integer")
 
 
 def flagged(column: Column, table: Table) -> tuple[Measure, Measure]:
@@ -160,7 +162,7 @@ def flagged(column: Column, table: Table) -> tuple[Measure, Measure]:
     down = roles.good_direction(column.words) == "down"
     good: Literal["down", "none"] = "down" if down else "none"
     count = Measure(
-        _id(f"{state}_{noun}"),
+        identifier(f"{state}_{noun}"),
         f"{state} {noun}".capitalize(),
         "flagged",
         column=column,
@@ -168,7 +170,7 @@ def flagged(column: Column, table: Table) -> tuple[Measure, Measure]:
         good=good,
     )
     share = Measure(
-        _id(f"{state}_share"),
+        identifier(f"{state}_share"),
         f"Share of {noun} {state}",
         "flagged_share",
         "avg",
@@ -185,9 +187,11 @@ def missing(column: Column, phrase: Phrase, table: Table) -> tuple[Measure, Meas
     said = " ".join(phrase.words)
     down = roles.good_direction(phrase.words) == "down"
     good: Literal["down", "none"] = "down" if down else "none"
-    count = Measure(_id(said), said.capitalize(), "missing", column=column, format="integer", good=good)
+    count = Measure(
+        identifier(said), said.capitalize(), "missing", column=column, format="integer", good=good
+    )
     share = Measure(
-        _id(f"{said}_share"),
+        identifier(f"{said}_share"),
         f"{said.capitalize()} as a share of {noun}",
         "missing_share",
         "avg",
@@ -206,7 +210,7 @@ def reading(column: Column, entity: Column | None) -> Measure:
     if roles.behaviour(column) == "added":
         if entity is None:
             return Measure(
-                _id(f"total {name}"),
+                identifier(f"total {name}"),
                 f"Total {name}",
                 "column",
                 "sum",
@@ -216,9 +220,9 @@ def reading(column: Column, entity: Column | None) -> Measure:
                 format=",.2~f",
             )
         label = f"{name[:1].upper()}{name[1:]} per {' '.join(entity.words)}"
-        return Measure(_id(label), label, "per_entity", "sum", column, entity, short, plural, ",.2~f")
+        return Measure(identifier(label), label, "per_entity", "sum", column, entity, short, plural, ",.2~f")
     return Measure(
-        _id(f"average {name}"),
+        identifier(f"average {name}"),
         f"Average {name}",
         "column",
         "avg",
@@ -287,7 +291,7 @@ def plural(noun: str) -> str:
     return noun + "s"
 
 
-def _id(label: str) -> str:
+def identifier(label: str) -> str:
     """A result column's name from a label."""
     name = re.sub(r"[^a-z0-9]+", "_", label.lower()).strip("_")[:48].strip("_")
     return name if name[:1].isalpha() else f"m_{name}"

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
-from shared.analyst.builtin import measures, titles
+from shared.analyst.builtin import titles
 from shared.analyst.builtin.decide import Plan, listed
 from shared.analyst.builtin.measures import Measure
 
@@ -27,7 +27,11 @@ def closing(
     sentences += _totals(plan, previews)
     sentences += _best(plan, previews)
     if plan.goal.span is None and plan.data is not None and plan.time is not None:
-        sentences.append(f"The data runs from {_date(plan.data.start)} to {_date(plan.data.end)}.")
+        first, last = plan.data.start, plan.data.end
+        spoken = (
+            (str(first.year), str(last.year)) if plan.time.kind == "year" else (_date(first), _date(last))
+        )
+        sentences.append(f"The data runs from {spoken[0]} to {spoken[1]}.")
     text = " ".join(sentences)
     if plan.notes:
         text += "\n\n" + "\n".join(f"- {note}" for note in plan.notes)
@@ -70,6 +74,14 @@ def _best(plan: Plan, previews: Mapping[str, Mapping[str, Any]]) -> list[str]:
                 continue
             word = "Lowest" if plan.ascending else "Highest" if measure.is_mean else "Most"
             return [f"{word} {titles.lower(measure.label)}: {listed(parts)}."]
+        if name == "extremes" and plan.step is not None:
+            main = plan.figures[0]
+            parts = [
+                f"{_step(row[plan.step.id], plan.step.id)} ({figure(main, row.get(main.id))})"
+                for row in rows[:3]
+            ]
+            word = "Lowest" if plan.ascending else "Highest" if main.is_mean else "Most"
+            return [f"{word} {titles.lower(main.label)}: {listed(parts)}."]
         if plan.step is not None and plan.step.id in rows[0] and not preview.get("truncated"):
             found = _extremes(plan, rows)
             if found:
@@ -146,8 +158,3 @@ def _ideas(plan: Plan) -> list[str]:
         ideas.append(f"add {titles.lower(plan.figures[0].label)} by {split[0].noun}")
     ideas.append("drop the table")
     return ideas[:3]
-
-
-def options_of(subject_table: str, figures: Sequence[str]) -> str:
-    """What a table offers, in a line."""
-    return f"{measures.plural(subject_table) if not subject_table.endswith('s') else subject_table}: {listed(list(figures))}"

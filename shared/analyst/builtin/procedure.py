@@ -42,13 +42,14 @@ def run(desk: Desk, turn: desks.Turn, request: Request) -> None:
     context = read_context(request.system)
     text = turn.goal
     asked = desks.last_question(turn)
+    lenient = False
     if asked is not None:
-        text = goals.with_answer(asked[0], text)
+        text, lenient = clarify.answered(asked[0], asked[1], text)
     current = edit.current_dashboard(turn, context)
     if current is not None and asked is None and (wish := edit.read(text)) is not None:
         edit.run(desk, wish, current)
         return
-    create(desk, text, context)
+    create(desk, text, context, lenient=lenient)
 
 
 def read_context(system: tuple[SystemBlock, ...]) -> Mapping[str, str]:
@@ -58,8 +59,8 @@ def read_context(system: tuple[SystemBlock, ...]) -> Mapping[str, str]:
     return {name.strip(): value.strip() for name, _, value in pairs if value.strip()}
 
 
-def create(desk: Desk, text: str, context: Mapping[str, str]) -> None:
-    """Make a dashboard for a goal."""
+def create(desk: Desk, text: str, context: Mapping[str, str], *, lenient: bool = False) -> None:
+    """Make a dashboard for a goal; `lenient` leaves out what is not there, because the person said so."""
     goal = goals.read(text)
     desk.say("I’ll look through the catalog for what this needs.\n\n")
     tables, hits, dialect = explore.offers(desk, goal)
@@ -85,7 +86,8 @@ def create(desk: Desk, text: str, context: Mapping[str, str]) -> None:
     found = ranked[0]
     desk.say(clarify.understood(found))
     found, restrictions, left = explore.settle(desk, goal, found)
-    clarify.require_known(desk, found, left, restrictions)
+    if not lenient:
+        clarify.require_known(desk, found, left, restrictions)
     plan = decide.decide(found, goal, restrictions)
     noise = [phrase.text for phrase in left]
     if noise:

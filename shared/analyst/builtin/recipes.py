@@ -10,6 +10,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Literal
 
+from sqlglot import exp
+
 from shared.analyst.builtin import board as parts
 from shared.analyst.builtin import measures, titles
 from shared.analyst.builtin import sql as sqls
@@ -198,7 +200,7 @@ def _spread_recipe(board: Board) -> None:
     middle = tuple(
         replace(
             measure,
-            id=f"{name}_{measures._id(measures.readable(column, None))}",
+            id=f"{name}_{measures.identifier(measures.readable(column, None))}",
             label=f"{label} {measures.readable(column, None)}",
             aggregate=name,
             format=",.1~f",
@@ -264,11 +266,15 @@ def _beside_recipe(board: Board) -> None:
     parts.kpis(board, plan.figures, extra=parts.context(plan))
     readings, main = plan.companion.readings, plan.figures[0]
     cut = Cut(tuple(dict.fromkeys((*plan.figures, *parts.context(plan)))), plan.step)
+    tree = sqls.beside(board.scope, cut, plan.companion.table, plan.companion.time, readings)
     query = board.query(
-        f"{plan.step.id}s_beside_{measures._id(plan.companion.table.short)}"[:60],
-        sqls.beside(board.scope, cut, plan.companion.table, plan.companion.time, readings),
-        tell=True,
+        f"{plan.step.id}s_beside_{measures.identifier(plan.companion.table.short)}"[:60], tree
     )
+    # The closing words name the extreme steps, which the first rows by date are not.
+    extreme = tree.order_by(
+        exp.Ordered(this=exp.column(main.id), desc=not plan.ascending, nulls_first=False), append=False
+    )
+    board.telling["extremes"] = sqls.write(extreme.limit(5), board.dialect)
     board.tile(
         id="trend", type="chart", query=query, size="large", title=titles.trend(plan, main, None), subtitle=titles.trend_note(plan, main, None, None),
         options={"mark": "bar" if not main.is_mean else "line", "x": parts.axis(plan.step), "y": {"field": main.id, "title": main.label}, "format": main.format},

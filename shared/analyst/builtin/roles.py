@@ -42,6 +42,17 @@ _HOUSEKEEPING = {
 _SPEED = re.compile(
     r"\b(mile|kilometre|kilometer|metre|meter|feet|foot)s? (?:per|an?) (hour|second|minute)\b"
 )
+_ORIGIN_WORDS = (
+    "birth",
+    "born",
+    "built",
+    "founded",
+    "manufacture",
+    "manufactured",
+    "construction",
+    "established",
+    "vintage",
+)
 _FLAG_STARTS = {"is", "has", "was", "did"}
 
 
@@ -98,8 +109,8 @@ def _says_key(column: Column) -> bool:
     said = words.spoken(column.description)[:4]
     return (
         bool(said)
-        and any(word in said for word in ("number", "identifier", "id", "key", "code"))
-        and "of" not in said
+        and said[0] != "number"
+        and any(word in said[:3] for word in ("number", "identifier", "id", "key", "code"))
     )
 
 
@@ -148,11 +159,16 @@ def unit(column: Column) -> tuple[str, str] | None:
     for source in (column.words, words.spoken(column.description)):
         for word in source:
             for form in (word, word.removesuffix("s"), word.removesuffix("es")):
-                if form in UNITS and not (form in ("year", "day", "hour") and source is column.words):
+                if form in UNITS and not (form in ("year", "day", "hour") and not _in_unit(word, column)):
                     return _scaled(UNITS[form], column.description)
     if "%" in column.description:
         return UNITS["percent"]
     return None
+
+
+def _in_unit(word: str, column: Column) -> bool:
+    """ "In years" is a unit; "the price of the day" is not."""
+    return f" in {word}" in f" {column.description.lower()}"
 
 
 def _scaled(found: tuple[str, str], description: str) -> tuple[str, str]:
@@ -192,8 +208,12 @@ def time_of(table: Table, hint: tuple[str, ...] = ()) -> Times | None:
             (words.likeness(part, word) for part in table.words for word in column.words), default=0.0
         )
         score -= 2.0 * float(column.stats.null_share or 0.0)
-        if column.type == "INT64" and any(word in column.words for word in ("birth", "built", "founded")):
-            score -= 2.0
+        if any(
+            words.any_of((word,), _ORIGIN_WORDS)
+            for word in (*column.words, *words.spoken(column.description)[:8])
+        ):
+            # When a thing was made or born is a property of it, not when its row happened.
+            continue
         if best is None or (score, -column.position) > best:
             best, chosen = (score, -column.position), column
     if chosen is None:

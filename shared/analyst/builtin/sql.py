@@ -19,7 +19,7 @@ from shared.analyst.builtin import trees
 from shared.analyst.builtin.joins import Lookup
 from shared.analyst.builtin.measures import Measure
 from shared.analyst.builtin.roles import Times
-from shared.analyst.builtin.trees import Cut, Dimension, Scope, Step
+from shared.analyst.builtin.trees import Cut, Dimension, Restriction, Scope, Step
 from shared.analyst.builtin.view import Column, Table
 
 OTHER = "Other"
@@ -59,6 +59,17 @@ def ends(scope: Scope, figures: Sequence[Measure], step: Step) -> exp.Select:
             one = one.order_by(exp.Ordered(this=exp.column(step.id), desc=down, nulls_first=False)).limit(1)
             shown.append(exp.Subquery(this=one).as_(f"{measure.id}{name}"))
     return exp.Select().with_("steps", as_=steps).select(*shown)
+
+
+def counted(table: Table, dimension: Dimension, values: Sequence[str]) -> exp.Select:
+    """How many rows of the subject each of these members has: a name in a lookup table may have none."""
+    scope = Scope(table, restrictions=(Restriction(dimension, tuple(values)),))
+    names = trees.aliases(scope, (dimension,))
+    shown = trees.member(dimension, names).as_("member")
+    query = trees.source(scope, (dimension,), names).select(
+        shown, exp.Count(this=exp.Star()).as_("row_total")
+    )
+    return query.group_by("1").order_by("2 DESC", "1").limit(20)
 
 
 def _is_last(scope: Scope, names: dict[str, str]) -> exp.Expression:

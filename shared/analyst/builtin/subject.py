@@ -92,6 +92,12 @@ def _try(view: View, table: Table, goal: Goal) -> Subject:
             score -= 0.2 * weight
     if goal.grain or "trend" in goal.intents:
         score += 0.15 if roles.time_of(table) else 0.0
+    spoken = set(words.spoken(goal.text))
+    if set(words.split(table.name.rsplit(".", 2)[-2]) if "." in table.name else ()) & spoken:
+        score += 0.2
+    if ".".join(table.name.split(".")[-2:]).lower() in goal.text.lower():
+        score += 1.0
+        unknown = [phrase for phrase in unknown if table.short.lower() not in phrase.text.lower()]
     if any(hit.kind in ("measure", "flag", "missing", "rows") for hit in hits):
         score += 0.1
     if "relation" in goal.intents and any(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from shared.analyst.builtin import measures, roles
-from shared.analyst.builtin.view import Table, View
+from shared.analyst.builtin.view import Column, Table, View
 
 MOST = 6
 
@@ -21,36 +21,51 @@ def questions(view: View) -> list[str]:
 
 
 def _figures(table: Table) -> list[str]:
-    return [
-        measures.readable(column, None)
-        for column in table.columns
-        if roles.role(column) == "measure" and (column.stats.null_share or 0) < 0.5
+    """Figures with a unit or a plain word: what people ask about."""
+    found = [
+        column for column in table.columns if roles.role(column) == "measure" and not _is_position(column)
     ]
+    found.sort(
+        key=lambda column: (
+            roles.good_direction(column.words) is None,
+            roles.unit(column) is None,
+            column.position,
+        )
+    )
+    return [measures.readable(column, None) for column in found]
+
+
+def _is_position(column: Column) -> bool:
+    """Starts, ends and offsets of ranges are no figures to ask about."""
+    return bool({"start", "end", "from", "to", "offset", "rank", "position"} & set(column.words))
 
 
 def _splits(table: Table) -> list[str]:
-    return [
-        measures.readable(column, None)
+    found = [
+        column
         for column in table.columns
         if column.type == "STRING" and roles.role(column) in ("dimension", "name")
     ]
+    found.sort(key=lambda column: (len(column.words) > 1, column.position))
+    return [measures.readable(column, None) for column in found]
 
 
 def _richness(table: Table) -> int:
     """Events with a time, figures and splits make the best dashboards."""
-    return (3 if roles.time_of(table) else 0) + min(2, len(_figures(table))) + min(2, len(_splits(table)))
+    time = roles.time_of(table)
+    timed = 0 if time is None else 4 if time.kind != "year" else 2
+    return timed + min(2, len(_figures(table))) + min(2, len(_splits(table)))
 
 
 def _of_table(table: Table) -> list[str]:
     figures, splits, noun = _figures(table), _splits(table), measures.noun_of(table)
     time = roles.time_of(table)
-    made: list[str] = []
-    if time is not None and time.kind != "year":
-        subject = noun if noun != "records" else figures[0] if figures else ""
-        if subject:
-            made.append(f"Show monthly {subject}" + (f" by {splits[0]}" if splits else ""))
-    elif time is not None and figures:
-        made.append(f"{figures[0].capitalize()}{f' by {splits[0]}' if splits else ''} over the years")
-    if figures and splits:
+    if time is None or not figures:
+        return []
+    by = f" by {splits[0]}" if splits else ""
+    if time.kind == "year":
+        return [f"{figures[0].capitalize()}{by} over the years"]
+    made = [f"Show monthly {noun if noun != 'records' else figures[0]}{by}"]
+    if splits and noun != "records":
         made.append(f"Which {measures.plural(splits[-1])} have the highest average {figures[0]}? Top 10")
     return made

@@ -75,6 +75,7 @@ def dashboard(plan: Plan) -> str:
             text = upper(f"{grain} {figures}{split}".strip())
         case _:
             text = f"{upper(figures)}{split}"
+    text += f" in {plan.place}" if plan.place else ""
     only = _restricted(plan)
     text += f", {only}" if only and plan.recipe != "compare" else ""
     if plan.goal.span is not None and plan.period is not None:
@@ -87,11 +88,7 @@ def _restricted(plan: Plan) -> str:
     for restriction in plan.restrictions:
         if plan.recipe == "compare" and restriction.dimension.id == plan.dimensions[0].id:
             continue
-        values = (
-            listed(list(restriction.values))
-            if len(restriction.values) <= 3
-            else f"{len(restriction.values)} {measures.plural(restriction.dimension.noun)}"
-        )
+        values = restriction.said or restriction.spoken
         parts.append(f"{'without' if restriction.operator == 'not_in' else 'only'} {values}")
     return ", ".join(parts)
 
@@ -99,7 +96,9 @@ def _restricted(plan: Plan) -> str:
 def slug(title: str) -> str:
     """A name for addresses from a title."""
     text = re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")
-    return text[:60].rstrip("-") or "dashboard"
+    if len(text) > 60:
+        text = text[:60].rpartition("-")[0]
+    return text.rstrip("-") or "dashboard"
 
 
 def description(plan: Plan) -> str:

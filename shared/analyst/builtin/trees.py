@@ -45,6 +45,19 @@ class Restriction:
     dimension: Dimension
     values: tuple[str, ...]
     operator: Operator = "in"
+    said: str = ""
+    """How the goal named them, where that is shorter."""
+
+    @property
+    def spoken(self) -> str:
+        """The members in words."""
+        if len(self.values) <= 3:
+            return (
+                ", ".join(self.values[:-1]) + f" and {self.values[-1]}"
+                if len(self.values) > 1
+                else self.values[0]
+            )
+        return self.said or f"{len(self.values)} members"
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ The columns are asked by tool (`profile_column` with `matching`), so a value cou
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from shared.analyst.builtin import roles, words
 from shared.analyst.builtin.goal import Phrase
@@ -114,7 +114,10 @@ def resolve(
             :MOST_VALUES
         ]
         operator: Operator = "not_in" if all(phrase.slot == "not" for phrase in taken) else "in"
-        restrictions.append(Restriction(replace(listed[index].dimension), members, operator))
+        named = (
+            " and ".join(said(phrase) for phrase in taken) if listed[index].table is not subject.table else ""
+        )
+        restrictions.append(Restriction(listed[index].dimension, members, operator, named))
         left = [phrase for phrase in left if phrase not in taken]
     return restrictions, left
 

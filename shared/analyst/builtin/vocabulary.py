@@ -12,6 +12,7 @@ SAME = (
     "cost expense expenditure spend spending",
     "profit margin earnings gain",
     "price fare fee charge",
+    "price close closing",
     "customer client buyer shopper",
     "user member subscriber visitor",
     "order purchase transaction",
