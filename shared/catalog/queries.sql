@@ -94,12 +94,17 @@ ON CONFLICT (dataset_id, name) DO UPDATE
        IS DISTINCT FROM (excluded.table_type, excluded.row_count, excluded.size_bytes, excluded.partitioning,
                          excluded.clustering, excluded.description, excluded.last_modified);
 
+-- table_ids --
+SELECT id, name FROM tables
+ WHERE dataset_id = :dataset AND team_id = :team AND name = ANY(:names::text[]);
+
 -- upsert_columns --
+-- The rows carry their table's id: joined by name, the planner takes both sides, new in this transaction and
+-- unknown to its statistics, for small and compares each with every other.
 INSERT INTO columns AS c (id, team_id, table_id, path, data_type, mode, description, position)
-SELECT r.id, :team, t.id, r.path, r.data_type, r.mode, r.description, r.position
-  FROM jsonb_to_recordset(:rows::jsonb) AS r(id uuid, "table" text, path text, data_type text, mode text,
-                                      description text, position integer)
-  JOIN tables t ON t.dataset_id = :dataset AND t.team_id = :team AND t.name = r."table"
+SELECT r.id, :team, r.table_id, r.path, r.data_type, r.mode, r.description, r.position
+  FROM jsonb_to_recordset(:rows::jsonb) AS r(id uuid, table_id uuid, path text, data_type text, mode text,
+                                             description text, position integer)
 ON CONFLICT (table_id, path) DO UPDATE
    SET data_type = excluded.data_type, mode = excluded.mode, description = excluded.description,
        position = excluded.position, removed_at = NULL, updated_at = now()
@@ -108,13 +113,11 @@ ON CONFLICT (table_id, path) DO UPDATE
        IS DISTINCT FROM (excluded.data_type, excluded.mode, excluded.description, excluded.position);
 
 -- mark_columns_removed --
--- Among the tables of one batch: a column that the snapshot does not name any more.
-UPDATE columns c SET removed_at = now(), updated_at = now()
-  FROM tables t
- WHERE c.table_id = t.id AND c.team_id = :team AND t.dataset_id = :dataset AND t.team_id = :team
-   AND t.name = ANY(:tables::text[]) AND c.removed_at IS NULL
-   AND NOT EXISTS (SELECT 1 FROM jsonb_to_recordset(:rows::jsonb) AS r("table" text, path text)
-                    WHERE r."table" = t.name AND r.path = c.path);
+-- Among the tables of one batch: a column that the snapshot does not name any more. A long list of constants
+-- is probed by hash, whatever the planner believes about the tables.
+UPDATE columns SET removed_at = now(), updated_at = now()
+ WHERE table_id = ANY(:tables::uuid[]) AND team_id = :team AND removed_at IS NULL
+   AND table_id::text || ' ' || path <> ALL(:kept::text[]);
 
 -- mark_tables_removed --
 UPDATE tables SET removed_at = now(), updated_at = now()
@@ -199,13 +202,13 @@ SELECT id, path, data_type, mode, description, position
 -- One document a table of the batch; bridge_words splits names at underscores and camel case.
 UPDATE tables t
    SET search = setweight(to_tsvector('english', bridge_words(t.name)), 'A')
-             || setweight(to_tsvector('english', bridge_words(c.names)), 'B')
-             || setweight(to_tsvector('english', coalesce(t.description, '') || ' ' || coalesce(c.descriptions, '')), 'C')
-  FROM (SELECT t2.id, string_agg(c2.path, ' ') AS names, string_agg(c2.description, ' ') AS descriptions
-          FROM tables t2 LEFT JOIN columns c2 ON c2.table_id = t2.id AND c2.removed_at IS NULL AND c2.team_id = :team
-         WHERE t2.dataset_id = :dataset AND t2.team_id = :team AND t2.name = ANY(:tables::text[])
-         GROUP BY t2.id) c
- WHERE c.id = t.id AND t.team_id = :team;
+             || setweight(to_tsvector('english', bridge_words(
+                  (SELECT string_agg(c.path, ' ') FROM columns c
+                    WHERE c.table_id = t.id AND c.team_id = :team AND c.removed_at IS NULL))), 'B')
+             || setweight(to_tsvector('english', coalesce(t.description, '') || ' ' || coalesce(
+                  (SELECT string_agg(c.description, ' ') FROM columns c
+                    WHERE c.table_id = t.id AND c.team_id = :team AND c.removed_at IS NULL), '')), 'C')
+ WHERE t.id = ANY(:tables::uuid[]) AND t.team_id = :team;
 
 -- search --
 -- ts_rank damps repetition, so a table that has all the words comes before one that has one of them often.

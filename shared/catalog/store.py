@@ -97,18 +97,19 @@ def upsert_tables(tx: pg.Tx, *, team: TeamId, dataset: str, tables: list[dict[st
         {"id": new_id(), **{key: value for key, value in table.items() if key != "columns"}}
         for table in tables
     ]
-    columns = _json(
-        [
-            {"id": new_id(), "table": table["name"], **column}
-            for table in tables
-            for column in table["columns"]
-        ]
-    )
     names = [table["name"] for table in tables]
     tx.run(Q.upsert_tables, team=team, dataset=dataset, rows=_json(rows))
-    tx.run(Q.upsert_columns, team=team, dataset=dataset, rows=columns)
-    tx.run(Q.mark_columns_removed, team=team, dataset=dataset, tables=names, rows=columns)
-    tx.run(Q.index_words, team=team, dataset=dataset, tables=names)
+    known = tx.all(Q.table_ids, team=team, dataset=dataset, names=names)
+    ids = {row["name"]: str(row["id"]) for row in known}
+    columns = [
+        {"id": new_id(), "table_id": ids[table["name"]], **column}
+        for table in tables
+        for column in table["columns"]
+    ]
+    kept = [f"{column['table_id']} {column['path']}" for column in columns]
+    tx.run(Q.upsert_columns, team=team, rows=_json(columns))
+    tx.run(Q.mark_columns_removed, team=team, tables=list(ids.values()), kept=kept)
+    tx.run(Q.index_words, team=team, tables=list(ids.values()))
 
 
 def mark_tables_removed(tx: pg.Tx, *, team: TeamId, dataset: str, names: list[str]) -> None:
