@@ -49,8 +49,7 @@ _NOISE = (
     re.compile(r"^\d{3} "),
     re.compile(r"(?:GET|POST|PUT|PATCH|DELETE) https?://\S+:\s*"),
     re.compile(r"https?://\S+"),
-    re.compile(r"(?:;\s*)?\b(?:reason|location|debugInfo): [^,;]*[,;]?\s*"),
-    re.compile(r"\bmessage: "),
+    re.compile(r";\s*reason: .*", re.DOTALL),
     re.compile(r"\s*(?:Location|Job ID): \S+"),
 )
 LONGEST = 500
