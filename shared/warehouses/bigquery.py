@@ -1,9 +1,7 @@
 """BigQuery behind the Warehouse protocol: every job has a byte limit, a timeout, labels and an owner.
 
-Credentials are a service account's. The adapter signs its own tokens with the account's key (a self-signed
-JWT, https://google.aip.dev/auth/4111), so no address out of an uploaded file is ever called, nor a token
-endpoint. google.auth's own service_account.Credentials can do that too, but looks up a regional access
-boundary over the network in the background, with the customer's token.
+Credentials are a service account's, and the adapter signs its own tokens with the account's key: no address
+out of an uploaded file is ever called, nor a token endpoint.
 `BIGQUERY_EMULATOR_HOST` moves it to a laptop's server.
 """
 
@@ -61,18 +59,14 @@ class BigQuery:
     @cached_property
     def client(self) -> Any:
         """The real client, made at first use."""
-        from google.auth import crypt, jwt
         from google.cloud import bigquery
+
+        from shared.warehouses.bigquery_token import SelfSigned
 
         emulator = settings().bigquery_emulator
         return bigquery.Client(
             project=self.project,
-            credentials=jwt.Credentials(
-                crypt.RSASigner.from_string(self._key, self._key_id),
-                issuer=self._account,
-                subject=self._account,
-                audience=AUDIENCE,
-            ),
+            credentials=SelfSigned(self._account, self._key, self._key_id, audience=AUDIENCE),
             client_options={"api_endpoint": emulator} if emulator else None,
         )
 
