@@ -129,7 +129,7 @@ class Jobs:
             parts = [p for part in node.parts for p in part.name.split(".") if p]
             for index, part in enumerate(parts):
                 if part.lower().startswith("region-"):
-                    region = part[7:]
+                    region = str(part[7:])
                     return region.upper() if len(region) == 2 else region.lower()
                 if index < len(parts) - 1:
                     names.append((parts[index - 1] if index else project, part))

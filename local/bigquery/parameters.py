@@ -40,9 +40,9 @@ def bind(tree: exp.Expression, parameters: list[dict[str, Any]], mode: str | Non
         tree = _put(tree, mark, literal(given.get("parameterType"), given.get("parameterValue")))
     for use in uses:
         name = use.this.name.lower() if isinstance(use.this, exp.Expression) else str(use.this).lower()
-        given = named.get(name)
-        if given is None:
+        if name not in named:
             raise invalid_query(f"Query parameter '{name}' not found")
+        given = named[name]
         tree = _put(tree, use, literal(given.get("parameterType"), given.get("parameterValue")))
     return tree
 
