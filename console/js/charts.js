@@ -37,8 +37,11 @@ export async function draw(element, chart, data, config) {
     values = values.map(({ [field]: geometry, ...properties }) => ({ type: "Feature", geometry: JSON.parse(geometry), properties: { ...properties }, ...properties }));
   }
   const spec = structuredClone(choose(chart, values));
+  const look = config[current()];
+  const wide = Math.max(1, Math.floor((element.clientWidth || 600) / 150));
+  const fitted = { ...look, legend: { ...look.legend, columns: Math.min(look.legend?.columns ?? 6, wide) } };
   const result = await embed(element, { ...spec, datasets: { ...(spec.datasets ?? {}), rows: values } }, {
-    actions: false, ast: true, renderer: "svg", config: config[current()], defaultStyle: false, tooltip: { theme: "custom", disableDefaultStyle: true },
+    actions: false, ast: true, renderer: "svg", config: fitted, defaultStyle: false, tooltip: { theme: "custom", disableDefaultStyle: true },
   });
   const observer = new ResizeObserver(() => result.view.resize().runAsync());
   observer.observe(element);

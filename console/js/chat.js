@@ -58,6 +58,7 @@ class Conversation {
   async suggest() {
     try {
       const { suggestions } = await get(`/v1/chat/suggestions?connection_id=${this.connectionId()}`);
+      if (this.recall.length) return;
       fill(this.suggestions, suggestions.slice(0, 4).map((text) => h("button", { onclick: () => { this.input.value = text; this.say(); } }, text)));
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
@@ -199,16 +200,18 @@ class Conversation {
     line.time.textContent = cached ? "cached" : took === undefined ? "" : duration(took);
     if (line.tool === "run_dry_run_query" && result?.bytes_scanned !== undefined) line.detail.prepend(gauge(result));
     line.detail.append(h("pre", {}, show(error ?? result)));
-    if (line.tool === "ask_user") this.options(line.args, result);
   }
 
-  options(args, result) {
-    const options = result?.options ?? args?.options ?? [];
+  on_question({ options = [] }) {
     if (options.length) this.log.append(h("div", { class: "options" }, options.map((option) => h("button", { onclick: () => { this.input.value = option.label ?? option; this.say(); } }, option.label ?? option))));
   }
 
   on_cost_update({ tokens, cost_usd: cost }) { this.total(tokens, cost); }
-  on_warning({ message }) { this.log.append(h("div", { class: "note warning small" }, message)); }
+  on_warning({ code, message }) {
+    // What the agent declines it also says; a take-over after a crash says again what follows.
+    if (code?.startsWith("DECLINED_")) return;
+    this.log.append(h("div", { class: "note warning small" }, message));
+  }
   on_error({ message, code, retryable }) { this.log.append(failure({ message, code, retryable })); }
   on_dashboard_created({ slug }) { announce("The dashboard is ready."); this.show(slug); }
 
@@ -235,7 +238,7 @@ function brief(tool, args = {}) {
 function outcome(tool, args, result) {
   if (!result || typeof result !== "object") return brief(tool, args);
   if (tool === "run_dry_run_query" && result.bytes_scanned !== undefined) return `${bytes(result.bytes_scanned)} of ${bytes(result.cap_bytes ?? DEFAULT_CAP)} allowed`;
-  if (Array.isArray(result.rows)) return `${result.rows.length} rows`;
+  if (Array.isArray(result.rows)) return `${result.rows.length} row${result.rows.length === 1 ? "" : "s"}`;
   for (const [name, word] of [["tables", "tables"], ["datasets", "datasets"], ["columns", "columns"], ["hits", "matches"], ["results", "matches"], ["dashboards", "dashboards"]])
     if (Array.isArray(result[name])) return `${brief(tool, args)} ${result[name].length} ${word}`.trim();
   if (result.valid === true) return "no errors";

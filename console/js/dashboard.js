@@ -54,12 +54,13 @@ class Page {
     const { dashboard } = this;
     this.badge = h("span", { class: "badge" }, "loading");
     this.filterBar = h("div", { class: "filters", role: "group", "aria-label": "Filters" });
-    this.tiles = dashboard.tiles.filter(({ type }) => type !== "filter_bar").map((tile) => new Tile(tile, this));
+    const bars = dashboard.tiles.filter(({ type }) => type === "filter_bar");
+    this.tiles = dashboard.tiles.filter(({ type }) => type !== "filter_bar").map((tile) => new Tile(closeUp(tile, bars), this));
     const grid = h("div", { class: "grid" }, this.tiles.map(({ element }) => element));
     grid.style.gridAutoRows = `minmax(${dashboard.grid?.row_height ?? 64}px, auto)`;
     fill(this.element,
       h("div", { class: "dash-head" },
-        h("div", { class: "grow" }, h("h1", {}, dashboard.title), dashboard.description ? h("p", { class: "subtitle" }, dashboard.description) : null),
+        h("div", { class: "grow" }, h("h1", {}, dashboard.title), dashboard.description ? h("p", { class: "subtitle" }, dashboard.description.trim()) : null),
         h("div", { class: "row dash-actions" }, this.badge, this.actions())),
       dashboard.status === "invalid" ? this.broken() : null,
       this.filterBar, grid);
@@ -193,6 +194,12 @@ class Page {
     fill(this.element, h("div", { class: "empty" }, h("h2", {}, "Several of your teams have this dashboard"),
       teams.map((team) => h("a", { class: "button", href: `/dash/${this.slug}?team_id=${team.id ?? team}` }, context.me.teams.find(({ id }) => id === (team.id ?? team))?.name ?? team.name ?? team))));
   }
+}
+
+/** The filters stand above the grid, so the rows that a filter bar alone would take are closed. */
+function closeUp(tile, bars) {
+  const above = bars.filter(({ position }) => position.w === 12 && position.y < tile.position.y).reduce((rows, { position }) => rows + position.h, 0);
+  return above ? { ...tile, position: { ...tile.position, y: tile.position.y - above } } : tile;
 }
 
 function missing(slug) {

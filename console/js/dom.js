@@ -24,7 +24,7 @@ export function announce(text) {
   document.getElementById("live").textContent = text;
 }
 
-/** A short text as a small set of paragraphs: blank lines part them, **bold** and `code` are kept. */
+/** A short text as a small set of paragraphs: blank lines part them; **bold**, `code` and [links](/) are kept. */
 export function prose(text) {
   return String(text).trim().split(/\n{2,}/).map((paragraph) => {
     if (/^#{1,4} /.test(paragraph)) return h("h3", {}, paragraph.replace(/^#+ /, ""));
@@ -35,9 +35,11 @@ export function prose(text) {
 }
 
 function inline(text) {
-  return text.split(/(\*\*[^*]+\*\*|`[^`]+`)/).map((part) => {
+  return text.split(/(\*\*[^*]+\*\*|`[^`]+`|\[[^\]]+\]\([^)\s]+\))/).map((part) => {
     if (part.startsWith("**") && part.length > 4) return h("strong", {}, part.slice(2, -2));
     if (part.startsWith("`") && part.length > 2) return h("code", {}, part.slice(1, -1));
+    const link = /^\[([^\]]+)\]\((\/[^)\s]*|https:\/\/[^)\s]+)\)$/.exec(part);
+    if (link) return h("a", { href: link[2], ...(link[2].startsWith("/") ? {} : { rel: "noopener noreferrer", target: "_blank" }) }, link[1]);
     return part;
   });
 }

@@ -21,7 +21,8 @@ export function compact(value, digits = 1) {
 export function value(raw, format, { currency = "USD", type } = {}) {
   if (raw === null || raw === undefined || raw === "") return "–";
   if (typeof raw === "boolean") return raw ? "yes" : "no";
-  const kind = format ?? (isNumeric(type) ? "auto" : isTime(type) ? (type === "DATE" ? "date" : "datetime") : "text");
+  const chosen = format === "auto" ? undefined : format;
+  const kind = chosen ?? (isNumeric(type) ? "auto" : isTime(type) ? (type === "DATE" ? "date" : "datetime") : typeof raw === "number" ? "auto" : "text");
   if (kind === "date" || kind === "datetime") return moment(raw, kind);
   const amount = typeof raw === "number" ? raw : Number(raw);
   if (kind === "text" || Number.isNaN(amount)) return Array.isArray(raw) || typeof raw === "object" ? JSON.stringify(raw) : String(raw);
@@ -32,14 +33,19 @@ export function value(raw, format, { currency = "USD", type } = {}) {
   if (kind === "currency") return number({ style: "currency", currency, maximumFractionDigits: Math.abs(amount) >= 1000 ? 0 : 2 }).format(amount);
   if (kind === "bytes") return bytes(amount);
   if (kind === "duration") return duration(amount * 1000);
-  const pattern = /^(\$?)(,?)(?:\.(\d+))?([fd%s]?)$/.exec(kind);
-  if (pattern) {
-    const [, dollar, group, digits, style] = pattern;
-    if (style === "s") return compact(amount, Number(digits ?? 1));
-    const fixed = digits === undefined ? { maximumFractionDigits: style === "d" ? 0 : 2 } : { minimumFractionDigits: Number(digits), maximumFractionDigits: Number(digits) };
-    return number({ ...fixed, useGrouping: Boolean(group) || style === "%", ...(style === "%" ? { style: "percent" } : dollar ? { style: "currency", currency } : {}) }).format(amount);
-  }
-  return String(raw);
+  return d3(amount, kind, currency) ?? String(raw);
+}
+
+/** The part of d3's number patterns that documents use: `[$][,][.digits][~][f d % s g e]`. Undefined for any other text. */
+function d3(amount, pattern, currency) {
+  const found = /^(\$?)(,?)(?:\.(\d+))?(~?)([fd%sge]?)$/.exec(pattern);
+  if (!found) return undefined;
+  const [, dollar, group, precision, trim, style] = found;
+  if (style === "s") return compact(amount, Number(precision ?? 1));
+  if (style === "e") return amount.toExponential(Number(precision ?? 2));
+  const digits = Number(precision ?? (style === "d" ? 0 : 2));
+  const length = style === "g" ? { maximumSignificantDigits: Math.max(digits, 1) } : { minimumFractionDigits: precision === undefined || trim ? 0 : digits, maximumFractionDigits: style === "d" ? 0 : digits };
+  return number({ ...length, useGrouping: Boolean(group) || style === "%", ...(style === "%" ? { style: "percent" } : dollar ? { style: "currency", currency } : {}) }).format(amount);
 }
 
 export const isNumeric = (type) => /^(INT64|FLOAT64|NUMERIC|BIGNUMERIC|INTEGER|FLOAT|DECIMAL|DOUBLE)/i.test(type ?? "");

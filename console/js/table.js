@@ -1,6 +1,6 @@
 /** A table of a query's rows: sortable by any column, in pages, with totals and semantic colours. */
 import { fill, h } from "./dom.js";
-import { isNumeric, value } from "./format.js";
+import { isNumeric, isTime, value } from "./format.js";
 
 const TESTS = { lt: (a, b) => a < b, le: (a, b) => a <= b, lte: (a, b) => a <= b, gt: (a, b) => a > b, ge: (a, b) => a >= b, gte: (a, b) => a >= b, eq: (a, b) => a === b, ne: (a, b) => a !== b };
 
@@ -61,7 +61,7 @@ export function table(data, options = {}, { currency } = {}) {
   return box;
 }
 
-const align = (column) => ((column.align ?? (isNumeric(column.type) ? "right" : "left")) === "right" ? "number" : "");
+const align = (column) => ((column.align ?? (isNumeric(column.type) ? "right" : "left")) === "right" ? "number" : isTime(column.type) ? "time" : "");
 
 /** The rows as RFC 4180 text; a leading formula character is quoted so that a spreadsheet does not run it. */
 export function csv({ columns, rows }) {
