@@ -89,8 +89,8 @@ def _has_rows(tables: Tables, table: Table) -> bool:
 
 
 def _load_error(error: duckdb.Error) -> BigQueryError:
-    message = translate(error).message
-    return invalid(f"Error while reading data, error message: {message.splitlines()[0]}")
+    message = " ".join(translate(error).message.splitlines()[:3])
+    return invalid(f"Error while reading data, error message: {message}")
 
 
 def _schema(engine: Engine, config: dict[str, Any], path: Path, existing: Table | None) -> list[Field]:
@@ -104,6 +104,9 @@ def _schema(engine: Engine, config: dict[str, Any], path: Path, existing: Table 
         raise invalid("No schema specified on job or table.")
     with contextlib.closing(engine.cursor()) as cursor:
         try:
+            if kind == "CSV" and not config.get("skipLeadingRows"):
+                sniffed = cursor.execute(f"SELECT HasHeader FROM sniff_csv({_literal(str(path))})").fetchone()
+                config["skipLeadingRows"] = 1 if sniffed and sniffed[0] else 0
             cursor.execute(f"SELECT * FROM {_reader(config, path, None)} LIMIT 0")
         except duckdb.Error as error:
             raise _load_error(error) from None

@@ -379,7 +379,7 @@ def _partition_options(tree: exp.Expression) -> dict[str, Any]:
     if part is not None:
         by = part.this.expressions[0] if isinstance(part.this, exp.Schema | exp.Tuple) else part.this
         out |= _partition_by(by)
-    cluster = tree.find(exp.Cluster) or tree.find(exp.ClusteredByProperty)
+    cluster = tree.find(exp.ClusterProperty)
     if cluster is not None:
         out["clustering"] = {"fields": [c.name for c in cluster.expressions]}
     return out
@@ -405,24 +405,29 @@ def _partition_by(by: Any) -> dict[str, Any]:
 
 
 def _column(node: exp.ColumnDef) -> Field:
-    required = any(
-        isinstance(c.kind, exp.NotNullColumnConstraint) for c in node.args.get("constraints") or []
-    )
-    field = _field(node.name, node.args["kind"])
-    if required:
-        field["mode"] = "REQUIRED"
-    for option in node.find_all(exp.Property):
-        if option.name.lower() == "description":
-            field["description"] = option.args["value"].name
-    return canonical(field)
+    return canonical(_field(node))
 
 
-def _field(name: str, kind: exp.DataType) -> Field:
+def _field(node: exp.ColumnDef) -> Field:
+    field = _typed_field(node.name, node.args["kind"])
+    for constraint in node.args.get("constraints") or []:
+        if isinstance(constraint.kind, exp.NotNullColumnConstraint):
+            field["mode"] = "REQUIRED"
+        elif isinstance(constraint.kind, exp.Properties):
+            for option in constraint.kind.expressions:
+                if option.name.lower() == "description":
+                    field["description"] = option.args["value"].name
+        else:
+            raise unsupported(f"the column constraint {constraint.sql('bigquery')}")
+    return field
+
+
+def _typed_field(name: str, kind: exp.DataType) -> Field:
     spelled = kind.this.name
     if spelled == "ARRAY":
-        return _field(name, kind.expressions[0]) | {"mode": "REPEATED"}
+        return _typed_field(name, kind.expressions[0]) | {"mode": "REPEATED"}
     if spelled == "STRUCT":
-        children = [_field(c.name, c.args["kind"]) for c in kind.expressions if isinstance(c, exp.ColumnDef)]
+        children = [_field(child) for child in kind.expressions if isinstance(child, exp.ColumnDef)]
         return {"name": name, "type": "RECORD", "mode": "NULLABLE", "fields": children}
     return {"name": name, "type": kind.sql("bigquery").split("(")[0], "mode": "NULLABLE"}
 

@@ -57,7 +57,7 @@ def test_pages_hold_the_rows_in_order(client: bigquery.Client) -> None:
     result = client.query("SELECT x FROM UNNEST(GENERATE_ARRAY(1, 100)) AS x ORDER BY x").result(page_size=30)
     pages = [[row.x for row in page] for page in result.pages]
     assert [len(page) for page in pages] == [30, 30, 30, 10]
-    assert sum(pages, []) == list(range(1, 101))
+    assert [x for page in pages for x in page] == list(range(1, 101))
     assert result.total_rows == 100
 
 

@@ -1,0 +1,141 @@
+"""INFORMATION_SCHEMA in the forms that a catalog scan uses."""
+
+import time
+from collections.abc import Iterator
+
+import pytest
+from google.api_core.exceptions import NotFound
+from google.cloud import bigquery
+
+
+@pytest.fixture
+def shop(client: bigquery.Client, dataset: str) -> Iterator[str]:
+    run = client.query_and_wait
+    run(
+        f"CREATE TABLE {dataset}.orders (id INT64 NOT NULL OPTIONS(description='key'), day DATE, "
+        "items ARRAY<STRUCT<sku STRING OPTIONS(description='article'), units INT64>>) PARTITION BY day CLUSTER BY id "
+        "OPTIONS(description='All orders', require_partition_filter=true)"
+    )
+    run(
+        f"INSERT INTO {dataset}.orders VALUES (1, DATE '2024-01-01', [STRUCT('a', 1)]), (2, DATE '2024-01-02', [])"
+    )
+    run(f"CREATE VIEW {dataset}.recent AS SELECT id FROM {dataset}.orders WHERE day > '2024-01-01'")
+    yield dataset
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "`bridge-local.{d}.INFORMATION_SCHEMA.TABLES`",
+        "`bridge-local`.{d}.INFORMATION_SCHEMA.TABLES",
+        "{d}.INFORMATION_SCHEMA.TABLES",
+        "`region-us`.INFORMATION_SCHEMA.TABLES",
+        "`bridge-local`.`region-us`.INFORMATION_SCHEMA.TABLES",
+        "`bridge-local.region-us.INFORMATION_SCHEMA.TABLES`",
+    ],
+)
+def test_tables_are_found_in_every_spelling(source: str, shop: str, client: bigquery.Client) -> None:
+    """By data set and by region, quoted in parts or whole."""
+    sql = (
+        f"SELECT table_name, table_type FROM {source.format(d=shop)} WHERE table_schema = '{shop}' ORDER BY 1"
+    )
+    assert [tuple(r.values()) for r in client.query_and_wait(sql)] == [
+        ("orders", "BASE TABLE"),
+        ("recent", "VIEW"),
+    ]
+
+
+def test_columns_say_how_the_table_is_laid_out(shop: str, client: bigquery.Client) -> None:
+    """Partitioning, clustering, nullability and types, in order."""
+    sql = (
+        "SELECT column_name, ordinal_position, is_nullable, data_type, is_partitioning_column, clustering_ordinal_position "
+        f"FROM {shop}.INFORMATION_SCHEMA.COLUMNS WHERE table_name = 'orders' ORDER BY ordinal_position"
+    )
+    assert [tuple(r.values()) for r in client.query_and_wait(sql)] == [
+        ("id", 1, "NO", "INT64", "NO", 1),
+        ("day", 2, "YES", "DATE", "YES", None),
+        ("items", 3, "YES", "ARRAY<STRUCT<sku STRING, units INT64>>", "NO", None),
+    ]
+
+
+def test_field_paths_reach_into_records(shop: str, client: bigquery.Client) -> None:
+    """Nested fields have paths and descriptions."""
+    sql = f"SELECT field_path, data_type, description FROM {shop}.INFORMATION_SCHEMA.COLUMN_FIELD_PATHS WHERE table_name = 'orders'"
+    assert {tuple(r.values()) for r in client.query_and_wait(sql)} == {
+        ("id", "INT64", "key"),
+        ("day", "DATE", None),
+        ("items", "ARRAY<STRUCT<sku STRING, units INT64>>", None),
+        ("items.sku", "STRING", "article"),
+        ("items.units", "INT64", None),
+    }
+
+
+def test_options_storage_and_partitions(shop: str, client: bigquery.Client) -> None:
+    """Descriptions and filters are options; rows and bytes are in the storage view, which has no views."""
+    options = f"SELECT option_name, option_value FROM {shop}.INFORMATION_SCHEMA.TABLE_OPTIONS ORDER BY 1"
+    assert [tuple(r.values()) for r in client.query_and_wait(options)] == [
+        ("description", '"All orders"'),
+        ("require_partition_filter", "true"),
+    ]
+    storage = (
+        "SELECT table_name, total_rows, total_partitions, total_logical_bytes, deleted FROM "
+        f"`region-us`.INFORMATION_SCHEMA.TABLE_STORAGE WHERE table_schema = '{shop}'"
+    )
+    assert [tuple(r.values()) for r in client.query_and_wait(storage)] == [("orders", 2, 2, 43, False)]
+    parts = f"SELECT partition_id, total_rows FROM {shop}.INFORMATION_SCHEMA.PARTITIONS ORDER BY 1"
+    assert [tuple(r.values()) for r in client.query_and_wait(parts)] == [("20240101", 1), ("20240102", 1)]
+    legacy = f"SELECT table_id, row_count, size_bytes, type FROM {shop}.__TABLES__ ORDER BY 1"
+    assert [tuple(r.values()) for r in client.query_and_wait(legacy)] == [
+        ("orders", 2, 43, 1),
+        ("recent", 0, 0, 2),
+    ]
+
+
+def test_schemata_and_their_options(client: bigquery.Client, shop: str) -> None:
+    """Data sets of the region with their descriptions."""
+    found = client.get_dataset(shop)
+    found.description = "A shop"
+    client.update_dataset(found, ["description"])
+    sql = f"SELECT option_value FROM `region-us`.INFORMATION_SCHEMA.SCHEMATA_OPTIONS WHERE schema_name = '{shop}'"
+    assert [r.option_value for r in client.query_and_wait(sql)] == ['"A shop"']
+    places = f"SELECT location FROM `region-us`.INFORMATION_SCHEMA.SCHEMATA WHERE schema_name = '{shop}'"
+    assert [r.location for r in client.query_and_wait(places)] == ["US"]
+
+
+@pytest.mark.parametrize("view", ["TABLE_STORAGE", "SCHEMATA", "NO_SUCH_VIEW"])
+def test_views_of_a_region_are_not_in_a_data_set(view: str, shop: str, client: bigquery.Client) -> None:
+    """What the service has only by region isn't offered by data set here either."""
+    with pytest.raises(NotFound):
+        client.query_and_wait(f"SELECT * FROM {shop}.INFORMATION_SCHEMA.{view}")
+
+
+def test_a_change_shows_at_once(shop: str, client: bigquery.Client) -> None:
+    """The views follow the directory: new tables, new columns, new rows."""
+    names = f"SELECT table_name FROM {shop}.INFORMATION_SCHEMA.TABLES ORDER BY 1"
+    assert len(list(client.query_and_wait(names))) == 2
+    client.query_and_wait(f"CREATE TABLE {shop}.added AS SELECT 1 AS x")
+    assert [r.table_name for r in client.query_and_wait(names)] == ["added", "orders", "recent"]
+    rows = f"SELECT total_rows FROM `region-us`.INFORMATION_SCHEMA.TABLE_STORAGE WHERE table_schema = '{shop}' AND table_name = 'added'"
+    assert [r.total_rows for r in client.query_and_wait(rows)] == [1]
+    client.query_and_wait(f"INSERT INTO {shop}.added VALUES (2)")
+    assert [r.total_rows for r in client.query_and_wait(rows)] == [2]
+    client.query_and_wait(f"DROP TABLE {shop}.added")
+    assert len(list(client.query_and_wait(names))) == 2
+
+
+@pytest.mark.slow
+def test_a_scan_of_many_tables_is_linear(own_server) -> None:
+    """Ten data sets of fifty tables: all metadata queries of a scan stay quick."""
+    client = own_server.client()
+    for d in range(10):
+        client.create_dataset(f"d{d}")
+        for t in range(50):
+            schema = [bigquery.SchemaField(f"c{c}", "INT64") for c in range(12)]
+            client.create_table(bigquery.Table(f"bridge-local.d{d}.t{t}", schema))
+    started = time.monotonic()
+    for d in range(10):
+        for view in ("TABLES", "COLUMNS", "COLUMN_FIELD_PATHS", "TABLE_OPTIONS"):
+            list(client.query_and_wait(f"SELECT * FROM `bridge-local`.d{d}.INFORMATION_SCHEMA.{view}"))
+        storage = f"SELECT * FROM `region-us`.INFORMATION_SCHEMA.TABLE_STORAGE WHERE table_schema = 'd{d}'"
+        assert len(list(client.query_and_wait(storage))) == 50
+    assert time.monotonic() - started < 10
