@@ -5,10 +5,12 @@ then run old code, which a developer meets as "my change does nothing" (facts/ru
 """
 
 import importlib.util
+import os
 import py_compile
 from pathlib import Path
 
 _CHECKED_HASH = 0b11
+_LOADED = (".py", ".sql", ".json", ".yaml", ".html", ".md", ".txt")
 
 
 def ensure(source: Path) -> None:
@@ -42,13 +44,16 @@ def ensure_tree(folder: Path) -> None:
 
 
 def fingerprint(folder: Path) -> int:
-    """A number that changes when any Python, SQL, JSON or YAML file below a folder does."""
+    """A number that changes, within this process, when a file that functions load below a folder does."""
     stamps = []
-    for path in folder.rglob("*"):
-        if path.suffix in (".py", ".sql", ".json", ".yaml", ".html", ".md"):
-            try:
-                status = path.stat()
-            except FileNotFoundError:
-                continue
-            stamps.append((str(path), status.st_mtime_ns, status.st_size))
+    for parent, folders, names in os.walk(folder):
+        if "__pycache__" in folders:
+            folders.remove("__pycache__")
+        for name in names:
+            if name.endswith(_LOADED):
+                try:
+                    status = os.stat(os.path.join(parent, name))
+                except FileNotFoundError:
+                    continue
+                stamps.append((parent, name, status.st_mtime_ns, status.st_size))
     return hash(tuple(sorted(stamps)))

@@ -1,7 +1,6 @@
 """`python -m local run` and `exec`: a stack for a person, and a stack around one command."""
 
 import contextlib
-import os
 import shutil
 import signal
 import subprocess
@@ -109,5 +108,11 @@ def _how_to_sign_in(home: Path) -> str:
         return "There is no demo team yet: the functions that make one are not part of this checkout."
     return (
         f"Sign in as {access['email']} (development sign-in, no password).\n"
-        f"For scripts: a token of the team {access['team']!r} is in {os.path.relpath(home / 'demo.json')}."
+        f"For scripts: a token of the team {access['team']!r} is in {_short(home / 'demo.json')}."
     )
+
+
+def _short(path: Path) -> Path:
+    """A path as a person would type it."""
+    path = path.resolve()
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
