@@ -210,6 +210,7 @@ class Conversation {
   on_warning({ code, message }) {
     // What the agent declines it also says; a take-over after a crash says again what follows.
     if (code?.startsWith("DECLINED_")) return;
+    if (code === "TURN_RESUMED") { this.text?.element.remove(); this.text = null; }
     this.log.append(h("div", { class: "note warning small" }, message));
   }
   on_error({ message, code, retryable }) { this.log.append(failure({ message, code, retryable })); }
