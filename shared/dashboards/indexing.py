@@ -83,9 +83,7 @@ def keep(
         content = replace(content, title=before["title"] if found is None else content.title)
     with ledger.finishing(team) as tx:
         owner = author or named
-        row = store.put(
-            tx, team, content, id=derived_id(save_id, "dashboard"), owner=owner["id"] if owner else None
-        )
+        row = store.put(tx, team, content, id=_dashboard_id(save_id), owner=owner["id"] if owner else None)
         if row is None:
             return store.find_version(tx, team, save_id)
         store.add_version(
@@ -108,6 +106,11 @@ def keep(
                 ),
             )
         return store.find_version(tx, team, save_id)
+
+
+def _dashboard_id(save_id: str) -> str:
+    """The id that this save gives to a new dashboard, as old as the save itself."""
+    return derived_id(save_id, "dashboard", at_ms=int(save_id.replace("-", "")[:12], 16))
 
 
 def next_warm(found: Document, after: datetime) -> datetime:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from shared.catalog import service as catalog
 from shared.connections import service as connections
 from shared.connections.model import OpenConnection
-from shared.dashboards import charts, compiler, document, filters
+from shared.dashboards import charts, compiler, document, filters, references
 from shared.dashboards.chart_fields import Columns
 from shared.dashboards.filters import Clock
 from shared.dashboards.model import ChartTile, Document, KpiTile, TableTile
@@ -60,8 +60,11 @@ def examine(team: TeamId, text: str) -> Verdict:
         return Verdict(_report(problems, []), parsed.document)
     plan, prepared = _plan(team, parsed.document, opened)
     schemas, reports = _dry_runs(team, opened, parsed.document, plan, problems)
+    below = references.dependencies(parsed.document)
     for id, refusal in plan.failed.items():
-        _add_refusal(parsed.document, id, refusal, problems)
+        # What is built on a refused query is refused for the same reason: it is said once, at its cause.
+        if not set(below[id]) & set(plan.failed):
+            _add_refusal(parsed.document, id, refusal, problems)
     _check_columns(parsed.document, schemas, problems)
     return Verdict(_report(problems, reports), parsed.document, opened, prepared, schemas)
 
