@@ -21,6 +21,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from shared.platform import strict_json, telemetry
 from shared.platform.errors import Conflict, NotFound, Unavailable
+from shared.platform.pg_session import OUTDATED, Session
 from shared.platform.settings import settings
 
 Row = dict[str, Any]
@@ -41,20 +42,13 @@ class UniqueViolation(Conflict):
 class Tx:
     """One open transaction. Statements come from `queries.sql`; values are always bound."""
 
-    def __init__(self, connection: Any) -> None:
-        self._connection = connection
+    def __init__(self, session: Session) -> None:
+        self._session = session
         self._after_commit: list[Callable[[], None]] = []
 
     def all(self, statement: str, /, **values: Any) -> list[Row]:
         """Every row, as dictionaries."""
-        try:
-            rows = self._connection.run(statement, **{key: _bind(value) for key, value in values.items()})
-        except Exception as error:
-            raise _translated(error) from error
-        if not rows:
-            return []
-        names = [column["name"] for column in self._connection.columns]
-        return [dict(zip(names, row, strict=True)) for row in rows]
+        return self._execute(statement, values)[0]
 
     def find(self, statement: str, /, **values: Any) -> Row | None:
         """The first row, or None."""
@@ -70,12 +64,20 @@ class Tx:
 
     def run(self, statement: str, /, **values: Any) -> int:
         """Execute; answers how many rows were touched."""
-        self.all(statement, **values)
-        return int(self._connection.row_count)
+        return self._execute(statement, values)[1]
 
     def after_commit(self, action: Callable[[], None]) -> None:
         """Run the action once the transaction is durable; it must tolerate never running at all."""
         self._after_commit.append(action)
+
+    def _execute(self, statement: str, values: dict[str, Any]) -> tuple[list[Row], int]:
+        try:
+            rows, names, count = self._session.run(
+                statement, {key: _bind(value) for key, value in values.items()}
+            )
+        except Exception as error:
+            raise _translated(error, self._session) from error
+        return [dict(zip(names, row, strict=True)) for row in rows], count
 
 
 @contextmanager
@@ -86,25 +88,20 @@ def transaction(team: str | Iterable[str] | None = None, *, user: str | None = N
     be reached or aborts the transaction for a reason that a repetition cures.
     """
     teams = "" if team is None else team if isinstance(team, str) else ",".join(team)
-    with _borrowed() as connection:
-        tx = Tx(connection)
+    with _pool().borrow() as session:
+        tx = Tx(session)
         try:
-            connection.run("START TRANSACTION")
-            connection.run(
-                "SELECT set_config('bridge.teams', :teams, true), set_config('bridge.user', :user, true)",
-                teams=teams,
-                user=user or "",
-            )
+            session.begin(teams, user or "")
         except Exception as error:
-            raise _translated(error) from error
+            raise _translated(error, session) from error
         try:
             yield tx
             try:
-                connection.run("COMMIT")
+                session.driver.run("COMMIT")
             except Exception as error:
-                raise _translated(error) from error
+                raise _translated(error, session) from error
         except BaseException:
-            _rollback(connection)
+            _rollback(session)
             raise
     for action in tx._after_commit:
         try:
@@ -117,26 +114,26 @@ class _Pool:
     """A LIFO pool: the connection used last is the warmest. Broken ones are dropped."""
 
     def __init__(self, size: int) -> None:
-        self._idle: list[Any] = []
+        self._idle: list[Session] = []
         self._slots = threading.BoundedSemaphore(size)
         self._lock = threading.Lock()
 
     @contextmanager
-    def borrow(self) -> Iterator[Any]:
+    def borrow(self) -> Iterator[Session]:
         if not self._slots.acquire(timeout=10):
             raise Unavailable("All database connections of this instance are busy.", retry_after=1)
         try:
             with self._lock:
-                connection = self._idle.pop() if self._idle else None
-            connection = connection if connection is not None else _connect()
+                session = self._idle.pop() if self._idle else None
+            session = session if session is not None else _connect()
             try:
-                yield connection
+                yield session
             finally:
-                if _usable(connection):
+                if session.usable:
                     with self._lock:
-                        self._idle.append(connection)
+                        self._idle.append(session)
                 else:
-                    _close(connection)
+                    _close(session)
         finally:
             self._slots.release()
 
@@ -146,18 +143,12 @@ def _pool() -> _Pool:
     return _Pool(settings().pool_size)
 
 
-@contextmanager
-def _borrowed() -> Iterator[Any]:
-    with _pool().borrow() as connection:
-        yield connection
-
-
 @lru_cache(maxsize=1)
 def _tls() -> ssl.SSLContext:
     return ssl.create_default_context()
 
 
-def _connect() -> Any:
+def _connect() -> Session:
     from pg8000.native import Connection
 
     url = urlsplit(settings().database_url)
@@ -181,25 +172,19 @@ def _connect() -> Any:
         connection.run("SET timezone = 'UTC'")
     except Exception as error:
         raise Unavailable("The directory database is not reachable.", retry_after=1) from error
-    return connection
+    return Session(connection)
 
 
-def _usable(connection: Any) -> bool:
-    """Whether the connection is idle outside a transaction; pg8000 marks it with `I`."""
-    status = getattr(connection, "_transaction_status", None)
-    return status is not None and bytes(status) == b"I"
-
-
-def _rollback(connection: Any) -> None:
+def _rollback(session: Session) -> None:
     try:
-        connection.run("ROLLBACK")
+        session.driver.run("ROLLBACK")
     except Exception:
-        _close(connection)
+        _close(session)
 
 
-def _close(connection: Any) -> None:
+def _close(session: Session) -> None:
     try:
-        connection.close()
+        session.driver.close()
     except Exception as error:
         telemetry.log("a broken database connection did not close", "DEBUG", error_type=type(error).__name__)
 
@@ -210,7 +195,7 @@ def _bind(value: Any) -> Any:
     return list(value) if isinstance(value, tuple | set | frozenset) else value
 
 
-def _translated(error: Exception) -> Exception:
+def _translated(error: Exception, session: Session) -> Exception:
     """Our noun for a driver's error; its text stays in the log."""
     from pg8000.exceptions import DatabaseError, InterfaceError
 
@@ -219,6 +204,9 @@ def _translated(error: Exception) -> Exception:
         state = detail.get("C", "")
         if state == "23505":
             return UniqueViolation(detail.get("n", ""))
+        if state in OUTDATED:
+            session.forget()
+            return Unavailable("The directory's schema has just changed.", retry_after=1)
         if state in _RETRYABLE or state.startswith("08"):
             return Unavailable("The directory database is busy.", retry_after=1)
         return RuntimeError(f"Postgres refused the statement: {state} {detail.get('M', '')}")
