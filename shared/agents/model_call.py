@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from shared.agents import redact
 from shared.agents.model import (
     Block,
     Provider,
@@ -112,6 +113,7 @@ def _listen(
                 ) from None
             continue
         last = clock.monotonic()
+        event = _storable(event)
         if isinstance(event, _Ended):
             if event.error is not None:
                 raise event.error
@@ -143,6 +145,15 @@ def _take(answer: Answer, event: ProviderEvent) -> bool:
             answer.stop = reason
             return False
     return True
+
+
+def _storable(event: Any) -> Any:
+    match event:
+        case TextDelta(text):
+            return TextDelta(redact.storable(text))
+        case ToolCallReady(id, name, arguments):
+            return ToolCallReady(id, redact.storable(name), redact.storable_tree(dict(arguments)))
+    return event
 
 
 @dataclass(frozen=True)

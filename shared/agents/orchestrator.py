@@ -25,7 +25,7 @@ from shared.agents.hold import TurnCancelled
 from shared.agents.journal import Entry
 from shared.agents.model import Message, Provider, Request, Text, ToolContext, ToolResult, ToolUse
 from shared.agents.model_call import Answer, Watch
-from shared.platform.errors import BridgeError, DeadlineExceeded, ProviderUnavailable
+from shared.platform.errors import BridgeError, DeadlineExceeded, ProviderError, ProviderUnavailable
 
 ATTEMPTS = 3
 _LONGEST_WAIT_SECONDS = 20.0
@@ -178,7 +178,8 @@ def _ask(state: _State) -> Answer:
         if permit is not None:
             if isinstance(answer.error, ProviderUnavailable):
                 breaker.failed(permit)
-            elif answer.error is None or answer.began:
+            elif answer.error is None or answer.began or isinstance(answer.error, ProviderError):
+                # A provider that refuses a request is well; only the request is not.
                 breaker.succeeded(permit)
         again = isinstance(answer.error, ProviderUnavailable) and not answer.began and provider.remote
         if not again or attempt >= ATTEMPTS:

@@ -7,6 +7,7 @@ credentials only: what looks like a name or a number is left to the team's polic
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 _SHAPES: tuple[tuple[str, re.Pattern[str]], ...] = (
@@ -43,12 +44,29 @@ def text(value: str) -> str:
 
 
 def tree(value: Any) -> Any:
-    """A JSON value with every string inside it redacted, keys included."""
+    """A JSON value with every string inside it redacted and storable, keys included."""
+    return _each(value, lambda string: text(storable(string)))
+
+
+def storable(value: str) -> str:
+    """The text without what no store takes: NUL, and halves of surrogate pairs."""
+    value = value.replace("\x00", "\ufffd")
+    if any("\ud800" <= character <= "\udfff" for character in value):
+        return value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return value
+
+
+def storable_tree(value: Any) -> Any:
+    """A JSON value with every string storable."""
+    return _each(value, storable)
+
+
+def _each(value: Any, change: Callable[[str], str]) -> Any:
     match value:
         case str():
-            return text(value)
+            return change(value)
         case list():
-            return [tree(item) for item in value]
+            return [_each(item, change) for item in value]
         case dict():
-            return {text(key): tree(item) for key, item in value.items()}
+            return {change(key): _each(item, change) for key, item in value.items()}
     return value

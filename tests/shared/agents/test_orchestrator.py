@@ -179,6 +179,19 @@ def test_a_secret_in_a_message_or_a_result_goes_nowhere(me: Any, session_id: str
     assert manifest.summary == "use [API key removed] please"
 
 
+def test_text_that_no_store_takes_does_not_stop_a_turn(me: Any, session_id: str) -> None:
+    """NUL and half a surrogate pair, in prose, arguments and results, are replaced on the way."""
+    odd = "a\x00b\ud83dc"
+    provider = Scripted(calls(("c", "echo", {"word": odd}), text=odd), says(odd))
+    tool = Echo(lambda _context, _word: {"cell": "x\x00y"})
+    events = answer(me, session_id, agent(provider, tool))
+    assert events[-1].data["state"] == "completed"
+    assert of(events, "tool_result")[0]["result"] == {"cell": "x\ufffdy"}
+    assert (
+        sessions.messages(me.teams, me.user, session_id, MessagePage()).messages[0].text == "a\ufffdb\ufffdc "
+    )
+
+
 def test_what_tools_emit_reaches_the_stream_and_the_end(me: Any, session_id: str) -> None:
     """The product sums it up in `complete`."""
 
