@@ -249,3 +249,38 @@ def test_the_key_is_in_no_representation(warehouse):
 def test_messages_lose_the_clients_noise(raw, expected):
     """Addresses, prefixes and job ids go; the warehouse's sentence stays."""
     assert clean(raw) == expected
+
+
+def test_datasets_of_every_location_are_listed_and_a_silent_location_holds_up_nobody(
+    warehouse, bigquery, monkeypatch
+):
+    """Its datasets are there without details and say why; the others are complete."""
+    mark = uuid.uuid4().hex[:6]
+    for location in ("US", "EU"):
+        bigquery.query(
+            f"CREATE SCHEMA {location.lower()}_{mark} OPTIONS (location='{location}', description='in {location}')",
+            location=location,
+        ).result()
+    try:
+        found = {dataset.name: dataset for dataset in warehouse.datasets()}
+        assert {name: found[name].location for name in (f"us_{mark}", f"eu_{mark}")} == {
+            f"us_{mark}": "US",
+            f"eu_{mark}": "EU",
+        }
+        assert found[f"eu_{mark}"].description == "in EU"
+        real = warehouse.submit
+
+        def silent_in_europe(*args, location=None, **options):
+            if location == "EU":
+                raise WarehouseUnavailable("BigQuery is not reachable.")
+            return real(*args, location=location, **options)
+
+        monkeypatch.setattr(warehouse, "submit", silent_in_europe)
+        found = {dataset.name: dataset for dataset in warehouse.datasets()}
+        assert found[f"us_{mark}"].description == "in US"
+        assert found[f"us_{mark}"].problem is None
+        assert found[f"eu_{mark}"].description is None
+        assert "EU" in (found[f"eu_{mark}"].problem or "")
+    finally:
+        for location in ("us", "eu"):
+            bigquery.delete_dataset(f"{location}_{mark}", not_found_ok=True)
