@@ -13,6 +13,8 @@ from shared.platform.ids import TeamId, new_id
 
 LEASE_SECONDS = 15.0
 BEAT_SECONDS = 1.0
+OVERDUE_SECONDS = 60.0
+"""How long after its deadline a turn may still be writing its end."""
 
 
 class TurnCancelled(Exception):
@@ -69,6 +71,10 @@ class Hold:
         sure_until = clock.monotonic() + LEASE_SECONDS
         while not self._stopped.wait(BEAT_SECONDS):
             began = clock.monotonic()
+            if began > self.deadline + OVERDUE_SECONDS:
+                # Whatever this process hangs in, another one must be able to end the turn.
+                self.lost.set()
+                return
             try:
                 self._beat()
                 sure_until = began + LEASE_SECONDS

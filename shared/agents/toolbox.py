@@ -19,9 +19,11 @@ from pydantic import BaseModel, ValidationError
 from shared.agents import redact, tool_cache, untrusted
 from shared.agents.model import Tool, ToolContext, ToolFailed, ToolSpec, ToolUse
 from shared.platform import clock, strict_json, telemetry
-from shared.platform.errors import BridgeError
+from shared.platform.errors import BridgeError, DeadlineExceeded
 
 MOST_AT_ONCE = 8
+GRACE_SECONDS = 2.0
+"""After the turn's deadline, for a tool that watches it to come back by itself."""
 
 
 @dataclass(frozen=True)
@@ -70,15 +72,26 @@ class Toolbox:
         )
 
     def run(self, calls: Sequence[ToolUse], context: Callable[[ToolUse], ToolContext]) -> Iterator[Outcome]:
-        """Run the calls; answers each outcome as soon as it and all before it are there."""
-        with ThreadPoolExecutor(MOST_AT_ONCE, thread_name_prefix="tool") as pool:
+        """Run the calls; answers each outcome as soon as it and all before it are there.
+
+        A tool that outlasts the turn is left behind in its thread: the turn must end without it.
+        """
+        pool = ThreadPoolExecutor(MOST_AT_ONCE, thread_name_prefix="tool")
+        try:
             for group in self._groups(calls):
-                futures: list[Future[Outcome]] = [
-                    pool.submit(contextvars.copy_context().run, self.call, call, context(call))
-                    for call in group
-                ]
-                for future in futures:
-                    yield future.result()
+                running: list[tuple[ToolUse, ToolContext, Future[Outcome]]] = []
+                for call in group:
+                    place = context(call)
+                    future = pool.submit(contextvars.copy_context().run, self.call, call, place)
+                    running.append((call, place, future))
+                for call, place, future in running:
+                    try:
+                        yield future.result(timeout=_left(place) + GRACE_SECONDS)
+                    except TimeoutError:
+                        late = DeadlineExceeded("The tool took longer than the turn may.")
+                        yield Outcome(call, _error(late.code, late.message, {}), True, 0)
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
 
     def call(self, call: ToolUse, context: ToolContext) -> Outcome:
         """Run one call; every failure becomes an outcome that the model can read."""
@@ -146,6 +159,13 @@ class Toolbox:
             yield [call]
         if together:
             yield together
+
+
+def _left(context: ToolContext) -> float:
+    try:
+        return context.remaining()
+    except DeadlineExceeded:
+        return 0.0
 
 
 def _arguments(tool: Tool, given: Mapping[str, Any]) -> BaseModel:

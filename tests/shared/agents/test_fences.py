@@ -127,3 +127,19 @@ def test_the_directory_out_of_reach_ends_the_hold_with_the_lease(
     hold.keep()
     assert not hold.lost.wait(0.2)
     assert hold.lost.wait(2)
+
+
+def test_a_process_that_hangs_past_its_deadline_lets_go_of_the_turn(
+    me: Any, session_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The lease is not kept for ever by a thread that knows nothing of the one that works."""
+    monkeypatch.setattr(holds, "BEAT_SECONDS", 0.05)
+    monkeypatch.setattr(holds, "OVERDUE_SECONDS", 0.2)
+    started = turns.start(
+        team=me.team, user=me.user, session_id=session_id, turn_id=new_id(), ask=Ask("hang")
+    )
+    hold = started.hold
+    assert hold is not None
+    hold.deadline = 0.0
+    hold.keep()
+    assert hold.lost.wait(2)

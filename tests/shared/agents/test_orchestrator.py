@@ -66,6 +66,18 @@ def test_the_deadline_ends_the_turn(me: Any, session_id: str) -> None:
     assert events[-1].data["state"] == "failed"
 
 
+def test_a_tool_that_hangs_does_not_hold_the_turn(me: Any, session_id: str) -> None:
+    """A little after the deadline the turn ends without it, and the session is free."""
+    slow = Echo(pausing(12))
+    began = time.monotonic()
+    made = agent(Scripted(calls(("c", "echo", {"word": "x"}))), slow, limits=Limits(seconds=0.3))
+    events = answer(me, session_id, made)
+    assert time.monotonic() - began < 8
+    assert [data["error"]["code"] for data in of(events, "tool_result")] == ["DEADLINE_EXCEEDED"]
+    assert events[-1].data["state"] == "failed"
+    assert answer(me, session_id, agent(Scripted(says("free"))))[-1].data["state"] == "completed"
+
+
 def test_a_silent_provider_is_given_up(me: Any, session_id: str) -> None:
     """No first token within its time: unavailable, whatever the connection still does."""
     silent = Scripted([lambda: time.sleep(3), *says("late")])
