@@ -16,6 +16,7 @@ from pathlib import Path
 
 PREFERRED_MAJOR = 18
 CLUSTER = "pgdata"
+_BELONGS_TO = "belongs-to"
 _NEUTRAL = Path("/var/tmp")  # noqa: S108 - survives a restart of the machine, unlike /tmp
 
 
@@ -97,8 +98,18 @@ def place(data_dir: Path, who: Account) -> Path:
     neutral.mkdir(mode=0o711, exist_ok=True)
     if neutral.stat().st_uid != os.getuid() or neutral.is_symlink():
         raise PermissionError(f"{neutral} belongs to somebody else: remove it or set BRIDGE_HOME elsewhere")
+    _sweep(data_dir)
+    (neutral / _BELONGS_TO).write_text(str(data_dir.resolve()))
     print(f"postgres: {data_dir} can't be entered by 'nobody', the cluster is in {neutral}", file=sys.stderr)
     return neutral
+
+
+def _sweep(data_dir: Path) -> None:
+    """Remove the neutral folders of data folders that are gone, such as those of finished tests."""
+    for note in _NEUTRAL.glob(f"bridge-postgres-*/{_BELONGS_TO}"):
+        owner = Path(note.read_text())
+        if note.stat().st_uid == os.getuid() and owner != data_dir.resolve() and not owner.exists():
+            shutil.rmtree(note.parent, ignore_errors=True)
 
 
 def usable(binaries: Path, where: Path, who: Account) -> Path:

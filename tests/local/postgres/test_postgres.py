@@ -125,7 +125,13 @@ def test_a_data_folder_that_nobody_may_enter_gets_its_cluster_elsewhere(tmp_path
         db.close()
     finally:
         server.stop()
-        shutil.rmtree(place)
+        shutil.rmtree(tmp_path / "data")
+    other = tmp_path / "other"
+    other.mkdir()
+    tmp_path.chmod(0o700)
+    neutral = binaries.place(other, binaries.account())
+    assert not place.exists(), "a cluster whose data folder is gone is removed at the next such start"
+    shutil.rmtree(neutral)
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root gives the server to another user")
