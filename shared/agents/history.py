@@ -15,7 +15,7 @@ from shared.agents.model import Block, Message, Text, ToolResult, ToolUse
 WINDOW = 20
 """About how many of the last messages a request carries."""
 LOADED = 100
-"""Lines to read for it: two windows, and the longest turn before them."""
+"""Most lines to read for it: two windows, and the longest turn before them."""
 
 Line = dict[str, Any]
 
@@ -72,6 +72,12 @@ def window(lines: Sequence[Line], total: int) -> list[Line]:
         return []
     before = [index for index in begins if first_known + index <= start]
     return list(lines[before[-1] if before else begins[0] :])
+
+
+def reaches(newest_first: Sequence[Line], total: int) -> bool:
+    """Whether these lines hold the whole window: older chunks of the log need not be read."""
+    wanted = total - max(0, (total - WINDOW) // WINDOW * WINDOW)
+    return any(line["role"] == "user" for line in newest_first[wanted - 1 :])
 
 
 def repaired(messages: Iterable[Message]) -> tuple[Message, ...]:

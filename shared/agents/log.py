@@ -81,11 +81,22 @@ class Page:
     warnings: list[dict[str, str]] = field(default_factory=list)
 
 
-def newest(session_id: str, chunk: int, *, limit: int, offset: int = 0, role: str | None = None) -> Page:
-    """Lines from the newest back. Chunks that the offset passes are counted, not read."""
+def newest(
+    session_id: str,
+    chunk: int,
+    *,
+    limit: int,
+    offset: int = 0,
+    role: str | None = None,
+    enough: Callable[[list[Line]], bool] = lambda _lines: False,
+) -> Page:
+    """Lines from the newest back, until the limit or until they are `enough`.
+
+    Chunks that the offset passes are counted, not read.
+    """
     page = Page([])
     for number in range(chunk, 0, -1):
-        if len(page.lines) >= limit:
+        if len(page.lines) >= limit or enough(page.lines):
             break
         name = chunk_name(session_id, number)
         if offset > 0:

@@ -320,7 +320,12 @@ def _past(turn: Turn) -> list[Any]:
     """The conversation before this turn."""
     if turn.message_count == 0:
         return []
-    page = log.newest(turn.session_id, turn.log_chunk, limit=history.LOADED)
+    page = log.newest(
+        turn.session_id,
+        turn.log_chunk,
+        limit=history.LOADED,
+        enough=lambda lines: history.reaches(lines, turn.message_count),
+    )
     earlier = [line for line in reversed(page.lines) if line["turn_id"] != turn.id]
     return [history.message_of(line) for line in history.window(earlier, turn.message_count)]
 

@@ -112,3 +112,16 @@ def test_the_beginning_of_the_window_moves_in_steps() -> None:
         known = every[:count][-history.LOADED :]
         begins.add(history.window(known, count)[0]["turn_id"])
     assert len(begins) <= 7
+
+
+@pytest.mark.parametrize("size", [1, 2, 5, 18, 30])
+@pytest.mark.parametrize("count", [1, 2, 3, 10, 40])
+def test_what_reaches_is_all_that_the_window_needs(size: int, count: int) -> None:
+    """Stopping there gives the same window as reading on."""
+    every = lines([size] * count)
+    whole = history.window(every[-history.LOADED :], len(every))
+    for known in range(1, min(len(every), history.LOADED) + 1):
+        some = every[-known:]
+        if history.reaches(some[::-1], len(every)):
+            assert history.window(some, len(every)) == whole
+            break
