@@ -182,6 +182,8 @@ def understood(found: Subject) -> str:
     """What the analyst takes the goal to mean, in a line."""
     parts: list[str] = []
     for hit in found.hits:
+        if hit.kind == "rows" and (hit.phrase.proper or not measures.is_event(found.table)):
+            continue
         name = (
             measures.noun_of(found.table)
             if hit.kind == "rows"

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Literal
 
-from shared.analyst.builtin import measures, ranges, roles, values
+from shared.analyst.builtin import measures, ranges, roles, values, words
 from shared.analyst.builtin.goal import Cycle, Goal, Grain, Phrase
 from shared.analyst.builtin.measures import Measure
 from shared.analyst.builtin.ranges import Period
@@ -142,7 +142,7 @@ def _read_hits(
                 figures.append(
                     measures.distinct(
                         hit.columns[0],
-                        measures.plural(measures.readable(hit.columns[0], phrase)).capitalize(),
+                        measures.plural(" ".join(map(measures.singular, phrase.words))).capitalize(),
                     )
                 )
             elif phrase.slot not in ("value", "not"):
@@ -218,9 +218,11 @@ def _companion(hit: Hit) -> Companion | None:
          if column.type == "STRING" and roles.role(column) in ("dimension", "key") and 1 < (column.stats.distinct or 0) <= 5_000),
         None,
     )  # fmt: skip
-    return Companion(
-        hit.table, time, tuple(measures.reading(column, entity) for column in hit.columns[:MOST_FIGURES])
-    )
+    readings = [measures.reading(column, entity) for column in hit.columns[:MOST_FIGURES]]
+    named = words.overlap(hit.phrase.words, hit.table.words) >= 0.7
+    if named and measures.is_event(hit.table):
+        readings = [measures.rows(hit.table), *[entry for entry in readings if entry.aggregate == "sum"][:1]]
+    return Companion(hit.table, time, tuple(readings))
 
 
 def _with_compared(

@@ -13,6 +13,7 @@ from shared.analyst.builtin.goal import Goal, Phrase
 from shared.analyst.builtin.subject import Subject
 from shared.analyst.builtin.trees import Restriction
 from shared.analyst.builtin.view import Table, View, read_table, with_profiles
+from shared.analyst.builtin.vocabulary import IRREGULAR, SOFT
 
 ALL_TABLES = 14
 """A catalog of so many tables is read whole."""
@@ -121,7 +122,7 @@ def settle(desk: Desk, goal: Goal, found: Subject) -> tuple[Subject, list[Restri
     }
     proofs = {
         lookup.column.path: Call("preview_query", {"sql": _proof(found.table, lookup)})
-        for lookup in _used(found)
+        for lookup in _used(found, wanted)
     }
     answers = desk.ask(*profiles, *searches.values(), *proofs.values())
     by_key = dict(
@@ -196,7 +197,7 @@ def _overlaps(desk: Desk, found: Subject, restrictions: list[Restriction]) -> li
     ]
 
 
-def _used(found: Subject) -> list[joins.Lookup]:
+def _used(found: Subject, wanted: Sequence[Phrase]) -> list[joins.Lookup]:
     """The lookups that a dashboard about this subject would use: those the goal names, and those of small dimensions."""
     named = {hit.lookup.column.path for hit in found.hits if hit.lookup is not None}
     named |= {hit.columns[0].path for hit in found.hits if hit.kind == "dimension" and hit.columns}
@@ -207,6 +208,9 @@ def _used(found: Subject) -> list[joins.Lookup]:
     ]
     small.sort(key=lambda lookup: (lookup.column.stats.distinct or 0, lookup.column.position))
     chosen = {*named, *(lookup.column.path for lookup in small[:2])}
+    if wanted:
+        # A name that is looked for may stand in any of the tables that name keys.
+        chosen |= {lookup.column.path for lookup in found.lookups if lookup.label is not None}
     return [lookup for lookup in found.lookups if lookup.column.path in chosen]
 
 
@@ -251,4 +255,5 @@ def is_noise(phrase: Phrase, found: Subject) -> bool:
     beside = any(
         set(hit.phrase.words) & set(hit.phrase.words) and hit.phrase.slot == "which" for hit in found.hits
     )
-    return all(_VERB.search(word) for word in phrase.words) or (phrase.slot == "which" and beside)
+    loose = all(_VERB.search(word) or word in IRREGULAR or word in SOFT for word in phrase.words)
+    return loose or (phrase.slot == "which" and beside)

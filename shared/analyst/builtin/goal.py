@@ -208,9 +208,8 @@ class _Reader:
 
     def close(self) -> None:
         """End the phrase that is open."""
-        if any(word not in SOFT for word in self.words) or (
-            len(self.words) > 0 and self.aggregate not in (None, "count")
-        ):
+        asked = self.aggregate not in (None, "count") or self.slot in ("by", "which") or not self.found
+        if self.words and (asked or any(word not in SOFT for word in self.words)):
             self.found.append(
                 Phrase(tuple(self.words), " ".join(self.raw), self.slot, self.aggregate, self.proper)
             )

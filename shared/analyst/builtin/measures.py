@@ -9,13 +9,13 @@ from typing import Literal
 from shared.analyst.builtin import roles, words
 from shared.analyst.builtin.goal import Aggregate, Phrase
 from shared.analyst.builtin.view import Column, Table
-from shared.analyst.builtin.vocabulary import CALENDAR, UNITS
+from shared.analyst.builtin.vocabulary import CALENDAR, READ_AT_PLACES, UNITS
 
 Kind = Literal[
     "rows", "distinct", "column", "flagged", "flagged_share", "missing", "missing_share", "per_entity"
 ]
 Computed = Literal["count", "sum", "avg", "median", "max", "min"]
-_NOT_NOUNS = {"fact", "facts", "dim", "stg", "tbl", "raw", "vw", "view", "data", "table", "all", "src", "mart", "daily", "weekly",
+_NOT_NOUNS = {"fct", "fact", "facts", "dim", "stg", "tbl", "raw", "vw", "view", "data", "table", "all", "src", "mart", "daily", "weekly",
               "monthly", "hourly", "yearly", "v", "the", "history", "log"}  # fmt: skip
 
 
@@ -74,7 +74,7 @@ def rows(table: Table) -> Measure:
 def noun_of(table: Table) -> str:
     """What a row of the table is, in the plural: "flights", or "records" where the name does not tell."""
     parts = [part for part in table.words if part not in _NOT_NOUNS and not part.isdigit()]
-    if parts and parts[-1].endswith("s") and not parts[-1].endswith("ss"):
+    if parts and parts[-1].endswith("s") and not parts[-1].endswith("ss") and set(parts[-1]) & set("aeiou"):
         return " ".join(parts[-2:] if len(parts) > 1 else parts)
     if found := re.search(
         r"\bone row (?:a|an|per|for each|for every|each) ([a-z]+)(?: ([a-z]+))?", table.description.lower()
@@ -98,16 +98,17 @@ def is_event(table: Table) -> bool:
         "observations",
     ):
         return False
+    if any(roles.is_unique(table, column) and not column.is_time for column in table.columns):
+        return True
     # One row for each member and step of time is a series of readings, whatever its table is called.
     time = roles.time_of(table)
     if time is None or not table.rows or not time.column.stats.distinct:
         return True
+    steps = time.column.stats.distinct
     return not any(
         column.type == "STRING"
         and (column.stats.distinct or 0) > 1
-        and 0.6 * table.rows
-        <= (column.stats.distinct or 0) * (time.column.stats.distinct or 0)
-        <= 1.7 * table.rows
+        and 0.6 * (column.stats.distinct or 0) * steps <= table.rows <= (column.stats.distinct or 0) * steps
         for column in table.columns
         if roles.role(column) in ("dimension", "key", "name")
     )
@@ -141,7 +142,7 @@ def of_column(column: Column, phrase: Phrase | None, table: Table) -> Measure:
     return Measure(
         identifier(label), label, "column", aggregate, column,
         unit="" if unit is None or money else unit[0],
-        unit_words="" if unit is None else unit[1],
+        unit_words="" if unit is None or name.endswith(unit[1]) else unit[1],
         format="currency" if money else ",.1~f" if share or aggregate in ("avg", "median") else "short" if aggregate == "sum" else "auto",
         good=good or "none",
         held=behaviour == "held" and aggregate == "sum",
@@ -208,7 +209,9 @@ def reading(column: Column, entity: Column | None) -> Measure:
     unit = roles.unit(column)
     short, plural = unit if unit else ("", "")
     if roles.behaviour(column) == "added":
-        if entity is None:
+        if entity is None or not words.any_of(
+            (*column.words, *words.spoken(column.description)[:4]), READ_AT_PLACES
+        ):
             return Measure(
                 identifier(f"total {name}"),
                 f"Total {name}",
@@ -244,7 +247,9 @@ def readable(column: Column, phrase: Phrase | None) -> str:
         and len(plain[0]) <= 4
         and not column.description
     ):
-        return singular(phrase.words[0]) if words.likeness(phrase.words[0], plain[0]) >= 0.6 else plain[0]
+        if words.likeness(phrase.words[0], plain[0]) < 0.6:
+            return plain[0]
+        return phrase.words[0] if plain[0].endswith("s") else singular(phrase.words[0])
     out = []
     for part in plain:
         longer = [
@@ -255,7 +260,7 @@ def readable(column: Column, phrase: Phrase | None) -> str:
             and word[0] == part[0]
             and part not in said
         ]
-        out.append(singular(longer[0]) if longer else part)
+        out.append(part if not longer else longer[0] if part.endswith("s") else singular(longer[0]))
     return " ".join(dict.fromkeys(out)) or column.path
 
 

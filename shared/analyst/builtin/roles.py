@@ -20,9 +20,9 @@ Role = Literal[
 ]
 Behaviour = Literal["added", "averaged", "held"]
 
-_KEY_WORDS = {"id", "ids", "key", "code", "number", "num", "no", "nr", "uuid", "guid", "sku", "zip", "zipcode", "postcode",
+_KEY_WORDS = {"id", "cd", "ids", "key", "code", "number", "num", "no", "nr", "uuid", "guid", "sku", "zip", "zipcode", "postcode",
               "phone", "fax", "ssn", "isbn", "hash", "url", "email"}  # fmt: skip
-_NAME_WORDS = {"name", "title", "label", "fullname"}
+_NAME_WORDS = {"nm", "descr", "name", "title", "label", "fullname"}
 _PLACE_WORDS = {"lat", "latitude", "lon", "lng", "long", "longitude", "geo", "geometry"}
 _PART_WORDS = {"month", "day", "hour", "minute", "second", "week", "quarter", "weekday", "dow", "doy", "tz"}
 _BEARING_WORDS = {"dir", "direction", "bearing", "heading", "azimuth"}

@@ -82,8 +82,10 @@ def _is_last(scope: Scope, names: dict[str, str]) -> exp.Expression:
 
 
 def members(scope: Scope, dimension: Dimension) -> exp.Select:
-    """The choices of a filter: every member of a dimension in the subject, whatever is chosen now."""
-    bare = replace(scope, choices=(), restrictions=(), time=None)
+    """The choices of a filter: every member of a dimension in the subject, whatever else is chosen now."""
+    # A partitioned table is read by partition even here: without its column in WHERE it may refuse the query.
+    partitioned = scope.time is not None and scope.table.partition.get("column") == scope.time.column.path
+    bare = replace(scope, choices=(), restrictions=(), time=scope.time if partitioned else None)
     names = trees.aliases(bare, (dimension,))
     shown = trees.member(dimension, names)
     query = trees.source(bare, (dimension,), names).select(shown.as_(dimension.id)).distinct()

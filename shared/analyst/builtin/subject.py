@@ -15,11 +15,13 @@ from shared.analyst.builtin import joins, roles, words
 from shared.analyst.builtin.goal import Goal, Phrase, is_calendar
 from shared.analyst.builtin.joins import Lookup
 from shared.analyst.builtin.view import Column, Table, View
-from shared.analyst.builtin.vocabulary import EMBRACES, SOFT
+from shared.analyst.builtin.vocabulary import EMBRACES, MONEY, SOFT
 
 Kind = Literal["rows", "measure", "flag", "missing", "dimension", "field", "companion", "time"]
 GOOD = 0.5
+_MONEY = {words.stem(word) for word in MONEY}
 _GENERIC = {
+    "fct",
     "fact",
     "facts",
     "dim",
@@ -82,11 +84,13 @@ def _try(view: View, table: Table, goal: Goal) -> Subject:
     hits: list[Hit] = []
     unknown: list[Phrase] = []
     score = 0.0
-    for phrase in _merged(goal.phrases, table):
+    for place, phrase in enumerate(_merged(goal.phrases, table)):
         found, left = _ground(view, table, lookups, phrase)
         hits += found
         unknown += left
         weight = 0.4 if phrase.slot in ("value", "not") else 0.9 if phrase.proper else 1.0
+        # What is named first is the subject; what follows stands beside it.
+        weight *= 1.15 if place == 0 else 1.0
         score += weight * max((hit.score for hit in found), default=0.0)
         if found and left:
             score -= 0.2 * weight
@@ -132,6 +136,9 @@ def _ground(
     view: View, table: Table, lookups: tuple[Lookup, ...], phrase: Phrase
 ) -> tuple[list[Hit], list[Phrase]]:
     """The meanings of a phrase: of the whole, or of its parts where the whole means nothing."""
+    meant = _best(view, table, lookups, phrase) if is_calendar(phrase) else None
+    if meant is not None and meant.kind == "measure":
+        return [meant], []
     if is_calendar(phrase) and phrase.slot in ("by", "which", "what") and roles.time_of(table):
         return [Hit(phrase, "time", 0.5)], []
     whole = _best(view, table, lookups, phrase)
@@ -213,6 +220,13 @@ def column_score(table: Table, column: Column, phrase: Phrase) -> float:
     score = 0.0
     if max(named, default=0.0) >= 0.6:
         score = 0.75 * sum(helped) / len(helped) + 0.25 * sum(backward) / len(backward)
+    if (
+        score < 0.62
+        and column.is_number
+        and any(words.stem(word) in _MONEY for word in said)
+        and _is_money(column)
+    ):
+        score = 0.62
     told = _described(column)
     if told:
         covered = [
@@ -221,6 +235,17 @@ def column_score(table: Table, column: Column, phrase: Phrase) -> float:
         ]
         score = max(score, 0.78 * min(covered) if len(said) > 1 else 0.7 * covered[0])
     return score
+
+
+def _is_money(column: Column) -> bool:
+    """Whether a column is an amount of money: by its unit, or by its name."""
+    unit = roles.unit(column)
+    named = words.any_of(column.words, ("amount", "total", "value", "price"))
+    return (
+        roles.role(column) == "measure"
+        and roles.behaviour(column) == "added"
+        and ((unit is not None and unit[0] in ("$", "€", "£")) or (unit is None and named))
+    )
 
 
 def _described(column: Column) -> tuple[str, ...]:
@@ -255,6 +280,8 @@ def _own_rows(table: Table, phrase: Phrase) -> list[Hit]:
     heads = [words.likeness(word, parts[-1]) for word in phrase.words] if parts else [0.0]
     if max(heads) < 0.6:
         score *= 0.8
+    if phrase.slot == "which":
+        score *= 0.65
     if phrase.slot == "by" and phrase.aggregate is None:
         # "Each product" of a table of products: the column that tells its members apart.
         entity = entity_of(table)
@@ -304,7 +331,7 @@ def _companions(view: View, table: Table, lookups: tuple[Lookup, ...], phrase: P
     for other in view.tables:
         if other.name == table.name or other.name in near or roles.time_of(other) is None:
             continue
-        closeness = 0.66 if other.name.rsplit(".", 1)[0] == home else 0.5
+        closeness = 0.66 if other.name.rsplit(".", 1)[0] == home else 0.58
         named = words.overlap(
             phrase.words, [word for word in other.words if word not in _GENERIC] or other.words
         )

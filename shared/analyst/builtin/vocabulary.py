@@ -140,12 +140,24 @@ SILENT = frozenset(
     monthly weekly daily yearly annual annually quarterly hourly
     fast faster slow slower early earlier late later long longer short shorter
     often always never usually sometimes frequently mostly rarely
-    flew flown sold bought made paid came went took taken gave given got spent ran began brought built chose drove kept led left lost met sent stood
-    told won wrote
     live lives living lived actually experience experienced occur occurred
     """.split()
 )
 """Words that name no subject."""
+
+IRREGULAR = frozenset(
+    """flew flown sold bought made paid came went took taken gave given got spent ran began brought built chose drove kept led left lost met sent
+    stood told won wrote grown grew fell rose""".split()
+)
+"""Verbs whose past does not end in -ed: a word that is left out where it names nothing."""
+
+MONEY = frozenset(
+    "revenue sale sales turnover income takings proceed proceeds spend spending cost expense expenditure money amount".split()
+)
+"""Words for money, whatever its column is called."""
+
+READ_AT_PLACES = "rain rainfall precipitation snow snowfall".split()
+"""Amounts that stations measure: adding two stations' rain up is no rainfall."""
 
 SOFT = frozenset(
     """value values time times level levels amount amounts size sizes code codes name names type types record records row rows

@@ -106,7 +106,11 @@ def _direct(said: str, named: str) -> float:
 
 def _skeleton(short: str, word: str) -> bool:
     """Whether `short` keeps the first letter and otherwise only consonants of the word, in order: qty, amt."""
-    if short[0] != word[0] or any(letter in "aeiou" for letter in short[1:]):
+    if short[0] != word[0]:
+        return False
+    if any(letter in "aeiou" for letter in short[1:]) and not (
+        len(short) >= 4 and word.startswith(short[:2]) and short[-1] == word[-1]
+    ):
         return False
     rest = iter(word[1:])
     return all(letter in rest for letter in short[1:]) and len(short) >= 3
