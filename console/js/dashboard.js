@@ -114,9 +114,12 @@ class Page {
 
   showData() {
     for (const tile of this.tiles) tile.show(this.data);
-    const { cached, stale, loaded_at: loaded } = this.data;
-    const oldest = Object.values(this.data.queries).map(({ metadata }) => metadata?.executed_at).filter(Boolean).sort()[0] ?? loaded;
-    fill(this.badge, stale ? `stale, from ${ago(oldest)}, refreshing` : cached ? `cached · ${ago(oldest)}` : `live · ${ago(oldest)}`);
+    // The badge speaks for the oldest part of what is on screen.
+    const { stale, loaded_at: loaded } = this.data;
+    const parts = Object.values(this.data.queries).map(({ metadata }) => metadata).filter(Boolean);
+    const oldest = parts.map(({ executed_at: executed }) => executed).filter(Boolean).sort()[0] ?? loaded;
+    const cached = parts.some((part) => part.cached);
+    fill(this.badge, stale ? `stale, from ${ago(oldest)}, refreshing` : `${cached ? "cached" : "live"} · ${ago(oldest)}`);
     this.badge.className = `badge ${stale ? "warning" : "success"}`;
     this.badge.title = `version ${this.data.version}, loaded ${new Date(loaded).toLocaleString()}`;
     announce(`${this.dashboard.title} is up to date.`);
