@@ -74,6 +74,7 @@ class Scripted:
 class _Word(BaseModel):
     model_config = ConfigDict(extra="forbid")
     word: str
+    times: int = 1
 
 
 class Echo:

@@ -101,6 +101,7 @@ def test_a_gap_between_tokens_has_a_limit_too(me: Any, session_id: str) -> None:
         (("c", "no_such_tool", {}), "UNKNOWN_TOOL"),
         (("c", "echo", {}), "INVALID_ARGUMENTS"),
         (("c", "echo", {"word": 7}), "INVALID_ARGUMENTS"),
+        (("c", "echo", {"word": "x", "times": "2"}), "INVALID_ARGUMENTS"),
         (("c", "echo", {"word": "x", "team_id": "another"}), "INVALID_ARGUMENTS"),
         (("c", "echo", {"malformed_json": "{"}), "INVALID_ARGUMENTS"),
     ],
