@@ -19,7 +19,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.bench import cold_start, dashboards, reads, report
+from tests.bench import cold_start, dashboards, reads, ready, report, scan, turns
 from tests.bench.ground import Ground, NotThere, Options, standing
 from tests.bench.report import Table
 
@@ -38,7 +38,11 @@ BENCHMARKS = {
     "cached": Benchmark("loads of a cached dashboard, and 304", on_demo=dashboards.cached),
     "cold": Benchmark("loads of a purged dashboard", on_demo=dashboards.cold),
     "crowd": Benchmark("200 loads of a purged dashboard at once", on_demo=dashboards.crowd),
+    "turns": Benchmark("first token and whole turns over four questions", on_demo=turns.run),
+    "scan": Benchmark("catalog scan of 25, 50 and 100 datasets", alone=scan.run),
     "start": Benchmark("each function from process start to its first answer", on_demo=cold_start.run),
+    "ready": Benchmark("the stack: seconds to ready and memory", alone=ready.run),
+    "fresh": Benchmark("make run from a fresh clone", alone=ready.fresh),
 }
 
 

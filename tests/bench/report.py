@@ -110,7 +110,7 @@ def markdown(table: Table) -> str:
     """The table as aligned Markdown, so that it can be read in a terminal and pasted into the docs."""
     cells = [[_shown(cell) for cell in row] for row in table.rows]
     widths = [
-        max([len(name), *(len(row[index]) for row in cells)]) for index, name in enumerate(table.columns)
+        max([3, len(name), *(len(row[index]) for row in cells)]) for index, name in enumerate(table.columns)
     ]
     numeric = [
         all(isinstance(row[index], int | float) or row[index] is None for row in table.rows)
