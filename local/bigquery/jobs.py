@@ -334,7 +334,7 @@ class Jobs:
         if plan.statement != "SELECT":
             self._check_limit(limit, cost)
             mark = document["id"]
-            if not self.tables.engine.was_applied(mark):
+            if not self._was_applied(mark):
                 changed = self.statements.run(plan, request, mark)
                 if plan.statement in ("INSERT", "UPDATE", "DELETE", "TRUNCATE_TABLE"):
                     document["statistics"]["query"]["numDmlAffectedRows"] = str(changed)
@@ -376,6 +376,10 @@ class Jobs:
             self._anonymous(document)
         self._charge(document, cost)
 
+    def _was_applied(self, mark: str) -> bool:
+        """Whether a write was done before the process ended: rows carry the mark in DuckDB, tables in SQLite."""
+        return self.tables.engine.was_applied(mark) or self.store.was_applied(mark)
+
     def _check_limit(self, limit: Any, cost: int) -> None:
         if limit is not None and cost > int(limit):
             raise BigQueryError(
@@ -411,15 +415,16 @@ class Jobs:
         existing = tables.store.find_table(*names)
         write = config.get("writeDisposition") or "WRITE_EMPTY"
         fields: list[Field] = result.fields
+        mark = f"{key[0]}:{key[1]}"
+        if self._was_applied(mark):
+            return
         if existing is not None and write == "WRITE_EMPTY":
             raise BigQueryError(409, "duplicate", f"Already Exists: Table {existing.id}")
         select = select_sql(f"SELECT * FROM {result.table}", fields)
         if existing is not None and write == "WRITE_APPEND":
             columns = ", ".join(f'"{f["name"]}"' for f in fields)
             sql = f'INSERT INTO "{existing.physical}" ({columns}) {select}'
-            mark = f"{key[0]}:{key[1]}"
-            if not tables.engine.was_applied(mark):
-                self.statements.write(existing, mark, lambda cursor: int(cursor.execute(sql).fetchone()[0]))
+            self.statements.write(existing, mark, lambda cursor: int(cursor.execute(sql).fetchone()[0]))
             return
         resource = {
             k: config[k] for k in ("timePartitioning", "rangePartitioning", "clustering") if config.get(k)
@@ -427,7 +432,7 @@ class Jobs:
         draft = tables.draft(*names, (existing.resource if existing else {}) | resource, fields)
         with tables.engine.writing() as cursor:
             physical = tables.new_physical(cursor, draft.fields, select)
-        tables.swap(draft, physical)
+        tables.swap(draft, physical, mark)
 
     def _load(self, document: Document, caller: Caller) -> None:
         config = document["configuration"]["load"]
@@ -437,7 +442,7 @@ class Jobs:
         if upload is None:
             raise unsupported("load jobs from Cloud Storage addresses; upload the file with the job")
         mark = document["id"]
-        if self.tables.engine.was_applied(mark):
+        if self._was_applied(mark):
             document["statistics"]["load"] = {"outputRows": "0"}
             return
         path = self.uploads / upload

@@ -69,7 +69,7 @@ def run(
             with tables.engine.writing() as cursor:
                 physical = tables.new_physical(cursor, draft.fields, select)
                 count = int(cursor.execute(f"SELECT count(*) FROM {physical}").fetchone()[0])
-            tables.swap(draft, physical)
+            tables.swap(draft, physical, job)
     except duckdb.Error as error:
         raise _load_error(error) from None
     except BigQueryError as error:

@@ -56,9 +56,9 @@ class Statements:
         """Apply the statement; answers the number of rows changed."""
         tree = plan.tree
         if isinstance(tree, exp.Create):
-            return self._run_create(plan, tree, request)
+            return self._run_create(plan, tree, request, job)
         if isinstance(tree, exp.Drop):
-            return self._run_drop(tree, request)
+            return self._run_drop(tree, request, job)
         if isinstance(tree, exp.Alter):
             return self._run_alter(plan, tree)
         table = plan.tables[0]
@@ -234,7 +234,7 @@ class Statements:
             )
         return self.tables.draft(*key, resource, columns or plan.fields)
 
-    def _run_create(self, plan: Plan, tree: exp.Create, request: Request) -> int:
+    def _run_create(self, plan: Plan, tree: exp.Create, request: Request, job: str) -> int:
         if plan.statement == "CREATE_SCHEMA":
             return self._create_schema(tree, request)
         key = self._key(tree.this, request)
@@ -245,7 +245,9 @@ class Statements:
             raise duplicate("Table", f"{key[0]}:{key[1]}.{key[2]}")
         draft = self.draft(plan, tree, request)
         if draft.kind == "VIEW":
-            self.tables.store.put_table(draft)
+            with self.tables.store.transaction():
+                self.tables.store.put_table(draft)
+                self.tables.store.mark_applied(job)
             if existing is not None:
                 self.tables.engine.drop(existing.physical)
             return 0
@@ -258,7 +260,7 @@ class Statements:
                     physical = self.tables.engine.create(cursor, draft.fields)
         except duckdb.Error as error:
             raise translate(error) from None
-        self.tables.swap(draft, physical)
+        self.tables.swap(draft, physical, job)
         return 0
 
     def _create_schema(self, tree: exp.Create, request: Request) -> int:
@@ -273,7 +275,7 @@ class Statements:
         )
         return 0
 
-    def _run_drop(self, tree: exp.Drop, request: Request) -> int:
+    def _run_drop(self, tree: exp.Drop, request: Request, job: str) -> int:
         what = str(tree.args["kind"]).upper()
         if len(tree.args["tables"]) != 1:
             raise unsupported("DROP of several tables in one statement")
@@ -296,7 +298,7 @@ class Statements:
             raise not_found("Table", f"{key[0]}:{key[1]}.{key[2]}", request.location or "US")
         if table.kind != what:
             raise invalid_query(f"{table.id} is not a {what}")
-        self.tables.delete(table)
+        self.tables.delete(table, job)
         return 0
 
     def _run_alter(self, plan: Plan, tree: exp.Alter) -> int:

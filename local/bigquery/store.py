@@ -29,6 +29,7 @@ CREATE TABLE IF NOT EXISTS tables (
 CREATE TABLE IF NOT EXISTS jobs (
     project TEXT, location TEXT, job TEXT, created INTEGER, state TEXT, document TEXT,
     PRIMARY KEY (project, job)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS applied_jobs (job TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS jobs_by_time ON jobs (project, created DESC);
 """
 
@@ -214,6 +215,13 @@ class Store:
                 "UPDATE jobs SET state = ?, document = ? WHERE project = ? AND job = ?",
                 (state, json.dumps(document), project, job),
             )
+
+    def mark_applied(self, job: str) -> None:
+        """Say in the caller's transaction that the job changed the directory, so it isn't applied again."""
+        self._rows("INSERT OR IGNORE INTO applied_jobs VALUES (?)", job)
+
+    def was_applied(self, job: str) -> bool:
+        return bool(self._rows("SELECT 1 FROM applied_jobs WHERE job = ?", job))
 
     def remove_job(self, project: str, job: str) -> None:
         self._rows("DELETE FROM jobs WHERE project = ? AND job = ?", project, job)

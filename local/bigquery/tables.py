@@ -169,19 +169,24 @@ class Tables:
                         f"ALTER TABLE {quote(str(table.physical))} ALTER COLUMN {quote(field['name'])} DROP NOT NULL"
                     )
 
-    def delete(self, table: Table) -> None:
-        self.store.remove_table(table)
+    def delete(self, table: Table, job: str | None = None) -> None:
+        with self.store.transaction():
+            self.store.remove_table(table)
+            if job is not None:
+                self.store.mark_applied(job)
         self.engine.drop(table.physical)
 
     # -- content
 
-    def swap(self, table: Table, physical: str) -> Table:
-        """Make `physical` the content of the table, in one step that readers see whole."""
+    def swap(self, table: Table, physical: str, job: str) -> Table:
+        """Make `physical` the content of the table, in one step that readers see whole and that names its job."""
         previous = self.store.find_table(*table.key)
         changed = replace(table, physical=physical, modified=now_ms(), stats=None)
         if previous is not None:
             changed = replace(changed, created=previous.created, version=previous.version + 1)
-        self.store.put_table(changed)
+        with self.store.transaction():
+            self.store.put_table(changed)
+            self.store.mark_applied(job)
         if previous is not None and previous.physical not in (None, physical):
             self.engine.drop(previous.physical)
         return self.fresh(changed)

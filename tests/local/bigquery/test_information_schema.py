@@ -1,7 +1,6 @@
 """INFORMATION_SCHEMA in the forms that a catalog scan uses."""
 
 import time
-from collections.abc import Iterator
 
 import pytest
 from google.api_core.exceptions import NotFound
@@ -9,7 +8,7 @@ from google.cloud import bigquery
 
 
 @pytest.fixture
-def shop(client: bigquery.Client, dataset: str) -> Iterator[str]:
+def shop(client: bigquery.Client, dataset: str) -> str:
     run = client.query_and_wait
     run(
         f"CREATE TABLE {dataset}.orders (id INT64 NOT NULL OPTIONS(description='key'), day DATE, "
@@ -20,7 +19,7 @@ def shop(client: bigquery.Client, dataset: str) -> Iterator[str]:
         f"INSERT INTO {dataset}.orders VALUES (1, DATE '2024-01-01', [STRUCT('a', 1)]), (2, DATE '2024-01-02', [])"
     )
     run(f"CREATE VIEW {dataset}.recent AS SELECT id FROM {dataset}.orders WHERE day > '2024-01-01'")
-    yield dataset
+    return dataset
 
 
 @pytest.mark.parametrize(

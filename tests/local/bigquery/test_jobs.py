@@ -166,9 +166,14 @@ def test_a_write_that_was_promised_is_applied_once_across_a_kill(own_server) -> 
     jobs = [
         client.query(f"INSERT INTO d.t VALUES ({i})", job_id=f"write-{i}", job_retry=None) for i in range(10)
     ]
+    for i in range(5):
+        jobs.append(
+            client.query(f"CREATE TABLE d.c{i} AS SELECT {i} AS x", job_id=f"make-{i}", job_retry=None)
+        )
     own_server.stop(signal.SIGKILL)
     own_server.start()
     client = own_server.client()
     for job in jobs:
         client.get_job(job.job_id).result(timeout=20)
     assert [r.x for r in client.query_and_wait("SELECT x FROM d.t ORDER BY x")] == list(range(10))
+    assert [t.table_id for t in client.list_tables("d")] == ["c0", "c1", "c2", "c3", "c4", "t"]
