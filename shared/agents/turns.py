@@ -49,6 +49,7 @@ POLL_SECONDS = 0.1
 LAST_WRITE_SECONDS = 3.0
 """How long after a turn's end the last events of its stream may still be on their way."""
 _QUIET_SECONDS = 1.0
+_LAST_FLUSH_SECONDS = 5.0
 MOST_MESSAGE = 32_000
 
 _here: dict[str, Hold] = {}
@@ -146,18 +147,25 @@ def stream(started: Started, assemble: Assemble) -> Iterator[Event | None]:
             name="turn",
             daemon=True,
         ).start()
+        ended_at: float | None = None
         while True:
             try:
                 published = live.get(timeout=_QUIET_SECONDS)
             except queue.Empty:
+                if ended_at is not None and clock.monotonic() - ended_at > _LAST_FLUSH_SECONDS:
+                    return
                 yield None
                 continue
             if published is None:
                 break
             last, kind, data = published
-            yield Event(kind, data, str(last))
             if kind == "complete":
-                return
+                # The request is held until the stream is written too: where the platform stops a
+                # process between requests, what is written after the answer may never be.
+                ended_at = clock.monotonic()
+            yield Event(kind, data, str(last))
+        if ended_at is not None:
+            return
     # Either the turn runs elsewhere, or this process has lost it: its stream tells the rest.
     yield from follow(list(started.teams), turn.user, turn.session_id, turn.id, after=last)
 

@@ -126,6 +126,18 @@ def test_a_client_that_comes_back_gets_exactly_the_rest(me: Any, session_id: str
     assert [event for event in rest if event is not None] == events[seen:]
 
 
+def test_who_comes_back_at_the_very_end_gets_what_is_still_being_written(me: Any, session_id: str) -> None:
+    """The turn's row says that it is over before its last events are stored; the follower waits for them."""
+    started, events = begin(me, session_id), list[Event]()
+    for event in turns.stream(started, lambda _turn: agent(Scripted(says("a b c")))):
+        if event is not None:
+            events.append(event)
+        if event is not None and event.event == "complete":
+            break
+    rest = turns.follow(me.teams, me.user, session_id, started.turn.id, after=2)
+    assert [event for event in rest if event is not None] == events[2:]
+
+
 def test_a_follower_hears_a_running_turn_within_a_fifth_of_a_second(me: Any, session_id: str) -> None:
     """An event that the runner sends reaches a second reader through the store almost at once."""
     go, started = threading.Event(), begin(me, session_id)
