@@ -65,7 +65,7 @@ def settle_all(
     deadline = time.monotonic() + patience
     for stage in plan.stages:
         missing = [queries[id] for id in stage if id in queries and id not in settled]
-        settled |= _settle_stage(source, missing, keys, found, deadline, computed_before)
+        settled |= _settle_stage(source, missing, keys, deadline, computed_before)
     return settled
 
 
@@ -80,7 +80,6 @@ def _settle_stage(
     source: Source,
     queries: list[PlannedQuery],
     keys: Mapping[str, str],
-    found: Mapping[str, Entry],
     deadline: float,
     computed_before: float,
 ) -> dict[str, Settled]:
@@ -90,7 +89,7 @@ def _settle_stage(
     first = {keys[query.id]: query for query in reversed(queries)}
 
     def settle(query: PlannedQuery) -> Settled:
-        return _settle(source, query, keys[query.id], found.get(keys[query.id]), deadline, computed_before)
+        return _settle(source, query, keys[query.id], deadline, computed_before)
 
     if len(first) == 1:
         made = {key: settle(query) for key, query in first.items()}
@@ -108,7 +107,6 @@ def _settle(
     source: Source,
     query: PlannedQuery,
     key: str,
-    known: Entry | None,
     deadline: float,
     computed_before: float,
 ) -> Settled:
@@ -121,7 +119,7 @@ def _settle(
             try:
                 if usable and current is not None:
                     return Settled(current, cached=True)
-                return _compute(source, query, lease, current or known)
+                return _compute(source, query, lease, current)
             finally:
                 entries.release(lease)
         if usable and current is not None:

@@ -158,6 +158,28 @@ def test_an_old_event_does_not_bring_an_old_text_back(board: Any, document_text:
     assert board.row()["object_generation"] == new.generation
 
 
+def test_a_slow_event_does_not_undo_what_was_indexed_while_it_worked(board: Any, document_text: str) -> None:
+    """It read the old object; the row of the newer one stays."""
+    from shared.dashboards import indexing
+
+    old = board.put_object("flights.yaml", document_text)
+    real = indexing.examine
+
+    def overtaken(team: Any, text: str) -> Any:
+        indexing.examine = real
+        verdict = real(team, text)
+        new = board.put_object("flights.yaml", document_text.replace("Flights of 2013", "Newer"))
+        assert board.finalized(new) == 204
+        return verdict
+
+    indexing.examine = overtaken
+    try:
+        assert board.finalized(old) == 204
+    finally:
+        indexing.examine = real
+    assert (board.row()["title"], board.row()["version"]) == ("Newer", 1)
+
+
 def test_deleting_removes_everything_and_can_be_repeated(board: Any) -> None:
     """Object, row, versions and lineage; a late event does not bring it back; the slug is free again."""
     from shared.platform import lake
