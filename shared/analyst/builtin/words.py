@@ -16,6 +16,8 @@ from shared.analyst.builtin.vocabulary import SAME
 _CAMEL = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+")
 _WORD = re.compile(r"[A-Za-z][A-Za-z']*|\d+")
 _ENDINGS = ("ations", "ation", "ings", "ing", "ed")
+_TAILS = ("al", "an", "d", "er", "ic", "ly", "n", "or", "r", "y")
+"""What a related word may have more: a plane is no planet."""
 _VOWELS = frozenset("aeiouy")
 
 
@@ -95,7 +97,7 @@ def _direct(said: str, named: str) -> float:
         return 0.8 if len(named) < 5 else 0.85
     if len(one) >= 4 and two.startswith(one):
         return 0.75
-    if len(two) >= 5 and len(one) >= 5 and (one.startswith(two) or two.startswith(one)):
+    if len(two) >= 5 and one.startswith(two) and (len(one) - len(two) >= 3 or one[len(two) :] in _TAILS):
         return 0.75
     if 2 <= len(named) <= 4 and len(said) >= 5 and _skeleton(named, said):
         return 0.6
