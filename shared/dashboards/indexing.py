@@ -20,8 +20,10 @@ from shared.dashboards.flow import WarmDashboard
 from shared.dashboards.model import Document
 from shared.dashboards.problems import Problem
 from shared.dashboards.validation import Verdict, examine
+from shared.dashboards.views import Report
 from shared.platform import clock, lake, ledger, outbox, pg, telemetry
-from shared.platform.errors import NotFound, ValidationFailed
+from shared.platform.edge import Finalized
+from shared.platform.errors import BridgeError, NotFound, ValidationFailed
 from shared.platform.ids import TeamId, derived_id, is_id
 from shared.platform.lake import Stored
 
@@ -56,6 +58,25 @@ def index(team: TeamId, slug: str) -> None:
     if verdict.report.valid and verdict.document is not None and verdict.document.slug != slug:
         verdict = _misnamed(verdict, slug)
     keep(team, slug, text, stored, verdict, metadata=_metadata(team, slug, stored))
+
+
+def index_failed(event: Finalized, error: BridgeError) -> None:
+    """No further attempt will be made: say on the row that the object could not be checked."""
+    team, slug = TeamId(event.names["team"]), event.names["slug"]
+    if not is_id(team) or not document.is_slug(slug):
+        return
+    with pg.transaction(team) as tx:
+        if not store.team_exists(tx, team):
+            return
+    stored = lake.head(BUCKET, object_name(team, slug))
+    if stored is None or stored.generation != event.generation:
+        return
+    problem = Problem(
+        path="", message=f"It could not be checked: {error.message}", hint="Save it again.", code=error.code
+    )
+    data, _ = lake.get(BUCKET, stored.name, generation=stored.generation)
+    verdict = Verdict(Report(valid=False, errors=[problem], warnings=[]))
+    keep(team, slug, data.decode("utf-8", "replace"), stored, verdict, metadata=stored.metadata)
 
 
 def keep(

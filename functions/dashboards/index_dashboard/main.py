@@ -5,6 +5,6 @@ from shared.platform.edge import Finalized, finalized
 from shared.platform.ids import TeamId
 
 
-@finalized("dashboards/{team}/{slug}.yaml", timeout=180)
+@finalized("dashboards/{team}/{slug}.yaml", timeout=180, gave_up=indexing.index_failed)
 def index_dashboard(event: Finalized) -> None:
     indexing.index(TeamId(event.names["team"]), event.names["slug"])

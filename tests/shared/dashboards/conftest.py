@@ -149,7 +149,7 @@ class Board:
 
         return lake.put("dashboards", f"{team or self.team}/{name}", text.encode())
 
-    def finalized(self, stored: Any) -> int:
+    def finalized(self, stored: Any, tries: int = 0) -> int:
         """Deliver the finalize event of an object; answers the status."""
         body = {
             "bucket": stored.bucket,
@@ -158,7 +158,9 @@ class Board:
             "size": "1",
         }
         return int(
-            self.cloud.deliver(self.post_office.Delivery("dashboards-index-dashboard", body, event=True))
+            self.cloud.deliver(
+                self.post_office.Delivery("dashboards-index-dashboard", body, event=True), tries=tries
+            )
         )
 
     def step(self, name: str, body: dict[str, Any]) -> int:

@@ -41,7 +41,7 @@ layout:
 """
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])
 @given(strategies.documents())
 def test_every_field_survives_being_written_and_read(data: dict[str, Any]) -> None:
     """render and parse are inverse: a field that is dropped or changed on the way is a red test."""

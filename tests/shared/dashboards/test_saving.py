@@ -148,6 +148,20 @@ def test_a_file_that_is_no_yaml_or_has_another_name_is_invalid_too(board: Any, d
     assert "named other.yaml" in str(board.row("other")["errors"])
 
 
+def test_an_object_that_can_not_be_checked_ends_as_a_visible_row(board: Any, document_text: str) -> None:
+    """After the last delivery the row says so; the next object heals it."""
+    board.warehouse.fall_over()
+    stored = board.put_object("flights.yaml", document_text)
+    assert board.finalized(stored) == 503
+    assert board.row() is None
+    assert board.finalized(stored, tries=7) == 204
+    assert board.row()["status"] == "invalid"
+    assert "could not be checked" in str(board.row()["errors"])
+    board.warehouse.broken = None
+    assert board.finalized(board.put_object("flights.yaml", document_text)) == 204
+    assert board.row()["status"] == "ready"
+
+
 def test_an_old_event_does_not_bring_an_old_text_back(board: Any, document_text: str) -> None:
     """Events may come in any order; the newest object decides."""
     old = board.put_object("flights.yaml", document_text)
