@@ -69,6 +69,7 @@ def test_team_connection_and_catalog_version_part_the_entries(me: Any, somebody:
     scopes = [
         scope(me), scope(me, version=2), scope(me, connection="c1"), scope(me, connection="c2"), scope(somebody()),
     ]  # fmt: skip
+    assert len({tool_cache.key_of("t", {"a": 1}, where) for where in scopes}) == len(scopes)
     answers = [get(where, lambda number=number: number).value for number, where in enumerate(scopes)]  # type: ignore[misc]
     assert answers == [0, 1, 2, 3, 4]
 
