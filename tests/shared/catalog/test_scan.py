@@ -201,21 +201,51 @@ def test_a_damaged_snapshot_counts_as_a_failure_of_its_dataset(cloud, shop, read
     }
 
 
+def test_a_dataset_that_failed_after_its_snapshot_was_written_counts_once(cloud, shop, ready, monkeypatch):
+    """The write was applied but its answer was lost, for good: the error and the event are one landing."""
+    from shared.platform import lake
+    from shared.platform.errors import Unavailable
+
+    person, _, connection = ready
+    started = _start(cloud, connection, person)
+    first, *rest = cloud.pending()
+    real = lake.put_once
+
+    def applied_but_lost(*args, **options):
+        real(*args, **options)
+        raise Unavailable
+
+    with monkeypatch.context() as weather:
+        weather.setattr(lake, "put_once", applied_but_lost)
+        assert cloud.deliver(first, tries=7) < 300
+    for item in rest:
+        assert cloud.deliver(item) < 300
+    cloud.drain()
+    job = cloud.job(started.json["job_id"], person)
+    assert job["progress"] == {"done": 2, "total": 3, "failed": 1}
+    assert job["state"] == "completed_with_errors"
+
+
 def test_an_object_that_no_scan_left_changes_nothing(cloud, shop, ready):
     """A forged name, another connection's scan, or junk: 2xx so that the trigger stops, and no effect."""
+    from shared.catalog import snapshot
     from shared.platform import lake
 
     person, team, connection = ready
     job = _scan(cloud, connection, person)
     before = _rows(cloud, team)
     other = cloud.connection(cloud.team(person), person)
-    for name in (
-        f"{other}/{shop.names['sales']}/{job['job_id']}.json.gz",
-        f"{connection}/not_asked_for/{job['job_id']}.json.gz",
-        f"{connection}/{shop.names['sales']}/not-a-scan.json.gz",
+    scan, sales = job["job_id"], shop.names["sales"]
+    for owner, dataset, left_by in (
+        (other, sales, scan),
+        (connection, "web_other", scan),
+        (connection, sales, "none"),
     ):
-        stored = lake.put("catalog", name, b"junk")
+        name = f"{owner}/{dataset}/{left_by}.json.gz"
+        stored = lake.put("catalog", name, snapshot.pack([], dataset=dataset, scan=left_by))
         assert cloud.deliver(cloud.event(stored.bucket, name, stored.generation)) < 300
+    progress = cloud.sql("SELECT count(*) AS n FROM job_children WHERE job_id = :s", s=scan)
+    assert progress[0]["n"] == 3
     assert _rows(cloud, team) == before
     assert cloud.job(job["job_id"], person)["progress"] == {"done": 3, "total": 3, "failed": 0}
 
