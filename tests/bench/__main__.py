@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import shlex
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -63,6 +64,7 @@ def main() -> int:
         parser.error(f"there is no benchmark {', '.join(unknown)}; there are {', '.join(BENCHMARKS)}")
     options = Options(quick=given.quick)
     names = given.names or list(BENCHMARKS)
+    signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(143))  # Leave no stack behind.
     command = shlex.join(["python", "-m", "tests.bench", *sys.argv[1:]])
     about = report.machine()
     print(report.heading(about, command) + "\n", flush=True)

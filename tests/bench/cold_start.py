@@ -65,7 +65,7 @@ class Measured:
 
 def run(ground: Ground, options: Options) -> list[Table]:
     """One row for each function of the manifest."""
-    rounds = options.pick(5, 1)
+    rounds = options.pick(3, 1)
     with _tree() as tree:
         functions = json.loads((tree / "functions" / "manifest.json").read_text())["functions"]
         cases: dict[str, dict[str, Any]] = {

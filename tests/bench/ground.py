@@ -117,6 +117,28 @@ class Meter:
 
 
 @dataclass
+class Scheduled:
+    """What the scheduler gave some services between two moments: time on a core, time waiting for one."""
+
+    ground: Ground
+    services: Sequence[str]
+    _before: dict[str, tuple[float, float]] = field(default_factory=dict)
+
+    def start(self) -> None:
+        """Begin to count."""
+        self._before = self._now()
+
+    def given(self) -> tuple[dict[str, float], float]:
+        """Milliseconds on a core by service, and milliseconds that all of them waited for one."""
+        now = self._now()
+        ran = {name: now[name][0] - self._before[name][0] for name in self.services}
+        return ran, sum(now[name][1] - self._before[name][1] for name in self.services)
+
+    def _now(self) -> dict[str, tuple[float, float]]:
+        return {name: process.scheduled_ms(self.ground.family(name)) for name in self.services}
+
+
+@dataclass
 class GatewayLog:
     """The gateway's own view of requests: from the moment a worker takes one to the end of its answer.
 

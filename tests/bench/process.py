@@ -38,6 +38,23 @@ def cpu_ms(pids: Iterable[int]) -> float:
     return total * 1000 / _TICKS
 
 
+def scheduled_ms(pids: Iterable[int]) -> tuple[float, float]:
+    """Milliseconds that the processes' threads ran, and that they waited for a core although they could run.
+
+    From schedstat, which counts nanoseconds and is exact where the clock ticks of `cpu_ms` are too coarse for
+    a few requests. It knows the threads that live now, so it suits servers, not processes that come and go.
+    """
+    ran = waited = 0
+    for pid in pids:
+        try:
+            for path in Path(f"/proc/{pid}/task").glob("*/schedstat"):
+                run, wait, _slices = path.read_text().split()
+                ran, waited = ran + int(run), waited + int(wait)
+        except OSError:
+            continue  # It has ended meanwhile.
+    return ran / 1e6, waited / 1e6
+
+
 def pss_mb(pids: Iterable[int]) -> float:
     """Proportional set size of the processes together, in MiB."""
     return sum(_kilobytes(f"/proc/{pid}/smaps_rollup", "Pss") for pid in pids) / 1024

@@ -48,7 +48,7 @@ def run(ground: Ground, options: Options) -> list[Table]:
     """Every question several times, in turns."""
     if not ground.serves("POST", "/v1/chat/sessions/{session_id}/stream"):
         raise NotThere("the function POST /v1/chat/sessions/{session_id}/stream")
-    rounds = options.pick(10, 1)
+    rounds = options.pick(5, 1)
     with ThreadPoolExecutor(6) as pool:
         # A worker's first turn imports what turns need (see the cold starts): let both have one.
         list(pool.map(lambda index: _ask(ground, QUESTIONS[index % len(QUESTIONS)]), range(6)))
