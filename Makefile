@@ -40,13 +40,13 @@ check: lint types contracts ## Lint, types, import contracts, generated files, f
 	@$(BIN)/python tools/manifest.py --check
 	@$(BIN)/python tools/dashboard_schema.py --check
 	@$(BIN)/python tools/docs.py --check
-	@$(BIN)/pytest -q -m "not stack and not slow and not browser"
+	@$(BIN)/pytest -q -n 2 -m "not stack and not slow and not browser"
 
 browser: ## Install Chromium where that is allowed.
 	@tools/install_chromium.sh
 
 test: check browser ## Everything: check, then every test on the local stack and in the browser.
-	@$(BIN)/pytest -q -m "stack or slow or browser"
+	@$(BIN)/pytest -q -n 2 --dist loadfile -m "stack or slow or browser"
 
 bench: setup ## Measure speed and memory; prints the tables of docs/performance.md.
 	@$(BIN)/python -m tests.bench

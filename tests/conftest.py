@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import time
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -159,10 +161,45 @@ class World:
         return str(found[0]["id"])
 
 
+SERVERS = frozenset(
+    (
+        "bigquery",
+        "browser",
+        "cloud",
+        "directory",
+        "firestore",
+        "ground",
+        "owner",
+        "postgres",
+        "server",
+        "servers",
+        "stack",
+        "stores",
+        "world",
+    )
+)
+"""Fixtures that start processes: what needs them is left to `make test`."""
+SERVER_FOLDERS = ("tests/local/", "tests/migrations/", "tests/flows/", "tests/browser/")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark as slow what starts a server, so that `make check` stays under a minute."""
+    for item in items:
+        where = item.nodeid.split("::")[0]
+        if where.startswith(SERVER_FOLDERS) or SERVERS & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture(scope="session")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    """One stack with the demo data, shared by the tests of this process."""
+    """One stack with the demo data, shared by the tests of this process.
+
+    BRIDGE_TEST_HOME names the data folder of a demo stack that already runs: quicker while writing tests.
+    """
     from local.stack import api
 
+    if home := os.environ.get("BRIDGE_TEST_HOME"):
+        yield World(api.Stack(Path(home)))
+        return
     with api.started(tmp_path_factory.mktemp("stack"), demo=True) as stack:
         yield World(stack)
