@@ -9,7 +9,7 @@ tool: a document that passes here is one that a person can open. Findings carry 
 from __future__ import annotations
 
 import contextvars
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -58,8 +58,9 @@ def examine(team: TeamId, text: str) -> Verdict:
             raise
         problems.error(("connection",), error.message, _known_connections(team, parsed.document.connection))
         return Verdict(_report(problems, []), parsed.document)
-    plan, prepared = _plan(team, parsed.document, opened)
-    schemas, reports = _dry_runs(team, opened, parsed.document, plan, problems)
+    allowed = catalog.allowed_datasets(team, opened.id)
+    plan, prepared = _plan(parsed.document, opened, allowed)
+    schemas, reports = _dry_runs(team, opened, allowed, parsed.document, plan, problems)
     below = references.dependencies(parsed.document)
     for id, refusal in plan.failed.items():
         # What is built on a refused query is refused for the same reason: it is said once, at its cause.
@@ -84,13 +85,15 @@ def _known_connections(team: TeamId, name: str) -> str | None:
     return did_you_mean(name, known) or "Add a connection first."
 
 
-def _plan(team: TeamId, parsed: Document, opened: OpenConnection) -> tuple[compiler.Plan, compiler.Prepared]:
+def _plan(
+    parsed: Document, opened: OpenConnection, allowed: Collection[str]
+) -> tuple[compiler.Plan, compiler.Prepared]:
     at = Clock.at(clock.now(), parsed.timezone)
     prepared = compiler.prepare(
         parsed,
         dialect=opened.warehouse.dialect,
         project=opened.warehouse.project,
-        allowed=catalog.allowed_datasets(team, opened.id),
+        allowed=allowed,
     )
     values = filters.read(parsed, {}, at)
     plan = compiler.bind(prepared, values, at, connection=opened.id, generation=opened.credentials_generation)
@@ -98,12 +101,16 @@ def _plan(team: TeamId, parsed: Document, opened: OpenConnection) -> tuple[compi
 
 
 def _dry_runs(
-    team: TeamId, opened: OpenConnection, parsed: Document, plan: compiler.Plan, problems: Problems
+    team: TeamId,
+    opened: OpenConnection,
+    allowed: Collection[str],
+    parsed: Document,
+    plan: compiler.Plan,
+    problems: Problems,
 ) -> tuple[dict[str, tuple[Field, ...]], list[QueryReport]]:
     """Ask the warehouse about every query, a few at a time."""
     own = {query.id for query in parsed.queries}
     queries = [query for query in plan.queries if query.id in own]
-    allowed = catalog.allowed_datasets(team, opened.id)
 
     def ask(query: compiler.PlannedQuery) -> DryRun | BridgeError:
         try:

@@ -44,6 +44,35 @@ def test_the_second_load_comes_from_the_cache(board: Any, forget: Any) -> None:
     assert first["queries"]["monthly"]["columns"][0] == {"name": "month", "type": "DATE"}
 
 
+def test_a_cached_load_costs_two_short_transactions_and_nothing_else(
+    board: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who is asking, and which dashboard: no Firestore, no object, no warehouse, no write."""
+    from shared.platform import hot, lake, pg
+
+    board.save()
+    board.data()
+    calls: list[str] = []
+    for module, name in (
+        (pg, "transaction"),
+        (hot, "get_many"),
+        (hot, "change"),
+        (lake, "get"),
+        (lake, "put"),
+    ):
+        real = getattr(module, name)
+
+        def counted(*args: Any, _real: Any = real, _name: str = name, **options: Any) -> Any:
+            calls.append(_name)
+            return _real(*args, **options)
+
+        monkeypatch.setattr(module, name, counted)
+    before = len(board.warehouse.executions), board.warehouse.dry_runs
+    assert board.data()["cached"] is True
+    assert calls == ["transaction", "transaction"]
+    assert (len(board.warehouse.executions), board.warehouse.dry_runs) == before
+
+
 def test_a_comparison_runs_the_same_query_over_the_year_before(board: Any) -> None:
     """There were no flights in 2012; without a closed range there is nothing to compare with."""
     board.save()
