@@ -107,6 +107,8 @@ class _Chart:
 
     def _lines(self) -> View:
         options = self.options
+        if self._series is not None:
+            self._keep_top(self.series, self.y)
         encoding: dict[str, Any] = {"x": self._across(), "y": self._up(zero=options.mark == "area")}
         if options.mark == "area":
             stacked = {None: "zero", "none": None}.get(options.stack, options.stack)

@@ -197,7 +197,12 @@ class ChartOptions(Strict):
     sort: Annotated[str, StringConstraints(pattern=r"^-?(x|y)$")] | None = Field(
         default=None, description="x, y, -x or -y; bars of a category are sorted by -y otherwise."
     )
-    top: int | None = Field(default=None, ge=1, le=100, description="Keep only the largest so many.")
+    top: int | None = Field(
+        default=None,
+        ge=1,
+        le=100,
+        description="Keep only the largest so many categories; of lines and areas, series.",
+    )
     format: Format = Field(default="auto", description="Number format of the y axis and labels.")
     stack: Literal["zero", "normalize", "none"] | None = Field(default=None, description="How series stack.")
     reference_lines: list[ReferenceLine] = Field(

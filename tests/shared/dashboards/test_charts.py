@@ -40,6 +40,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "boxplot": {"mark": "boxplot", "x": "carrier", "y": "flights"},
     "geoshape": {"mark": "geoshape", "x": "shape", "y": "flights", "series": "carrier"},
     "facet": {"mark": "line", "x": "month", "y": "flights", "facet": "carrier"},
+    "line of the largest": {"mark": "line", "x": "month", "y": "flights", "series": "carrier", "top": 3},
     "rules": {
         "mark": "line",
         "x": "month",
@@ -108,6 +109,14 @@ def test_bars_start_at_zero_and_are_sorted_by_size() -> None:
     assert across["y"]["sort"]["order"] == "descending"
     timed = charts.compile(tile(OPTIONS["bar of time"]), FIELDS)["encoding"]
     assert (timed["x"]["timeUnit"], "sort" in timed["x"]) == ("utcyearmonth", False)
+
+
+def test_top_keeps_the_largest_categories_or_series_whole() -> None:
+    """A carrier stays with all its months or goes with all of them."""
+    for options, kept in ((OPTIONS["bar"], "carrier"), (OPTIONS["line"] | {"top": 3}, "carrier")):
+        steps = charts.compile(tile(options), FIELDS)["transform"]
+        assert steps[0]["groupby"] == [kept]
+        assert steps[-1] == {"filter": {"field": "_rank", "lte": options["top"]}}
 
 
 def test_time_is_utc_and_gaps_stay_gaps() -> None:
