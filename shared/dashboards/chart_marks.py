@@ -204,6 +204,7 @@ class _Chart:
                     "nominal",
                     sort={"field": escaped(self.y.field), "order": "descending"},
                     legend={"orient": "right", "direction": "vertical", "columns": 1},
+                    scale={"range": "ordinal"},
                 ),
                 "tooltip": self._tooltip(),
             },
@@ -325,8 +326,11 @@ class _Chart:
         shown = title(self.series) or None
         domain = {"domain": self.measure_titles} if self.folded else {}
         color: dict[str, Any] = field | {"title": shown}
-        if dashes or domain:
-            color["scale"] = domain | ({"range": "lines"} if dashes else {})
+        # Thin marks take the theme's `category` greys, which hold their contrast; areas of colour take
+        # `ordinal`, whose neighbours differ more. Both names are Vega's own: a spec needs no theme to draw.
+        thin = self.options.mark in ("line", "point")
+        if domain or not thin:
+            color["scale"] = domain | ({} if thin else {"range": "ordinal"})
         if self.direct:
             color["legend"] = None
         made = {"color": color}

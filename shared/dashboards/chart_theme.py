@@ -83,9 +83,8 @@ def config(theme: Theme) -> dict[str, Any]:
         "header": text | {"labelFontSize": 12, "titleFontSize": 12, "labelAnchor": "start"},
         "title": {"color": colors["ink"], "font": FONT, "fontSize": 13, "fontWeight": 600, "anchor": "start"},
         "range": {
-            "category": colors["fills"],
-            "lines": colors["series"],
-            "ordinal": colors["ramp"],
+            "category": colors["series"],
+            "ordinal": colors["fills"],
             "ramp": colors["ramp"],
             "heatmap": colors["ramp"],
         },
