@@ -6,11 +6,11 @@ from typing import Any
 
 from shared.dashboards import formats
 from shared.dashboards.chart_fields import TIME_UNITS, Columns, encoded, escaped, title
+from shared.dashboards.chart_parts import View, by, faceted, ordered, quoted, time_scale, with_rules
 from shared.dashboards.chart_theme import DASHES
-from shared.dashboards.model import ChartOptions, Sparkline
+from shared.dashboards.model import ChartOptions
 from shared.dashboards.shapes import Channel
 
-View = dict[str, Any]
 _MEASURES, _MEASURE = "measure", "value"
 """Columns that fold makes of several y: the measure's title and its number."""
 
@@ -21,35 +21,8 @@ def view(options: ChartOptions, columns: Columns, currency: str, *, direct: bool
         return dict(options.vega_lite)
     made = _Chart(options, columns, currency, direct).build()
     if options.facet is not None:
-        made = _faceted(made, options.facet, columns)
+        made = faceted(made, options.facet, columns)
     return made
-
-
-def sparkline(line: Sparkline, columns: Columns) -> View:
-    """A line without axes and a dot on its last point."""
-    x, y = Channel(field=line.x), Channel(field=line.y)
-    across = encoded(x, _ordered(columns.kind(x)), axis=None, scale=_time_scale(columns.kind(x)))
-    up = encoded(y, "quantitative", axis=None, scale={"zero": False})
-    last = {"aggregate": "max", "field": escaped(x.field), "type": across["type"], "axis": None}
-    return {
-        "layer": [
-            {"mark": {"type": "line", "strokeWidth": 1.5}, "encoding": {"x": across, "y": up}},
-            {
-                "mark": {"type": "point", "filled": True, "size": 28},
-                "encoding": {
-                    "x": last,
-                    "y": {
-                        "aggregate": {"argmax": escaped(x.field)},
-                        "field": escaped(y.field),
-                        "type": "quantitative",
-                        "axis": None,
-                    },
-                },
-            }
-            if columns.kind(x) in ("temporal", "quantitative")
-            else {"mark": {"type": "point", "size": 0}, "encoding": {"x": across, "y": up}},
-        ]
-    }
 
 
 class _Chart:
@@ -100,7 +73,7 @@ class _Chart:
                 made = self._boxplot()
             case _:
                 made = self._geoshape()
-        made = self._with_rules(made)
+        made = with_rules(made, self.options)
         return {"transform": self.transform, **made} if self.transform else made
 
     # Marks --------------------------------------------------------------------------------------
@@ -213,7 +186,7 @@ class _Chart:
     def _histogram(self) -> View:
         options = self.options
         kind = self.columns.kind(self.x)
-        encoding: dict[str, Any] = {"x": encoded(self.x, kind, scale=_time_scale(kind))}
+        encoding: dict[str, Any] = {"x": encoded(self.x, kind, scale=time_scale(kind))}
         if kind == "temporal":
             encoding["x"]["timeUnit"] = TIME_UNITS[self.columns.time_unit(self.x) or "day"]
         else:
@@ -258,13 +231,13 @@ class _Chart:
         self.transform.append({"fold": [escaped(name) for name in names], "as": ["_measure_key", _MEASURE]})
         text = "datum._measure_key"
         for name, shown in names.items():
-            text = f"datum._measure_key === {_quoted(name)} ? {_quoted(shown)} : ({text})"
+            text = f"datum._measure_key === {quoted(name)} ? {quoted(shown)} : ({text})"
         self.transform.append({"calculate": text, "as": _MEASURES})
 
     def _across(self) -> dict[str, Any]:
         channel, columns = self.x, self.columns
-        kind = _ordered(columns.kind(channel))
-        definition = encoded(channel, kind, scale=_time_scale(kind))
+        kind = ordered(columns.kind(channel))
+        definition = encoded(channel, kind, scale=time_scale(kind))
         if kind == "temporal":
             definition["title"] = channel.title if channel.title is not None else None
             if channel.time_unit is not None:
@@ -306,11 +279,11 @@ class _Chart:
         if given in ("x", "-x", "y", "-y"):
             on_category = given.lstrip("-") == ("y" if flipped else "x")
             order = "descending" if given.startswith("-") else "ascending"
-            sort: Any = order if on_category else _by(measure, order)
+            sort: Any = order if on_category else by(measure, order)
         elif kind in ("quantitative", "ordinal"):
             sort = "ascending"
         else:
-            sort = _by(measure, "descending")
+            sort = by(measure, "descending")
         axis = {"labelAngle": 0, "grid": False} if not flipped else {"grid": False}
         return encoded(category, "ordinal" if kind != "nominal" else "nominal", axis=axis) | {"sort": sort}
 
@@ -390,53 +363,8 @@ class _Chart:
     def _explicit_sort(self) -> str | None:
         return self.options.sort
 
-    def _with_rules(self, made: View) -> View:
-        lines = self.options.reference_lines
-        if not lines or self.options.mark in ("arc", "geoshape"):
-            return made
-        layers = list(made.pop("layer")) if "layer" in made else [made]
-        for line in lines:
-            style = ["reference"] if line.color == "neutral" else ["reference", f"semantic-{line.color}"]
-            at = {line.axis: {"datum": line.value}}
-            layers.append({"mark": {"type": "rule", "style": style}, "encoding": at})
-            if line.label:
-                offset = {"dy": -3} if line.axis == "y" else {"dx": 4}
-                text = {"type": "text", "style": "reference-label", "text": line.label, **offset}
-                edge = {"x": {"value": 4}} if line.axis == "y" else {"y": {"value": 10}}
-                layers.append({"mark": text, "encoding": at | edge})
-        return {"layer": layers}
-
 
 def _given(name: str, channel: Channel | None) -> Channel:
     if channel is None:
         raise ValueError(f"the chart gives no {name}")
     return channel
-
-
-def _faceted(made: View, facet: Channel, columns: Columns) -> View:
-    transform = made.pop("transform", None)
-    cell = {"width": 220, "height": 140} | made
-    kind = columns.kind(facet)
-    whole: View = {
-        "facet": encoded(facet, "ordinal" if kind != "nominal" else "nominal"),
-        "columns": 3,
-        "spec": cell,
-    }
-    return {"transform": transform, **whole} if transform else whole
-
-
-def _by(measure: Channel, order: str) -> dict[str, Any]:
-    return {"field": escaped(measure.field), "op": "sum", "order": order}
-
-
-def _ordered(kind: str) -> str:
-    """A category on a line's axis keeps the order of the rows."""
-    return "ordinal" if kind == "nominal" else kind
-
-
-def _time_scale(kind: str) -> dict[str, str] | None:
-    return {"type": "utc"} if kind == "temporal" else None
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("\\", "\\\\").replace("'", "\\'").replace("\n", " ") + "'"

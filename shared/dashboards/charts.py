@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from shared.dashboards import chart_marks, raw_spec
+from shared.dashboards import chart_marks, chart_parts, raw_spec
 from shared.dashboards.chart_fields import Columns, humanize
 from shared.dashboards.model import ChartOptions, ChartTile, KpiTile
 from shared.dashboards.problems import did_you_mean
@@ -115,7 +115,7 @@ def compile_direct(
 def compile_sparkline(tile: KpiTile, fields: Sequence[Field]) -> dict[str, Any] | None:
     """The small line of a KPI: no axes, the last point marked."""
     line = tile.options.sparkline
-    return None if line is None else _base(chart_marks.sparkline(line, Columns(fields)))
+    return None if line is None else _base(chart_parts.sparkline(line, Columns(fields)))
 
 
 def _document(view: dict[str, Any], tile: ChartTile) -> dict[str, Any]:
