@@ -17,8 +17,30 @@ def correlation_id(environ: dict[str, Any]) -> str:
     return given if _CORRELATION.fullmatch(given) else secrets.token_hex(16)
 
 
+def refused_method(
+    environ: dict[str, Any], start: Callable[..., Any], allowed: tuple[str, ...]
+) -> Iterable[bytes]:
+    """Answer 405 with every method that the path has, whichever function serves it."""
+    message = f"This address takes {', '.join(allowed)}."
+    return problem(
+        environ,
+        start,
+        405,
+        "METHOD_NOT_ALLOWED",
+        message,
+        retryable=False,
+        headers={"Allow": ", ".join(allowed)},
+    )
+
+
 def problem(
-    environ: dict[str, Any], start: Callable[..., Any], status: int, code: str, message: str, retryable: bool
+    environ: dict[str, Any],
+    start: Callable[..., Any],
+    status: int,
+    code: str,
+    message: str,
+    retryable: bool,
+    headers: dict[str, str] | None = None,
 ) -> Iterable[bytes]:
     """Answer an error."""
     correlation = correlation_id(environ)
@@ -37,7 +59,7 @@ def problem(
         "status": status,
         "detail": message,
     }
-    return document(start, status, body, {"x-correlation-id": correlation})
+    return document(start, status, body, {"x-correlation-id": correlation} | (headers or {}))
 
 
 def document(

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from local.gateway import status
-from local.gateway.answers import correlation_id, document, problem
+from local.gateway.answers import correlation_id, document, problem, refused_method
 from local.gateway.loader import Loader, LoadError
 from local.gateway.routes import Match, Routes
 from local.manifest import Watched
@@ -68,7 +68,8 @@ class Gateway:
         path = environ.get("PATH_INFO") or "/"
         if path == "/_local" or path.startswith("/_local/"):
             return self._local(environ, start, path)
-        match = self.routes().find(environ["REQUEST_METHOD"], path)
+        wanted = environ.get("HTTP_ACCESS_CONTROL_REQUEST_METHOD", "")
+        match = self.routes().find(environ["REQUEST_METHOD"], path, wanted)
         if match is None:
             message = "Nothing is served at this path."
             if self._manifest.problem:
@@ -76,6 +77,8 @@ class Gateway:
                 _log("ERROR", f"the manifest can't be read: {self._manifest.problem}")
             return problem(environ, start, 404, "NOT_FOUND", message, retryable=False)
         record.function = match.function.name
+        if match.allowed:
+            return refused_method(environ, start, match.allowed)
         body = _bounded(environ)
         if body is None:
             message = f"The body is larger than {MAX_BODY} bytes."

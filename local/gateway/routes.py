@@ -18,6 +18,8 @@ class Match:
 
     function: Function
     path: str
+    allowed: tuple[str, ...] = ()
+    """The methods of a public path when none of them is the request's; the gateway refuses then."""
 
 
 @dataclass
@@ -43,14 +45,23 @@ class Routes:
     def __len__(self) -> int:
         return len(self._by_name)
 
-    def find(self, method: str, path: str) -> Match | None:
-        """The function for a request, or None when no function has this path."""
+    def find(self, method: str, path: str, wanted: str = "") -> Match | None:
+        """The function for a request, or None when no function has this path.
+
+        A preflight (OPTIONS) goes to the function of the method that it asks for, `wanted`.
+        """
         if path.startswith(STEP_PREFIX):
             name, _, rest = path.removeprefix(STEP_PREFIX).partition("/")
             function = self._by_name.get(name)
             return Match(function, f"/{rest}") if function else None
         functions = _search(self._root, path.removeprefix("/").split("/"))
-        return Match(_choose(functions, method), path) if functions else None
+        if not functions:
+            return None
+        meant = wanted if method == "OPTIONS" and wanted else "GET" if method == "HEAD" else method
+        for function in functions:
+            if function.method == meant or (method == "OPTIONS" and not wanted):
+                return Match(function, path)
+        return Match(functions[0], path, tuple(sorted({str(function.method) for function in functions})))
 
     def _add(self, path: str, function: Function) -> None:
         node = self._root
@@ -77,9 +88,3 @@ def _search(node: _Node, segments: list[str]) -> list[Function]:
     if not found and node.parameter and head:
         found = _search(node.parameter, tail)
     return found or node.rest
-
-
-def _choose(functions: list[Function], method: str) -> Function:
-    """The function of this method. Without one the first answers: it knows how to refuse a method."""
-    wanted = "GET" if method == "HEAD" else method
-    return next((function for function in functions if function.method == wanted), functions[0])
