@@ -22,7 +22,7 @@ from pathlib import Path
 
 from local.stack import api as stacks
 from tests.bench import process
-from tests.bench.ground import ROOT, Options, clean_environment
+from tests.bench.ground import ROOT, NotThere, Options, clean_environment
 from tests.bench.report import Table, Target, median, spread
 
 
@@ -58,6 +58,8 @@ def run(options: Options) -> list[Table]:
 
 def fresh(_options: Options) -> list[Table]:
     """`make run` in a fresh clone: what somebody meets who has just fetched the repository."""
+    if not (ROOT / ".git").exists():
+        raise NotThere("its history: a fresh clone is made from it")
     table = Table("`make run` from a fresh clone (package cache warm)", ("run", "s", "x later"))
     with tempfile.TemporaryDirectory(prefix="bridge-clone-") as folder:
         clone = Path(folder) / "bridge"
