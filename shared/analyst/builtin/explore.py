@@ -154,7 +154,9 @@ def _present(desk: Desk, found: Subject, restrictions: list[Restriction]) -> lis
             continue
         for lookup in found.lookups:
             if lookup.table.name == restriction.dimension.lookup.table.name:
-                option = replace(restriction, dimension=values.own_dimension(found, lookup.column))
+                option = replace(
+                    restriction, dimension=replace(restriction.dimension, column=lookup.column, lookup=lookup)
+                )
                 text = sql.write(sql.counted(found.table, option.dimension, option.values), "bigquery")
                 asked.append((restriction, option, Call("preview_query", {"sql": text})))
     answers = desk.ask(*[call for _, _, call in asked])
@@ -210,7 +212,7 @@ def _used(found: Subject, wanted: Sequence[Phrase]) -> list[joins.Lookup]:
     chosen = {*named, *(lookup.column.path for lookup in small[:2])}
     if wanted:
         # A name that is looked for may stand in any of the tables that name keys.
-        chosen |= {lookup.column.path for lookup in found.lookups if lookup.label is not None}
+        chosen |= {lookup.column.path for lookup in found.lookups}
     return [lookup for lookup in found.lookups if lookup.column.path in chosen]
 
 

@@ -98,7 +98,8 @@ def is_event(table: Table) -> bool:
         "observations",
     ):
         return False
-    if any(roles.is_unique(table, column) and not column.is_time for column in table.columns):
+    keys = [column for column in table.columns if roles.role(column) in ("key", "dimension", "name")]
+    if any(roles.is_unique(table, column) for column in keys):
         return True
     # One row for each member and step of time is a series of readings, whatever its table is called.
     time = roles.time_of(table)
@@ -268,7 +269,7 @@ def _without_unit(parts: list[str]) -> list[str]:
     """`weight_in_lbs` is a weight; its unit is told beside it."""
     if len(parts) > 2 and parts[-2] == "in" and (parts[-1] in UNITS or parts[-1].removesuffix("s") in UNITS):
         return parts[:-2]
-    return parts
+    return parts[:-1] if len(parts) > 1 and parts[-1] in ("usd", "eur", "gbp", "chf", "jpy") else parts
 
 
 def singular(word: str) -> str:

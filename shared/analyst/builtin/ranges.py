@@ -62,6 +62,8 @@ def read(text: str) -> tuple[Span | None, list[tuple[int, int]]]:
     if found := _BETWEEN.search(text):
         first, last = _span(found[1]), _span(found[2])
         if first and last and first.start and last.end:
+            if last.start is not None and last.start < first.start:
+                first, last = last, first
             return Span(first.start, last.end, text=found[0]), [found.span()]
     if found := _DASH.search(text):
         return Span(date(int(found[1]), 1, 1), date(int(found[2]), 12, 31), text=found[0]), [found.span()]

@@ -142,7 +142,7 @@ def _ground(
     if is_calendar(phrase) and phrase.slot in ("by", "which", "what") and roles.time_of(table):
         return [Hit(phrase, "time", 0.5)], []
     whole = _best(view, table, lookups, phrase)
-    if whole is not None and (whole.score >= 0.68 or len(phrase.words) == 1):
+    if whole is not None and (whole.score >= 0.62 or len(phrase.words) == 1):
         return [whole], []
     best: tuple[float, list[Hit], list[Phrase]] | None = None
     for cut in range(1, len(phrase.words)):
@@ -181,8 +181,24 @@ def _best(view: View, table: Table, lookups: tuple[Lookup, ...], phrase: Phrase)
         *_companions(view, table, lookups, phrase),
     ]
     found = max(candidates, key=lambda hit: hit.score, default=None)
+    if (
+        found is not None
+        and found.kind == "measure"
+        and len(phrase.words) == 1
+        and phrase.words[0].endswith("ed")
+        and not _named(found)
+    ):
+        # "Shipped" is more likely a state among the values than another word for the delivery's time.
+        return None
     needed = 0.8 if phrase.proper and found is not None and found.kind != "rows" else GOOD
     return found if found is not None and found.score >= needed else None
+
+
+def _named(hit: Hit) -> bool:
+    """Whether a column's name holds the word itself, and not only one of like meaning."""
+    return any(
+        words.akin(word, part) for word in hit.phrase.words for column in hit.columns for part in column.words
+    )
 
 
 def _own_columns(table: Table, phrase: Phrase) -> list[Hit]:
@@ -257,14 +273,13 @@ def _described(column: Column) -> tuple[str, ...]:
 def _missing(table: Table, phrase: Phrase) -> list[Hit]:
     """Columns whose description says that an empty value means this: "NULL where the visit was cancelled"."""
     hits = []
-    for column in table.columns:
+    said = [word for word in phrase.words if not any(words.akin(word, part) for part in table.words)]
+    for column in table.columns if said else ():
         if column.stats.null_share == 0:
             continue
         for found in _EMPTY.finditer(column.description):
             told = words.spoken(found["rest"])
-            covered = [
-                max((words.likeness(word, other) for other in told), default=0.0) for word in phrase.words
-            ]
+            covered = [max((words.likeness(word, other) for other in told), default=0.0) for word in said]
             if covered and min(covered) >= 0.7:
                 hits.append(Hit(phrase, "missing", 0.8 * min(covered), (column,)))
     return hits[:1]
@@ -280,7 +295,11 @@ def _own_rows(table: Table, phrase: Phrase) -> list[Hit]:
     heads = [words.likeness(word, parts[-1]) for word in phrase.words] if parts else [0.0]
     if max(heads) < 0.6:
         score *= 0.8
-    if phrase.slot == "which":
+    if (
+        phrase.slot == "which"
+        or phrase.aggregate in ("avg", "median", "max", "min")
+        or {"value", "worth", "amount"} & set(phrase.words)
+    ):
         score *= 0.65
     if phrase.slot == "by" and phrase.aggregate is None:
         # "Each product" of a table of products: the column that tells its members apart.

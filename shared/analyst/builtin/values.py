@@ -50,12 +50,34 @@ def places(subject: Subject) -> list[Place]:
             found.append(Place(subject.table, column, own_dimension(subject, column, by_code=True)))
     found.sort(key=lambda place: (place.column.stats.distinct or 10**6, place.column.position))
     named: list[Place] = []
-    for lookup in sorted(subject.lookups, key=lambda lookup: -(lookup.column.stats.distinct or 0)):
+    lookups = sorted(subject.lookups, key=lambda lookup: -(lookup.column.stats.distinct or 0))
+    for lookup in lookups:
         label = lookup.label
-        if label is not None and lookup.table.name not in {place.table.name for place in named}:
-            named.append(Place(lookup.table, label, own_dimension(subject, lookup.column)))
+        if label is not None:
+            _add(named, Place(lookup.table, label, own_dimension(subject, lookup.column)))
+    for lookup in lookups:
+        for column in lookup.table.columns:
+            if (
+                column.type == "STRING"
+                and roles.role(column) == "dimension"
+                and 1 < (column.stats.distinct or 0) <= 200
+            ):
+                if column.path != lookup.key.path:
+                    noun = readable(column, None)
+                    dimension = Dimension(
+                        identifier(noun), noun, lookup.column, lookup, column, column.stats.distinct
+                    )
+                    _add(named, Place(lookup.table, column, dimension))
     half = MOST_COLUMNS - min(len(named), MOST_COLUMNS // 2)
     return [*found[:half], *named[: MOST_COLUMNS - min(half, len(found))]]
+
+
+def _add(listed: list[Place], place: Place) -> None:
+    """Keep a column of a lookup table once, whichever keys lead to it."""
+    if all(
+        (known.table.name, known.column.path) != (place.table.name, place.column.path) for known in listed
+    ):
+        listed.append(place)
 
 
 def own_dimension(

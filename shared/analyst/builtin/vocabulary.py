@@ -152,7 +152,7 @@ IRREGULAR = frozenset(
 """Verbs whose past does not end in -ed: a word that is left out where it names nothing."""
 
 MONEY = frozenset(
-    "revenue sale sales turnover income takings proceed proceeds spend spending cost expense expenditure money amount".split()
+    "revenue sale sales turnover income takings proceed proceeds spend spending cost expense expenditure money amount value worth".split()
 )
 """Words for money, whatever its column is called."""
 

@@ -84,6 +84,11 @@ def likeness(said: str, named: str) -> float:
     return best
 
 
+def akin(one: str, two: str) -> bool:
+    """Whether two words are forms of one, without help from synonyms."""
+    return _direct(one, two) >= 0.75
+
+
 @lru_cache(maxsize=65536)
 def _direct(said: str, named: str) -> float:
     if said == named:

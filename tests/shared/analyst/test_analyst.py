@@ -49,7 +49,7 @@ def test_a_join_goes_to_the_table_that_names_the_key(talk: Any) -> None:
     )
     (query,) = [tile["query"] for tile in talk.charts() if tile["title"].startswith("The 5 customers")]
     rows = talk.rows(query)
-    assert [(row["customer"], round(float(row["total_amount_usd"]), 2)) for row in rows] == [
+    assert [(row["customer"], round(float(row["total_order_amount"]), 2)) for row in rows] == [
         (name, round(float(total), 2)) for name, total in expected
     ]
 
