@@ -3,8 +3,12 @@
 Queues deliver at least once, at the same time, and after the worker that had the message died. An
 attempt is claimed with a fresh owner token and a lease; finishing and releasing name the owner:
 
-    attempt A: claim ──────── stalls ───────────────────── finish → 0 rows → LostLease, rolled back
-    attempt B:          lease ends, claim ── works ── finish → 1 row, committed
+    attempt A: claim ─ beat ─ beat ─ stalls ─────────────── finish → 0 rows → LostLease, rolled back
+    attempt B:                  lease ends, claim ── works ── finish → 1 row, committed
+
+A lease is short and kept by beats while the worker works, so the step of a worker that died is free after
+LEASE_SECONDS and not after the longest time that the step may take; by then a queue would have used its
+attempts up. Beats end with the step's deadline: nobody holds a step for longer than it may run.
 
 The transaction that holds a step's effects is the one that finishes the attempt, so either both are
 there or neither: `with finishing(team) as tx`.
@@ -12,16 +16,20 @@ there or neither: `with finishing(team) as tx`.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import ContextVar, copy_context
 from dataclasses import dataclass, field
 
-from shared.platform import pg, sql
+from shared.platform import clock, pg, sql, telemetry
 from shared.platform.errors import StillRunning, Unavailable
 from shared.platform.ids import new_id
 
 Q = sql.load(__file__)
+
+LEASE_SECONDS = 30
+BEAT_SECONDS = 8.0
 
 
 class LostLease(Unavailable):
@@ -65,6 +73,36 @@ def working_on(attempt: Attempt) -> Iterator[None]:
         yield
     finally:
         _current.reset(token)
+
+
+@contextmanager
+def keeping(attempt: Attempt, seconds: float) -> Iterator[None]:
+    """Beat for the attempt in a thread of its own, for at most this long."""
+    stopped, end = threading.Event(), clock.monotonic() + seconds
+
+    def beat() -> None:
+        while not stopped.wait(BEAT_SECONDS) and clock.monotonic() < end:
+            try:
+                if not _renew(attempt):
+                    return
+            except Exception as error:
+                # The next beat may reach the directory; the fence holds if none does in time.
+                telemetry.log_exception("a beat for a step failed", error, step=attempt.step)
+
+    thread = threading.Thread(target=copy_context().run, args=(beat,), name="lease", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stopped.set()
+
+
+def _renew(attempt: Attempt) -> bool:
+    with pg.transaction() as tx:
+        renewed = tx.run(
+            Q.renew_attempt, step=attempt.step, key=attempt.key, owner=attempt.owner, lease=LEASE_SECONDS
+        )
+    return renewed == 1
 
 
 @contextmanager

@@ -8,6 +8,11 @@ ON CONFLICT (step, key) DO UPDATE
  WHERE a.state = 'released' OR (a.state = 'running' AND a.lease_until < now())
 RETURNING a.tries;
 
+-- renew_attempt --
+-- Conditional on the owner like every other change: who lost the step can't take it back by a beat.
+UPDATE attempts SET lease_until = now() + make_interval(secs => :lease)
+ WHERE step = :step AND key = :key AND owner = :owner AND state = 'running';
+
 -- attempt_state --
 SELECT state, greatest(extract(epoch FROM lease_until - now()), 0)::float8 AS remaining
   FROM attempts WHERE step = :step AND key = :key;

@@ -201,12 +201,16 @@ def _run(
     last: bool,
     gave_up: GaveUp | None,
 ) -> None:
-    attempt = ledger.claim(declaration.name, key, declaration.timeout + LEASE_MARGIN_SECONDS)
+    attempt = ledger.claim(declaration.name, key, ledger.LEASE_SECONDS)
     if attempt is None:
         telemetry.log("step was already done", step=declaration.name)
         return
     try:
-        with telemetry.span("step.run", step=declaration.name), ledger.working_on(attempt):
+        with (
+            telemetry.span("step.run", step=declaration.name),
+            ledger.keeping(attempt, declaration.timeout + LEASE_MARGIN_SECONDS),
+            ledger.working_on(attempt),
+        ):
             handler(step)
             if not attempt.finished:
                 with ledger.finishing(None):

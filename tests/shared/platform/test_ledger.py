@@ -1,6 +1,7 @@
 """One attempt works, one finishes, and what is done stays done."""
 
 import threading
+import time
 from typing import Any
 
 import pytest
@@ -71,6 +72,51 @@ def test_a_stalled_attempt_cannot_release_the_one_that_took_over(directory: dict
     ledger.release(zombie)
     with pytest.raises(StillRunning):
         ledger.claim("step", key, 60)
+
+
+def test_beats_keep_a_step_for_as_long_as_its_worker_works(
+    directory: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A lease is short, so that a dead worker's step is free soon; a living worker keeps it past its end."""
+    monkeypatch.setattr(ledger, "LEASE_SECONDS", 1)
+    monkeypatch.setattr(ledger, "BEAT_SECONDS", 0.1)
+    key = new_id()
+    attempt = ledger.claim("step", key, lease_seconds=1)
+    assert attempt is not None
+    with ledger.keeping(attempt, seconds=60):
+        time.sleep(1.6)
+        with pytest.raises(StillRunning):
+            ledger.claim("step", key, 60)
+    time.sleep(1.2)
+    assert ledger.claim("step", key, 60) is not None
+
+
+def test_beats_end_with_the_steps_deadline(
+    directory: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker that hangs for ever does not hold its step for ever."""
+    monkeypatch.setattr(ledger, "LEASE_SECONDS", 1)
+    monkeypatch.setattr(ledger, "BEAT_SECONDS", 0.1)
+    key = new_id()
+    attempt = ledger.claim("step", key, lease_seconds=1)
+    assert attempt is not None
+    with ledger.keeping(attempt, seconds=0.2):
+        time.sleep(1.6)
+        assert ledger.claim("step", key, 60) is not None
+
+
+def test_a_late_beat_takes_nothing_back(directory: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker that wakes up after another has taken the step over beats in vain."""
+    monkeypatch.setattr(ledger, "LEASE_SECONDS", 600)
+    monkeypatch.setattr(ledger, "BEAT_SECONDS", 0.1)
+    key = new_id()
+    zombie = ledger.claim("step", key, lease_seconds=0)
+    second = ledger.claim("step", key, lease_seconds=0)
+    assert zombie is not None
+    assert second is not None
+    with ledger.keeping(zombie, seconds=60):
+        time.sleep(0.4)
+    assert ledger.claim("step", key, 60) is not None
 
 
 def test_a_released_step_can_be_taken_at_once(directory: dict[str, str]) -> None:
