@@ -21,10 +21,7 @@ from shared.agents.providers import choose
 from shared.agents.sessions import SessionManifest
 from shared.agents.toolbox import Toolbox
 from shared.agents.turn import Ask, Turn
-from shared.analyst.builtin.procedure import CONTEXT_BLOCK
-from shared.analyst.builtin.provider import Builtin
-from shared.analyst.tools import offered
-from shared.analyst.tools.dashboards import CURRENT, current_dashboard
+from shared.analyst.builtin.desk import CONTEXT_BLOCK
 from shared.catalog import service as catalog
 from shared.connections import service as connections
 from shared.platform import strict_json
@@ -108,6 +105,9 @@ def resume(step: ResumeTurn) -> None:
 
 def assemble(turn: Turn) -> Agent:
     """All that a turn works with."""
+    from shared.analyst.builtin.provider import Builtin
+    from shared.analyst.tools import offered
+
     session = sessions.get([turn.team], turn.user, turn.session_id)
     connection = connections.open_warehouse(turn.team, str(turn.ask.connection_id))
     toolbox = Toolbox(
@@ -175,6 +175,8 @@ def _connection(team: TeamId, given: str | None) -> str:
 
 def _tools(session: SessionManifest, given: Sequence[str] | None) -> tuple[str, ...] | None:
     """The tools of the turn: the session's, narrowed by the message's."""
+    from shared.analyst.tools import offered
+
     known = {tool.name for tool in offered.tools()}
     for name in (*(given or ()), *(session.tools or ())):
         if name not in known:
@@ -189,6 +191,8 @@ def _tools(session: SessionManifest, given: Sequence[str] | None) -> tuple[str, 
 
 
 def _context(turn: Turn, connection: str, dialect: str) -> str:
+    from shared.analyst.tools.dashboards import CURRENT, current_dashboard
+
     lines = {"connection": connection, "dialect": dialect}
     known = facts.value(turn.team, turn.session_id, CURRENT, current_dashboard())
     if known is not None:

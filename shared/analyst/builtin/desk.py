@@ -15,6 +15,9 @@ from typing import Any
 
 from shared.agents.model import Message, Text, ToolResult, ToolUse
 
+CONTEXT_BLOCK = "conversation_context"
+"""The system block in which the service tells what the conversation is about: lines of `name: value`."""
+
 
 @dataclass(frozen=True)
 class Call:

@@ -31,10 +31,7 @@ from shared.analyst.builtin import (
     goal as goals,
 )
 from shared.analyst.builtin.decide import Plan
-from shared.analyst.builtin.desk import Answer, Call, Desk
-
-CONTEXT_BLOCK = "conversation_context"
-"""The system block in which the service tells what the conversation is about: lines of `name: value`."""
+from shared.analyst.builtin.desk import CONTEXT_BLOCK, Answer, Call, Desk
 
 
 def run(desk: Desk, turn: desks.Turn, request: Request) -> None:

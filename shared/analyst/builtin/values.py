@@ -57,17 +57,13 @@ def places(subject: Subject) -> list[Place]:
             _add(named, Place(lookup.table, label, own_dimension(subject, lookup.column)))
     for lookup in lookups:
         for column in lookup.table.columns:
-            if (
-                column.type == "STRING"
-                and roles.role(column) == "dimension"
-                and 1 < (column.stats.distinct or 0) <= 200
-            ):
-                if column.path != lookup.key.path:
-                    noun = readable(column, None)
-                    dimension = Dimension(
-                        identifier(noun), noun, lookup.column, lookup, column, column.stats.distinct
-                    )
-                    _add(named, Place(lookup.table, column, dimension))
+            few = 1 < (column.stats.distinct or 0) <= 200 and column.path != lookup.key.path
+            if few and column.type == "STRING" and roles.role(column) == "dimension":
+                noun = readable(column, None)
+                dimension = Dimension(
+                    identifier(noun), noun, lookup.column, lookup, column, column.stats.distinct
+                )
+                _add(named, Place(lookup.table, column, dimension))
     half = MOST_COLUMNS - min(len(named), MOST_COLUMNS // 2)
     return [*found[:half], *named[: MOST_COLUMNS - min(half, len(found))]]
 
