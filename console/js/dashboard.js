@@ -60,7 +60,7 @@ class Page {
     grid.style.gridAutoRows = `minmax(${dashboard.grid?.row_height ?? 64}px, auto)`;
     fill(this.element,
       h("div", { class: "dash-head" },
-        h("div", { class: "grow" }, h("h1", {}, dashboard.title), dashboard.description ? h("p", { class: "subtitle" }, dashboard.description.trim()) : null),
+        h("div", { class: "grow" }, h("h1", {}, dashboard.title), about(dashboard.description)),
         h("div", { class: "row dash-actions" }, this.badge, this.actions())),
       dashboard.status === "invalid" ? this.broken() : null,
       this.filterBar, grid);
@@ -153,7 +153,7 @@ class Page {
       const to = h("input", { type: "date", value: range.end ?? "", "aria-label": `${label}: to` });
       const change = () => { if (!from.value || !to.value || from.value <= to.value) this.set(filter.id, from.value || to.value ? `${from.value}..${to.value}` : ""); };
       for (const input of [from, to]) input.addEventListener("change", () => { input.blur(); change(); });
-      return h("fieldset", {}, h("legend", {}, label), from, h("span", { class: "muted" }, "to"), to);
+      return group(label, from, h("span", { class: "muted" }, "to"), to);
     }
     if (filter.type === "select" || filter.type === "multi_select") {
       const options = this.options(filter);
@@ -167,7 +167,7 @@ class Page {
       const low = h("input", { type: "number", value: range.min ?? "", placeholder: "from", "aria-label": `${label}: from` });
       const high = h("input", { type: "number", value: range.max ?? "", placeholder: "to", "aria-label": `${label}: to` });
       for (const input of [low, high]) input.addEventListener("change", () => { input.blur(); this.set(filter.id, low.value || high.value ? `${low.value}..${high.value}` : ""); });
-      return h("fieldset", {}, h("legend", {}, label), low, high);
+      return group(label, low, h("span", { class: "muted" }, "to"), high);
     }
     if (filter.type === "toggle") return h("label", {}, label, h("input", { type: "checkbox", checked: applied === true, onchange: (event) => this.set(filter.id, event.target.checked ? "true" : "") }));
     const search = h("input", { type: "search", value: applied ?? "", onchange: () => { search.blur(); this.set(filter.id, search.value); } });
@@ -183,7 +183,7 @@ class Page {
         h("button", { class: "primary", onclick: () => { const picked = [...box.querySelectorAll("input:checked")].map((input) => input.value); box.close(); this.set(filter.id, ...(picked.length ? picked : [""])); } }, "Apply"),
         h("button", { onclick: () => { box.close(); this.set(filter.id, ""); } }, "All")));
     };
-    return h("fieldset", {}, h("legend", {}, label), h("button", { onclick: open, "aria-haspopup": "dialog" }, text));
+    return group(label, h("button", { onclick: open, "aria-haspopup": "dialog" }, text));
   }
 
   options(filter) {
@@ -197,6 +197,16 @@ class Page {
     fill(this.element, h("div", { class: "empty" }, h("h2", {}, "Several of your teams have this dashboard"),
       teams.map((team) => h("a", { class: "button", href: `/dash/${this.slug}?team_id=${team.id ?? team}` }, context.me.teams.find(({ id }) => id === (team.id ?? team))?.name ?? team.name ?? team))));
   }
+}
+
+/** Several controls under one label. */
+const group = (label, ...controls) => h("div", { class: "control", role: "group", "aria-label": label }, h("span", { class: "small muted" }, label), h("div", { class: "row" }, controls));
+
+/** The description's first line, and behind a fold what follows: sources, ranges, assumptions. */
+function about(description) {
+  const [first, ...rest] = (description ?? "").trim().split("\n");
+  if (!first) return null;
+  return [h("p", { class: "subtitle" }, first), rest.length ? h("details", { class: "about" }, h("summary", {}, "Sources and assumptions"), h("p", {}, rest.join("\n"))) : null];
 }
 
 /** The filters stand above the grid, so the rows that a filter bar alone would take are closed. */

@@ -59,6 +59,7 @@ def config(theme: Theme) -> dict[str, Any]:
             "labelPadding": 6,
             "labelLimit": 160,
             "labelOverlap": "greedy",
+            "labelSeparation": 12,
             "domain": False,
             "ticks": False,
             "grid": False,

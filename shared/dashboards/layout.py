@@ -16,7 +16,6 @@ HEIGHTS = {"kpi": 2, "chart": 5, "table": 6, "text": 2, "filter_bar": 1, "sectio
 """Rows of a tile without a position; a row is 64 pixels on the page."""
 DEFAULT_WIDTHS = {"kpi": 3, "chart": 6, "table": 12, "text": 12, "filter_bar": 12, "section": 12}
 _RANK = {"kpi": 0, "chart": 1, "text": 1, "table": 2}
-_SPARKLINE_ROWS = 1
 
 
 def check(document: Document, problems: Problems) -> None:
@@ -110,8 +109,7 @@ def _width(tile: Tile) -> int:
 
 
 def _height(tile: Tile) -> int:
-    extra = _SPARKLINE_ROWS if tile.type == "kpi" and tile.options.sparkline else 0
-    return HEIGHTS[tile.type] + extra
+    return HEIGHTS[tile.type]
 
 
 def _cells(position: Position) -> Iterator[tuple[int, int]]:
