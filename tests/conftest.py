@@ -202,3 +202,9 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         return
     with api.started(tmp_path_factory.mktemp("stack"), demo=True) as stack:
         yield World(stack)
+
+
+@pytest.fixture(scope="session")
+def world_of() -> type[World]:
+    """For tests with a stack of their own: `world_of(stack)`."""
+    return World
