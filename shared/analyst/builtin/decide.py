@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import date
 from typing import Literal
 
-from shared.analyst.builtin import measures, ranges, roles, values, words
-from shared.analyst.builtin.goal import Cycle, Goal, Grain, Phrase
+from shared.analyst.builtin import measures, ranges, roles, timing, values, words
+from shared.analyst.builtin.goal import Goal, Phrase
 from shared.analyst.builtin.measures import Measure
 from shared.analyst.builtin.ranges import Period
 from shared.analyst.builtin.roles import Times
@@ -69,7 +69,7 @@ def decide(subject: Subject, goal: Goal, restrictions: list[Restriction]) -> Pla
     figures, dimensions, companion = _read_hits(subject, goal, notes)
     dimensions = _with_compared(goal, dimensions, restrictions)
     time = roles.time_of(subject.table, tuple(word for phrase in goal.phrases for word in phrase.words))
-    data = data_period(time)
+    data = timing.data_period(time)
     if time is not None and data is None and time.kind != "year":
         notes.append(f"I could not tell which dates {time.column.path} covers.")
     period = ranges.resolve(goal.span, data) if data else None
@@ -82,7 +82,7 @@ def decide(subject: Subject, goal: Goal, restrictions: list[Restriction]) -> Pla
             f"There is no data for {ranges.spoken(period)}: it runs from {_day(data.start)} to {_day(data.end)}, so that is what I show."
         )
         period, goal = data, replace(goal, span=None)
-    step = _step(goal, subject.table, time, period, notes)
+    step = timing.step_of(goal, subject.table, time, period, notes)
     if not figures:
         figures = _default_figures(subject.table, goal)
     recipe = _recipe(goal, figures, dimensions, time, companion, step)
@@ -235,82 +235,6 @@ def _with_compared(
         if compared and restriction.dimension.column.path not in known and len(dimensions) < 2:
             dimensions = [restriction.dimension, *dimensions]
     return dimensions[:2]
-
-
-def data_period(time: Times | None) -> Period | None:
-    """From the first to the last date of a time column, as profiled."""
-    if time is None:
-        return None
-    first, last = _date(time, time.column.stats.minimum, 1), _date(time, time.column.stats.maximum, 12)
-    return Period(first, last) if first and last else None
-
-
-def _date(time: Times, value: object, month: int) -> date | None:
-    try:
-        if time.kind == "year":
-            return date(int(str(value)), month, 31 if month == 12 else 1)
-        return datetime.fromisoformat(str(value).replace("Z", "+00:00").replace(" UTC", "+00:00")).date()
-    except (ValueError, TypeError):
-        return None
-
-
-def _cycle(cycle: Cycle, table: Table, time: Times) -> Step | None:
-    """A rhythm's step; hours come from another column where the time column is a date."""
-    names = {"weekday": "weekday", "hour": "hour_of_day", "month": "month_of_year"}
-    if cycle != "hour" or time.kind != "date":
-        return Step(names[cycle], cycle=cycle)
-    part = next(
-        (column for column in table.columns if roles.role(column) == "part" and column.words == ("hour",)),
-        None,
-    )
-    instant = next((column for column in table.columns if column.type in ("TIMESTAMP", "DATETIME")), None)
-    column = part or instant
-    return None if column is None else Step(names[cycle], cycle=cycle, column=column)
-
-
-_SIZES: tuple[Grain, ...] = ("hour", "day", "week", "month", "quarter", "year")
-_DAYS = {"hour": 1 / 24, "day": 1, "week": 7, "month": 30, "quarter": 91, "year": 365}
-
-
-def _step(
-    goal: Goal, table: Table, time: Times | None, period: Period | None, notes: list[str]
-) -> Step | None:
-    if time is None:
-        return None
-    if (
-        goal.cycle is not None
-        and time.kind != "year"
-        and (found := _cycle(goal.cycle, table, time)) is not None
-    ):
-        return found
-    finest = _finest(time)
-    days = (period.end - period.start).days + 1 if period else 365
-    fitting: Grain = (
-        "day" if days <= 45 else "week" if days <= 190 else "month" if days <= 366 * 12 else "year"
-    )
-    grain = goal.grain or fitting
-    if _SIZES.index(grain) < _SIZES.index(finest):
-        if goal.grain:
-            notes.append(
-                f"{time.column.path} has one value a {finest}, so a finer step than that is not in the data."
-            )
-        grain = finest
-    return Step(grain, grain)
-
-
-def _finest(time: Times) -> Grain:
-    """The finest step that the data has, judged by how far apart its distinct times are."""
-    if time.kind == "year":
-        return "year"
-    data, distinct = data_period(time), time.column.stats.distinct
-    if data is None or not distinct or distinct < 3:
-        return "day" if time.kind == "date" else "hour"
-    apart = (data.end - data.start).days / (distinct - 1)
-    grains: tuple[Grain, ...] = ("year", "quarter", "month", "week")
-    for grain in grains:
-        if apart >= 0.9 * _DAYS[grain]:
-            return grain
-    return "day" if time.kind == "date" or apart >= 0.9 else "hour"
 
 
 def _recipe(

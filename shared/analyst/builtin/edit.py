@@ -23,6 +23,7 @@ from shared.analyst.builtin import (
     rewrite,
     roles,
     subject,
+    timing,
     values,
 )
 from shared.analyst.builtin import desk as desks
@@ -271,7 +272,7 @@ def _ranged(desk: Desk, document: dict[str, Any], wish: Wish) -> tuple[dict[str,
         return document, []
     found = _about(desk, document)
     time = roles.time_of(found.table)
-    data = decide.data_period(time)
+    data = timing.data_period(time)
     if data is None:
         return document, []
     period = ranges.resolve(wish.span, data)
