@@ -66,7 +66,7 @@ class Child:
 
     def wait_for_tool(self) -> None:
         entered = Path(f"{self.runs}.entered")
-        end = time.monotonic() + 20
+        end = time.monotonic() + 60
         while not entered.exists():
             assert time.monotonic() < end, "the tool was never entered"
             time.sleep(0.02)
@@ -79,7 +79,7 @@ class Child:
         return ResumeTurn(team=self.me.team, turn=self.turn_id, check=check)
 
     def wait_for_lease(self) -> None:
-        end = time.monotonic() + 10
+        end = time.monotonic() + 60
         while True:
             with pg.transaction(self.me.team) as tx:
                 row = store.find_turn(tx, self.turn_id)
