@@ -26,7 +26,6 @@ from tests.bench import process
 from tests.bench.ground import ROOT, NotThere, Options, clean_environment
 from tests.bench.report import Table, Target, median
 
-
 COLUMNS = ("run", "n", "p50 s", "largest s", "x base", "CPU s (median)", "CPU / 2 cores")
 CPU_NOTE = (
     "CPU is that of all processes until then, ended ones included; halved, it is what the start can't be faster "
