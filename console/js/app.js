@@ -1,5 +1,6 @@
 /** The shell: who is signed in, the bar, and the page that belongs to the address. */
 import { get, post } from "./api.js";
+import { context } from "./context.js";
 import { fill, failure, h } from "./dom.js";
 import * as theme from "./theme.js";
 
@@ -12,9 +13,6 @@ const PAGES = [
 ];
 const LINKS = [["Dashboards", "/"], ["Chat", "/chat"], ["Connections", "/connections"], ["Catalog", "/catalog"]];
 const TEAM = "bridge-team";
-
-/** What every page gets: the user, their teams, the chosen team. */
-export const context = { me: null, team: null };
 
 function bar(page) {
   const { me } = context;

@@ -1,6 +1,6 @@
 /** `/catalog`: what a connection holds: datasets, tables, columns; searched by name and description. */
 import { get } from "./api.js";
-import { context } from "./app.js";
+import { context } from "./context.js";
 import { failure, fill, h } from "./dom.js";
 import { bytes } from "./format.js";
 

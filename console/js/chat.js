@@ -1,6 +1,6 @@
 /** `/chat`: say what you want to know; watch the tools; the dashboard grows at the side. */
 import { ApiError, get, post, stream } from "./api.js";
-import { context } from "./app.js";
+import { context } from "./context.js";
 import { announce, failure, fill, h, prose } from "./dom.js";
 import { bytes, duration, money } from "./format.js";
 

@@ -1,6 +1,6 @@
 /** `/connections`: add a warehouse, validate it, scan its catalog. */
 import { follow, get, post, remove } from "./api.js";
-import { context } from "./app.js";
+import { context } from "./context.js";
 import { dialog, failure, fill, h } from "./dom.js";
 import { ago } from "./format.js";
 

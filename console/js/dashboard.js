@@ -1,6 +1,6 @@
 /** `/dash/{slug}`: the dashboard with its live, cached data. The filters' state is in the address. */
 import { get, remove } from "./api.js";
-import { context } from "./app.js";
+import { context } from "./context.js";
 import { announce, dialog, failure, fill, h } from "./dom.js";
 import { ago } from "./format.js";
 import { Tile } from "./tiles.js";

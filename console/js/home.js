@@ -1,6 +1,6 @@
 /** `/`: sign in, then the team's dashboards. */
 import { get, post } from "./api.js";
-import { context } from "./app.js";
+import { context } from "./context.js";
 import { failure, fill, h } from "./dom.js";
 import { ago } from "./format.js";
 

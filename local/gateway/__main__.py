@@ -15,7 +15,8 @@ from typing import Any
 from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
 
 from local.gateway import bytecode
-from local.gateway.app import Config, Gateway
+from local.gateway.app import Gateway
+from local.gateway.config import Config
 from local.gateway.loader import SourceLoader
 from local.gateway.worker import Master, Worker
 from local.process import announce, die_with_parent

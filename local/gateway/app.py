@@ -13,27 +13,17 @@ import tempfile
 import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
 from typing import IO, Any
 
 from local.gateway import status
 from local.gateway.answers import correlation_id, document, problem, refused_method
+from local.gateway.config import Config
 from local.gateway.loader import Loader, LoadError
 from local.gateway.routes import Match, Routes
 from local.manifest import Watched
 
 MAX_BODY = 32 * 1024 * 1024  # Cloud Run's limit for HTTP/1 requests.
 _IN_MEMORY = 1024 * 1024
-
-
-@dataclass(frozen=True)
-class Config:
-    """Where the gateway finds things."""
-
-    manifest: Path
-    stack: Path | None = None
-    dispatch: str | None = None  # host:port
 
 
 class Gateway:

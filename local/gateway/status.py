@@ -4,18 +4,16 @@ import importlib.metadata
 import json
 import os
 import platform
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from local.gateway.config import Config
 from local.gateway.loader import Loader
 from local.gateway.routes import Routes
-
-if TYPE_CHECKING:
-    from local.gateway.app import Config
 
 _PACKAGES = ("functions-framework", "gunicorn", "flask", "grpcio", "duckdb", "sqlglot", "pg8000", "pydantic")
 
 
-def describe(config: "Config", routes: Routes, loader: Loader) -> dict[str, Any]:
+def describe(config: Config, routes: Routes, loader: Loader) -> dict[str, Any]:
     """The state of the stack as JSON; holds no password and no token."""
     stack = json.loads(config.stack.read_text()) if config.stack and config.stack.exists() else {}
     return {

@@ -20,6 +20,7 @@ from shared.platform.errors import QueryInvalid
 from shared.platform.settings import settings
 from shared.warehouses import bigquery_catalog, values
 from shared.warehouses.bigquery_errors import translated
+from shared.warehouses.bigquery_patience import patience
 from shared.warehouses.errors import PermissionMissing, QueryTimedOut
 from shared.warehouses.model import (
     DatasetInfo,
@@ -32,11 +33,6 @@ from shared.warehouses.model import (
     TableInfo,
 )
 
-CALL_SECONDS = 30.0
-RETRY_SECONDS = 20.0
-METADATA_MAX_BYTES = 1_000_000_000
-"""INFORMATION_SCHEMA is billed like a table (10 MB at least a query); this bounds a scan of a huge one."""
-METADATA_SECONDS = 120.0
 AUDIENCE = "https://bigquery.googleapis.com/"
 
 _LABEL = re.compile(r"[^a-z0-9_-]")
@@ -202,13 +198,6 @@ class BigQuery:
                 raise QueryTimedOut(
                     f"The query ran longer than {limits.timeout_seconds:g} seconds and was stopped."
                 ) from None
-
-
-def patience() -> dict[str, Any]:
-    """How long one call may take, with the client's own repetitions (they last ten minutes by default)."""
-    from google.cloud.bigquery.retry import DEFAULT_RETRY
-
-    return {"timeout": CALL_SECONDS, "retry": DEFAULT_RETRY.with_timeout(RETRY_SECONDS)}
 
 
 def _field(field: Any) -> Field:

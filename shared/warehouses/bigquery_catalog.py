@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from shared.platform import telemetry
 from shared.platform.errors import BridgeError
 from shared.warehouses.bigquery_errors import translated
+from shared.warehouses.bigquery_patience import METADATA_MAX_BYTES, METADATA_SECONDS, patience
 from shared.warehouses.model import ColumnInfo, DatasetInfo, Limits, Parameter, TableInfo
 
 if TYPE_CHECKING:
@@ -57,8 +58,6 @@ SELECT schema_name, option_value FROM {region}.INFORMATION_SCHEMA.SCHEMATA_OPTIO
 
 def datasets(warehouse: BigQuery) -> list[DatasetInfo]:
     """Every dataset; one whose location does not answer is there without its details and says so."""
-    from shared.warehouses.bigquery import patience
-
     with translated():
         listed = list(warehouse.client.list_datasets(**patience()))
     places: dict[str, list[str]] = defaultdict(list)
@@ -137,8 +136,6 @@ def _read(
     warehouse: BigQuery, location: str, *statements: str, parameters: tuple[Parameter, ...] = ()
 ) -> list[list[Mapping[str, Any]]]:
     """The rows of several metadata queries that run at the same time."""
-    from shared.warehouses.bigquery import METADATA_MAX_BYTES, METADATA_SECONDS
-
     limits = Limits(
         METADATA_MAX_BYTES, METADATA_SECONDS, max_rows=MAX_ROWS, labels={"purpose": "catalog-scan"}
     )

@@ -17,7 +17,6 @@ from shared.analyst.builtin import (
     decide,
     explore,
     narrate,
-    procedure,
     ranges,
     repair,
     rewrite,
@@ -25,6 +24,7 @@ from shared.analyst.builtin import (
     subject,
     timing,
     values,
+    writing,
 )
 from shared.analyst.builtin import desk as desks
 from shared.analyst.builtin import goal as goals
@@ -156,7 +156,7 @@ def run(desk: Desk, wish: Wish, current: Current) -> None:
         if not current.made_here or before.get(query["id"]) != query["sql"]
     ]
     filters = changed.get("filters", [])
-    calls = [Call("run_dry_run_query", procedure.dry_run_arguments(query, filters)) for query in fresh]
+    calls = [Call("run_dry_run_query", writing.dry_run_arguments(query, filters)) for query in fresh]
     if calls:
         desk.say(
             f"{len(calls)} of its {len(changed['queries'])} queries {'is' if len(calls) == 1 else 'are'} new; I dry-run {'it' if len(calls) == 1 else 'them'} first.\n\n"
@@ -165,9 +165,9 @@ def run(desk: Desk, wish: Wish, current: Current) -> None:
     refused = next((answer for answer in answers if answer.failed or not answer.get("valid")), None)
     if refused is not None:
         desk.finish(
-            f"With this change a query would be refused, so I left the dashboard as it was. {procedure.reason(refused)}"
+            f"With this change a query would be refused, so I left the dashboard as it was. {writing.reason(refused)}"
         )
-    text = procedure.render(changed)
+    text = writing.render(changed)
     report = desk.ask_one("validate_dashboard_yaml", yaml_content=text)
     if report.failed or not report.get("valid"):
         problems = "; ".join(str(entry.get("message")) for entry in (report.get("errors") or [])[:3])

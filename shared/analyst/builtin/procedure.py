@@ -11,8 +11,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-import yaml
-
 from shared.agents.model import Request, SystemBlock
 from shared.analyst.builtin import (
     clarify,
@@ -23,13 +21,10 @@ from shared.analyst.builtin import (
     narrate,
     repair,
     subject,
+    writing,
 )
-from shared.analyst.builtin import (
-    desk as desks,
-)
-from shared.analyst.builtin import (
-    goal as goals,
-)
+from shared.analyst.builtin import desk as desks
+from shared.analyst.builtin import goal as goals
 from shared.analyst.builtin.decide import Plan
 from shared.analyst.builtin.desk import CONTEXT_BLOCK, Answer, Call, Desk
 
@@ -131,7 +126,7 @@ def _settled(desk: Desk, plan: Plan, dialect: str, connection: str) -> Built:
             desk.say(f"That makes {len(queries)} queries. I dry-run each before anything is kept.\n\n")
         filters = document.get("filters", [])
         answers = desk.ask(
-            *[Call("run_dry_run_query", dry_run_arguments(query, filters)) for query in queries]
+            *[Call("run_dry_run_query", writing.dry_run_arguments(query, filters)) for query in queries]
         )
         refused = {
             query["id"]: answer for query, answer in zip(queries, answers, strict=True) if not _passed(answer)
@@ -148,36 +143,20 @@ def _settled(desk: Desk, plan: Plan, dialect: str, connection: str) -> Built:
         desk.say(f"{what}\n\n")
     first = next(iter(refused.values()))
     desk.finish(
-        f"I can’t make this dashboard within the limits of this connection. The main query was refused: {reason(first)}"
+        f"I can’t make this dashboard within the limits of this connection. The main query was refused: {writing.reason(first)}"
     )
     raise AssertionError
-
-
-def dry_run_arguments(query: Mapping[str, Any], filters: list[dict[str, Any]]) -> dict[str, Any]:
-    """A query with the filters whose parameters it uses."""
-    used = [entry for entry in filters if f"@{entry['id']}" in query["sql"]]
-    return {"sql": query["sql"]} | ({"filters": [bare(entry) for entry in used]} if used else {})
-
-
-def bare(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """A filter without where its choices come from."""
-    return {name: value for name, value in entry.items() if name in ("id", "type", "default")}
 
 
 def _passed(answer: Answer) -> bool:
     return not answer.failed and bool(answer.get("valid"))
 
 
-def reason(answer: Answer) -> str:
-    """Why a query was refused, with what would help."""
-    return " ".join(part for part in (answer.error, str(answer.get("advice") or "")) if part)
-
-
 def _previews(desk: Desk, built: Built) -> dict[str, Mapping[str, Any]]:
     """The rows that the closing words speak of."""
     filters = built.document.get("filters", [])
     calls = {
-        name: Call("preview_query", dry_run_arguments({"sql": sql}, filters))
+        name: Call("preview_query", writing.dry_run_arguments({"sql": sql}, filters))
         for name, sql in built.telling.items()
     }
     desk.say("All pass. A look at the rows before I write the dashboard.\n\n")
@@ -189,7 +168,7 @@ def _validated(desk: Desk, built: Built) -> tuple[dict[str, Any], str]:
     """The document that passed validation, and its text: exactly what is saved."""
     document = built.document
     for _ in range(repair.ATTEMPTS):
-        text = render(document)
+        text = writing.render(document)
         report = desk.ask_one("validate_dashboard_yaml", yaml_content=text)
         if report.failed:
             break
@@ -210,21 +189,4 @@ def _validated(desk: Desk, built: Built) -> tuple[dict[str, Any], str]:
     raise AssertionError
 
 
-def render(document: Mapping[str, Any]) -> str:
-    """The YAML of a document: its own order, SQL as blocks."""
-    return yaml.dump(dict(document), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=10_000)
-
-
-class _Dumper(yaml.SafeDumper):
-    """Writes texts of several lines as blocks, and no anchors."""
-
-    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 - the base class's signature
-        return True
-
-
-def _text(dumper: yaml.SafeDumper, value: str) -> yaml.Node:
-    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style="|" if "\n" in value else None)
-
-
-_Dumper.add_representer(str, _text)
-__all__ = ["CONTEXT_BLOCK", "build", "create", "dry_run_arguments", "render", "run"]
+__all__ = ["CONTEXT_BLOCK", "build", "create", "run"]

@@ -186,7 +186,7 @@ def test_an_unreachable_warehouse_is_unavailable_soon(cloud, monkeypatch):
     from shared.platform import settings
 
     monkeypatch.setenv("BIGQUERY_EMULATOR_HOST", f"http://127.0.0.1:{free_port()}")
-    monkeypatch.setattr("shared.warehouses.bigquery.RETRY_SECONDS", 0.3)
+    monkeypatch.setattr("shared.warehouses.bigquery_patience.RETRY_SECONDS", 0.3)
     logging.getLogger("urllib3").setLevel(logging.ERROR)
     settings.settings.cache_clear()
     with pytest.raises(WarehouseUnavailable) as caught:
