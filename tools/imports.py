@@ -74,34 +74,51 @@ def closure(root: Path, door: Path, *, whole: bool = True) -> Closure:
 
 
 @cache
+def parse(path: Path) -> ast.Module:
+    """The syntax tree of a file."""
+    return ast.parse(path.read_bytes(), str(path))
+
+
+@cache
 def read(path: Path) -> Source:
     """Parse one file; raises Unbundlable where it imports by strings."""
-    tree = ast.parse(path.read_text(), str(path))
+    tree, text = parse(path), path.read_text()
     everywhere, at_import = [], []
-    for node, deferred in _walk(tree, deferred=False):
+    for node, deferred in _statements(tree, deferred=False):
         if _is_dynamic(node):
-            raise Unbundlable(
-                f"{path.name}:{getattr(node, 'lineno', 0)} imports by a string, which the closure can't follow: "
-                "write an import statement, inside the function if it must be lazy"
-            )
+            raise _by_string(path, node.lineno)
         for imported in _imports(node, path):
             everywhere.append(imported)
             if not deferred:
                 at_import.append(imported)
-    names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
-    return Source(path, tuple(everywhere), tuple(at_import), "__file__" in names)
+    for name in _names(tree) if "__import__" in text else ():
+        if name.id == "__import__":
+            raise _by_string(path, name.lineno)
+    reads_files = "__file__" in text and any(name.id == "__file__" for name in _names(tree))
+    return Source(path, tuple(everywhere), tuple(at_import), reads_files)
 
 
-def _walk(node: ast.AST, *, deferred: bool) -> Iterator[tuple[ast.AST, bool]]:
-    """Every node with whether it waits for a call; skips what only type checkers see."""
-    yield node, deferred
-    inner = deferred or isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
-    for name, value in ast.iter_fields(node):
+def _by_string(path: Path, line: int) -> Unbundlable:
+    return Unbundlable(
+        f"{path.name}:{line} imports by a string, which the closure can't follow: write an import statement, "
+        "inside the function if it must be lazy"
+    )
+
+
+def _names(tree: ast.AST) -> Iterator[ast.Name]:
+    return (node for node in ast.walk(tree) if isinstance(node, ast.Name))
+
+
+def _statements(node: ast.AST, *, deferred: bool) -> Iterator[tuple[ast.stmt, bool]]:
+    """Every statement with whether it waits for a call; skips what only type checkers see."""
+    inner = deferred or isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    for name in ("body", "orelse", "finalbody", "handlers", "cases"):
         if name == "body" and isinstance(node, ast.If) and _is_type_checking(node.test):
             continue
-        for child in value if isinstance(value, list) else [value]:
-            if isinstance(child, ast.AST):
-                yield from _walk(child, deferred=inner)
+        for child in getattr(node, name, ()):
+            if isinstance(child, ast.stmt):
+                yield child, inner
+            yield from _statements(child, deferred=inner)
 
 
 def _is_type_checking(test: ast.expr) -> bool:
@@ -110,7 +127,7 @@ def _is_type_checking(test: ast.expr) -> bool:
     )
 
 
-def _is_dynamic(node: ast.AST) -> bool:
+def _is_dynamic(node: ast.stmt) -> bool:
     if isinstance(node, ast.Import):
         return any(
             alias.name.split(".")[0] in _DYNAMIC and not alias.name.startswith("importlib.metadata")
@@ -119,10 +136,10 @@ def _is_dynamic(node: ast.AST) -> bool:
     if isinstance(node, ast.ImportFrom):
         module = node.module or ""
         return module.split(".")[0] in _DYNAMIC and not module.startswith("importlib.metadata")
-    return isinstance(node, ast.Name) and node.id == "__import__"
+    return False
 
 
-def _imports(node: ast.AST, path: Path) -> Iterator[Imported]:
+def _imports(node: ast.stmt, path: Path) -> Iterator[Imported]:
     if isinstance(node, ast.Import):
         for alias in node.names:
             yield Imported(alias.name)
