@@ -8,7 +8,6 @@ BRIDGE_HOME/environment.json   every variable that functions and scripts get; ho
 import fcntl
 import json
 import os
-import socket
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -16,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from local.ports import free as free_port
+from local.ports import is_free
 from local.postgres import cluster
 from local.stack import services
 from local.stack.services import Service
@@ -115,38 +116,25 @@ def _ports(before: Mapping[str, int], gateway: int | None) -> dict[str, int]:
     """The ports of last time where they are still free, so that addresses kept in tasks stay right."""
     ports: dict[str, int] = {}
     if gateway is not None:
-        if not _is_free(gateway):
+        if not is_free(gateway):
             raise StackError(
                 f"port {gateway} is taken by another program: stop it, or choose one with BRIDGE_PORT=8090 make run"
             )
         ports["gateway"] = gateway
-    held: list[socket.socket] = []
     # Every name gets a port, also of services that are not there: the variables then point at nothing,
     # which fails with a refused connection instead of reaching for the cloud.
     for name in dict.fromkeys(name for service in services.SERVICES for name in service.ports):
         if name in ports:
             continue
         old = before.get(name)
-        if old and old not in ports.values() and _is_free(old):
+        if old and old not in ports.values() and is_free(old):
             ports[name] = old
             continue
-        probe = socket.socket()
-        probe.bind(("127.0.0.1", 0))
-        held.append(probe)  # Held until all are chosen: none is given out twice.
-        ports[name] = probe.getsockname()[1]
-    for probe in held:
-        probe.close()
+        new = free_port()
+        while new in ports.values():
+            new = free_port()
+        ports[name] = new
     return ports
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-        return True
 
 
 def _wait_for_the_dead(known: Mapping[str, Any], patience: float = 5.0) -> None:
