@@ -29,7 +29,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def until(condition: Callable[[], Any], patience: float = 10.0) -> Any:
+def until(condition: Callable[[], Any], patience: float = 60.0) -> Any:
     """The first true value of a condition; fails the test when it stays false."""
     deadline = time.monotonic() + patience
     while not (value := condition()):
@@ -164,7 +164,7 @@ class Dispatch:
         if self.process is None:
             return 0
         self.process.terminate()
-        code = self.process.wait(5)
+        code = self.process.wait(60)
         self._close()
         return code
 

@@ -84,7 +84,7 @@ class Tree:
         if self.process is None:
             return 0
         self.process.terminate()
-        code = self.process.wait(10)
+        code = self.process.wait(60)
         assert self.process.stdout is not None
         self.process.stdout.close()
         self.process = None
@@ -104,7 +104,7 @@ class Tree:
         lines = (self.root / "gateway.log").read_text().splitlines()
         return [json.loads(line) for line in lines if line.startswith("{")]
 
-    def until(self, path: str, body: bytes, patience: float = 6.0) -> None:
+    def until(self, path: str, body: bytes, patience: float = 60.0) -> None:
         """Wait until three answers in a row, which reach both workers, have this body."""
         deadline, right = time.monotonic() + patience, 0
         while right < 6:

@@ -1,5 +1,6 @@
 """What SIGKILL and bad weather do to accepted tasks: nothing is lost, things may come twice."""
 
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -45,37 +46,36 @@ def test_no_accepted_task_is_lost_by_sigkill(own: Dispatch, receiver: Receiver) 
 
 def test_a_task_under_way_is_delivered_again_after_sigkill(own: Dispatch, receiver: Receiver) -> None:
     """The handler was called but its answer found nobody: the task comes again, which is at-least-once."""
-    first = True
+    killed = threading.Event()
 
-    def hang_once(_call: Call) -> int:
-        nonlocal first
-        if first:
-            first = False
-            time.sleep(1.0)
+    def hang(_call: Call) -> int:
+        killed.wait(60)
         return 200
 
-    receiver.script = hang_once
+    receiver.script = hang
     own.client().create_task(parent=QUEUE, task={"http_request": {"url": receiver.url(), "body": b"x"}})
     until(lambda: receiver.calls)
     own.kill()
+    killed.set()
     own.start()
     until(lambda: len(receiver.calls) == 2)
     until(own.idle)
 
 
-def test_a_stop_ends_within_a_second_even_while_a_handler_hangs(own: Dispatch, receiver: Receiver) -> None:
+def test_a_stop_does_not_wait_for_a_handler_that_hangs(own: Dispatch, receiver: Receiver) -> None:
     """SIGTERM does not wait for open deliveries; they are kept for the next start."""
+    stopped, answered = threading.Event(), list[bool]()
 
     def hang(_call: Call) -> int:
-        time.sleep(3.0)
+        answered.append(stopped.wait(50))
         return 200
 
     receiver.script = hang
     own.client().create_task(parent=QUEUE, task={"http_request": {"url": receiver.url()}})
     until(lambda: receiver.calls)
-    begun = time.monotonic()
     assert own.stop() == 0
-    assert time.monotonic() - begun < 1.5
+    assert answered == []
+    stopped.set()
 
 
 def test_duplicate_weather_delivers_everything_twice(own: Dispatch, receiver: Receiver) -> None:
@@ -91,7 +91,7 @@ def test_duplicate_weather_delivers_everything_twice(own: Dispatch, receiver: Re
 
 def test_reordering_weather_changes_the_order(own: Dispatch, receiver: Receiver) -> None:
     """Twenty tasks that are due in order do not arrive in order."""
-    own.ask("POST", "/_local/chaos/delivery", {"reorder_ms": 200})
+    own.ask("POST", "/_local/chaos/delivery", {"reorder_ms": 600})
     for number in range(20):
         own.client().create_task(
             parent=QUEUE, task={"http_request": {"url": receiver.url(), "body": b"%02d" % number}}
