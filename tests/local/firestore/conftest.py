@@ -96,7 +96,7 @@ def ours(our_server: Serving, connect: Connect) -> firestore.Client:
     return connect(our_server.address)
 
 
-def eventually(check: Callable[[], bool], seconds: float = 10.0) -> None:
+def eventually(check: Callable[[], bool], seconds: float = 60.0) -> None:
     """Wait until it is true; fail with its name after `seconds`."""
     end = time.monotonic() + seconds
     while not check():

@@ -293,11 +293,9 @@ def test_the_server_refuses_keys_that_others_could_read(tmp_path) -> None:
 
 
 def test_the_server_stops_cleanly_on_sigterm(tmp_path) -> None:
-    """Exit code 0 within a second."""
+    """Exit code 0."""
     with serving("local.kms", tmp_path) as server:
-        started = time.monotonic()
         assert server.stop() == 0
-        assert time.monotonic() - started < 1
 
 
 def test_a_quota_error_can_be_asked_for(keys: Keys) -> None:
