@@ -173,7 +173,7 @@ def test_an_expired_url_is_refused(blob: storage.Blob, sign) -> None:
     """After its seconds a URL is worth nothing, though its signature is right."""
     url = sign(blob, expiration=datetime.timedelta(seconds=1))
     assert requests.get(url, timeout=5).status_code == 200
-    end = time.monotonic() + 5
+    end = time.monotonic() + 30
     while (answer := requests.get(url, timeout=5)).status_code == 200 and time.monotonic() < end:
         time.sleep(0.05)
     assert code(answer) == (403, "ExpiredToken")

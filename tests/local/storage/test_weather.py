@@ -49,18 +49,17 @@ def test_a_resumable_upload_whose_answer_is_lost(fair_weather: Any, bucket: Any)
 
 
 def test_latency_delays_only_what_matches(fair_weather: Any, bucket: Any) -> None:
-    """The matching request waits, another doesn't."""
+    """The matching request waits and uses the rule up; another one doesn't meet it."""
     bucket.blob("slow").upload_from_string("x")
     bucket.blob("fast").upload_from_string("x")
-    fair_weather.chaos({"method": "GET", "path_regex": "/o/slow", "action": "latency", "value": 0.4})
-
-    def seconds(name: str) -> float:
-        began = time.monotonic()
-        bucket.blob(name).download_as_bytes()
-        return time.monotonic() - began
-
-    assert seconds("slow") >= 0.4
-    assert seconds("fast") < 0.3
+    rule = {"method": "GET", "path_regex": "/o/slow", "action": "latency", "value": 0.4, "times": 1}
+    fair_weather.chaos(rule)
+    bucket.blob("fast").download_as_bytes()
+    assert fair_weather.call("/_local/chaos") == {"rules": [rule]}
+    began = time.monotonic()
+    bucket.blob("slow").download_as_bytes()
+    assert time.monotonic() - began >= 0.4
+    assert fair_weather.call("/_local/chaos") == {"rules": []}
 
 
 def test_the_weather_can_be_read_and_cleared(fair_weather: Any) -> None:
