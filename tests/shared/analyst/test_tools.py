@@ -169,6 +169,7 @@ def test_the_model_can_lower_the_cap_and_not_raise_it(desk: Any) -> None:
         ("SELECT * FROM `bridge-local.not_offered.secrets`", "DATASET_NOT_ALLOWED"),
         (f"SELECT nothing_like_it FROM `{TABLE}`", "QUERY_INVALID"),
     ],
+    ids=("a write", "another data set", "an unknown column"),  # The table's name is another in each worker.
 )
 def test_a_dry_run_refuses_with_a_reason(desk: Any, sql: str, code: str) -> None:
     """Writing, other data sets and unknown columns are answers that a model can act on."""
