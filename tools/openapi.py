@@ -46,11 +46,12 @@ def document() -> dict[str, Any]:
             )
             paths.setdefault(path, {})[str(declaration.method).lower()] = operation
     used = {code for found in codes.values() for code in found}
-    schemas["Problem"] = openapi_parts.problem(sorted(used))
-    schemas["TurnEvent"] = openapi_parts.turn_event()
-    schemas["QueryResult"] = openapi_parts.QUERY_RESULT
-    schemas["DashboardData"] = openapi_parts.DASHBOARD_DATA
-    schemas["QueryPage"] = openapi_parts.QUERY_PAGE
+    written = openapi_parts.schemas(sorted(used))
+    if both := set(written) & set(schemas):
+        raise SystemExit(
+            f"{', '.join(both)}: a model has the name of a schema in tools/openapi_parts.py; rename one"
+        )
+    schemas |= written
     tags = dict.fromkeys(_tag(declaration) for declaration in endpoints)
     made = {
         "openapi": "3.1.0",
@@ -343,7 +344,7 @@ def _problem_answers(codes: Iterable[list[str]]) -> dict[str, Any]:
                 "headers": headers,
                 "content": {
                     "application/json": {
-                        "schema": {"$ref": "#/components/schemas/Problem"},
+                        "schema": {"$ref": "#/components/schemas/ErrorEnvelope"},
                         "examples": {code: {"$ref": f"#/components/examples/{code}"} for code in group},
                     }
                 },

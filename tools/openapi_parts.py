@@ -181,13 +181,23 @@ TAGS = {
 INTRODUCTION = """\
 Every endpoint of Bridge, generated from the declarations of its functions and their models.
 
-Errors have one form, `Problem`, whatever the endpoint; each operation names the codes that it can answer with.
+Errors have one form, `ErrorEnvelope`, whatever the endpoint; each operation names the codes that it can answer with.
 Lists take `limit` and the opaque `cursor` of the page before. Every answer carries `X-Correlation-Id`.
 """
 
 
-def problem(codes: list[str]) -> dict[str, Any]:
-    """The schema of the error envelope."""
+def schemas(codes: list[str]) -> dict[str, Any]:
+    """The schemas that no model stands behind, with these error codes."""
+    return {
+        "DashboardData": DASHBOARD_DATA,
+        "ErrorEnvelope": _envelope(codes),
+        "QueryPage": QUERY_PAGE,
+        "QueryResult": QUERY_RESULT,
+        "TurnEvent": _turn_event(),
+    }
+
+
+def _envelope(codes: list[str]) -> dict[str, Any]:
     return thing(
         "The one form of every error, with the members of RFC 9457 beside it.",
         {
@@ -211,8 +221,7 @@ def problem(codes: list[str]) -> dict[str, Any]:
     )
 
 
-def turn_event() -> dict[str, Any]:
-    """One event of a turn's stream, as its three fields say it."""
+def _turn_event() -> dict[str, Any]:
     return {
         "description": "One server-sent event of a turn: `id`, `event`, and `data` as JSON on one line.",
         "oneOf": [

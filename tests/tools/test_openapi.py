@@ -139,14 +139,21 @@ def test_every_error_code_stands_under_its_status_with_an_example(document: dict
 
 
 def test_the_envelope_s_schema_is_the_envelope(document: dict[str, Any]) -> None:
-    """What errors.envelope makes has exactly the members that Problem declares."""
+    """What errors.envelope makes has exactly the members that ErrorEnvelope declares."""
     from shared.platform.errors import ValidationFailed, envelope
 
     error = ValidationFailed("no", field="name", reason="missing", details={"errors": []})
     made = envelope(error, correlation_id="1", trace_id="2")
-    schema = document["components"]["schemas"]["Problem"]
+    schema = document["components"]["schemas"]["ErrorEnvelope"]
     assert set(made) == set(schema["properties"]) == set(schema["required"])
     assert set(made["error"]) == set(schema["properties"]["error"]["properties"])
+
+
+def test_a_model_cannot_take_the_name_of_a_written_schema(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two schemas of one name would describe answers by the wrong one, so the generator stops."""
+    monkeypatch.setattr(openapi_parts, "schemas", lambda _codes: {"Dashboards": {}})
+    with pytest.raises(SystemExit, match="Dashboards: a model has the name"):
+        openapi.document()
 
 
 def test_the_codes_follow_the_calls(codes: dict[str, set[str]]) -> None:

@@ -14,8 +14,8 @@ import { events } from "./stream.ts";
 export type { components, paths } from "./schema.d.ts";
 export { events } from "./stream.ts";
 
-export type Problem = components["schemas"]["Problem"];
-export type ErrorCode = Problem["error"]["code"];
+export type ErrorEnvelope = components["schemas"]["ErrorEnvelope"];
+export type ErrorCode = ErrorEnvelope["error"]["code"];
 export type TurnEvent = components["schemas"]["TurnEvent"];
 export type Bridge = Client<paths>;
 
@@ -51,13 +51,13 @@ export function connect(options: Options): Bridge {
 
 /** A refusal: the code says what happened, `retryable` whether the same call can succeed later. */
 export class BridgeError extends Error {
-  constructor(readonly problem: Problem) {
-    super(problem.error.message);
+  constructor(readonly envelope: ErrorEnvelope) {
+    super(envelope.error.message);
     this.name = "BridgeError";
   }
 
   get code(): ErrorCode {
-    return this.problem.error.code;
+    return this.envelope.error.code;
   }
 }
 
