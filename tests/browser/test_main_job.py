@@ -90,7 +90,7 @@ def test_a_table_is_one_key_away_from_every_chart(page: Any, slug: str) -> None:
     tile = page.locator(".tile:has(.chart svg)").first
     tile.wait_for(timeout=PATIENCE)
     name = tile.get_attribute("aria-label")
-    tile = page.get_by_label(name, exact=True)
+    tile = page.get_by_role("region", name=name, exact=True)
     tile.focus()
     page.keyboard.press("t")
     tile.locator("table.data tbody tr").first.wait_for(timeout=PATIENCE)
