@@ -47,7 +47,11 @@ class Conversation {
       return;
     }
     if (this.session) await this.history();
-    else await this.suggest();
+    else {
+      this.welcome = h("div", { class: "empty" }, h("h2", {}, "What do you want to know?"), h("p", {}, "Describe it in a sentence. The tables are found, the queries dry-run under a cap, and the dashboard is made for you."));
+      fill(this.log, this.welcome);
+      await this.suggest();
+    }
     this.input.focus();
   }
 
@@ -105,6 +109,7 @@ class Conversation {
     if (!message) return;
     this.input.value = "";
     this.grow();
+    this.welcome?.remove();
     fill(this.suggestions);
     this.recall.push(message);
     this.bubble("user", message);
