@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -87,8 +86,6 @@ def test_a_signal_reaches_the_command_and_the_stack_is_cleaned_up(
         stderr=subprocess.DEVNULL,
     )  # fmt: skip
     until(mark.exists, 60)
-    begun = time.monotonic()
     process.send_signal(signal.SIGTERM)
-    assert process.wait(20) == 9
-    assert time.monotonic() - begun < 6
+    assert process.wait(60) == 9
     assert not Path(mark.read_text().strip()).exists()
