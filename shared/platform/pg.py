@@ -88,12 +88,8 @@ def transaction(team: str | Iterable[str] | None = None, *, user: str | None = N
     be reached or aborts the transaction for a reason that a repetition cures.
     """
     teams = "" if team is None else team if isinstance(team, str) else ",".join(team)
-    with _pool().borrow() as session:
+    with _pool().borrow(teams, user or "") as session:
         tx = Tx(session)
-        try:
-            session.begin(teams, user or "")
-        except Exception as error:
-            raise _translated(error, session) from error
         try:
             yield tx
             try:
@@ -119,13 +115,11 @@ class _Pool:
         self._lock = threading.Lock()
 
     @contextmanager
-    def borrow(self) -> Iterator[Session]:
+    def borrow(self, teams: str, user: str) -> Iterator[Session]:
         if not self._slots.acquire(timeout=10):
             raise Unavailable("All database connections of this instance are busy.", retry_after=1)
         try:
-            with self._lock:
-                session = self._idle.pop() if self._idle else None
-            session = session if session is not None else _connect()
+            session = self._begun(teams, user)
             try:
                 yield session
             finally:
@@ -136,6 +130,34 @@ class _Pool:
                     _close(session)
         finally:
             self._slots.release()
+
+    def _begun(self, teams: str, user: str) -> Session:
+        """A connection with an open transaction.
+
+        One whose server went away while it was idle fails at its first statement, and so will the others
+        that idle: all are dropped, and as nothing was done on them, a new one begins in their place.
+        """
+        with self._lock:
+            session = self._idle.pop() if self._idle else None
+        if session is not None:
+            try:
+                session.begin(teams, user)
+                return session
+            except Exception as error:
+                _close(session)
+                if not isinstance(_translated(error, session), Unavailable):
+                    raise
+                with self._lock:
+                    broken, self._idle = self._idle, []
+                for other in broken:
+                    _close(other)
+        session = _connect()
+        try:
+            session.begin(teams, user)
+        except Exception as error:
+            _close(session)
+            raise _translated(error, session) from error
+        return session
 
 
 @lru_cache(maxsize=1)

@@ -79,6 +79,18 @@ def test_a_broken_connection_is_dropped_and_the_next_transaction_works(directory
         assert tx.one("SELECT 1 AS one")["one"] == 1
 
 
+def test_a_connection_that_broke_while_it_was_idle_is_replaced_unnoticed(directory: dict[str, str]) -> None:
+    """After a restart of Postgres the first request works: nothing was done on the connection that broke."""
+    with pg.transaction() as killer, pg.transaction() as victim:
+        pid = victim.one("SELECT pg_backend_pid() AS pid")["pid"]
+        mine = killer.one("SELECT pg_backend_pid() AS pid")["pid"]
+    with pg.transaction() as tx:
+        assert tx.one("SELECT pg_backend_pid() AS pid")["pid"] == mine, "the pool is last in, first out"
+        tx.all("SELECT pg_terminate_backend(:pid)", pid=pid)
+        with pg.transaction() as replaced:
+            assert replaced.one("SELECT pg_backend_pid() AS pid")["pid"] not in (pid, mine)
+
+
 def test_a_duplicate_key_is_a_conflict_that_names_its_constraint(two_teams: dict[str, Any]) -> None:
     """A unique violation arrives as our noun, so a store can decide what it means."""
     with pytest.raises(pg.UniqueViolation) as caught, pg.transaction() as tx:
