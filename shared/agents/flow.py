@@ -1,6 +1,6 @@
 """The chain of a turn.
 
-    POST …/stream ─ turn row + lease + ResumeTurn (one transaction) ─► runs in the request
+    POST …/stream, POST …/generate ─ turn row + lease + ResumeTurn (one transaction) ─► runs in the request
       └─ ResumeTurn (about 20 s later) ──► chat/resume_turn
            ├─ turn is over ───────► nothing
            ├─ lease is alive ─────► ResumeTurn (check + 1), when the lease could have ended

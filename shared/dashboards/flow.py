@@ -1,6 +1,7 @@
 """The chains of dashboards.
 
 POST /v1/dashboards, PUT …/yaml (or any other writer of the bucket)
+the agent's save: POST …/stream, POST …/generate, or chat/resume_turn that goes on with them
   └─ dashboards/{team}/{slug}.yaml
        └─ finalized ──────────► dashboards/index_dashboard   (finds nothing to do after a save)
             └─ WarmDashboard ─► dashboards/warm_dashboard
