@@ -12,6 +12,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -36,6 +37,12 @@ class Outcome:
     duration_ms: int
     cached: bool = False
     cache_key: str | None = None
+
+
+@cache
+def _schema(arguments: type[BaseModel]) -> Mapping[str, Any]:
+    """The JSON Schema of a tool's arguments: constant, and asked for at each call of a model."""
+    return arguments.model_json_schema()
 
 
 class Toolbox:
@@ -67,8 +74,7 @@ class Toolbox:
     def specs(self) -> tuple[ToolSpec, ...]:
         """The tools as a provider sees them."""
         return tuple(
-            ToolSpec(tool.name, tool.description, tool.arguments.model_json_schema())
-            for tool in self._tools.values()
+            ToolSpec(tool.name, tool.description, _schema(tool.arguments)) for tool in self._tools.values()
         )
 
     def run(self, calls: Sequence[ToolUse], context: Callable[[ToolUse], ToolContext]) -> Iterator[Outcome]:

@@ -9,6 +9,7 @@ connection from the ask, the rest from the directory.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
@@ -200,12 +201,17 @@ def _context(turn: Turn, connection: str, dialect: str) -> str:
     return "\n".join(f"{name}: {value}" for name, value in lines.items())
 
 
-def _prompt(turn: Turn, connection: str) -> list[SystemBlock]:
-    """The instructions of a model: prompt blocks, the document's schema, the catalog in short."""
+@cache
+def _document_schema() -> str:
+    """The document's JSON Schema, made from the model so that the two can't drift."""
     from shared.dashboards.model import Document
 
-    schema = strict_json.dumps(Document.model_json_schema()).decode()
-    found = [*blocks.active(BLOCKS), SystemBlock("dashboard_yaml_schema", schema, "1h")]
+    return strict_json.dumps(Document.model_json_schema()).decode()
+
+
+def _prompt(turn: Turn, connection: str) -> list[SystemBlock]:
+    """The instructions of a model: prompt blocks, the document's schema, the catalog in short."""
+    found = [*blocks.active(BLOCKS), SystemBlock("dashboard_yaml_schema", _document_schema(), "1h")]
     (template,) = blocks.active(("bigquery_schema_context",))
     summary = _catalog_in_short(turn.team, connection)
     found.append(SystemBlock(template.name, template.text.replace("{schema}", summary), template.cache))
