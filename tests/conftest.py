@@ -11,8 +11,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 import requests
+
+_PATIENT: dict[str, Any] = {"deadline": None, "suppress_health_check": [hypothesis.HealthCheck.too_slow]}
+hypothesis.settings.register_profile("fast", max_examples=25, derandomize=True, **_PATIENT)
+hypothesis.settings.register_profile(
+    "thorough", max_examples=200, derandomize=False, print_blob=True, **_PATIENT
+)
+# `make test` asks for the thorough one. Neither limits an example's time, which tells how busy the machine is.
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fast"))
 
 ENDED = ("completed", "completed_with_errors", "failed", "cancelled")
 
@@ -179,18 +188,43 @@ SERVERS = frozenset(
 )
 """Fixtures that start processes: what needs them is left to `make test`."""
 SERVER_FOLDERS = ("tests/local/", "tests/migrations/", "tests/flows/", "tests/browser/")
+GROUPS = ("world", "servers", "stores")
+"""Fixtures of a session that take seconds to make and are used across folders, the costliest first."""
 
 
+@pytest.hookimpl(tryfirst=True)  # Before xdist reads the groups.
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark as slow what starts a server, so that `make check` stays under a minute."""
+    """Mark as slow what starts a server, and keep together what shares one.
+
+    `make check` leaves out what is slow and stays under a minute. `make test` runs two workers with
+    `--dist loadgroup`: a group stays with one of them, so its servers are started once and not twice. A
+    group is the users of a costly fixture, and otherwise a folder.
+    """
     for item in items:
         where = item.nodeid.split("::")[0]
-        if where.startswith(SERVER_FOLDERS) or SERVERS & set(getattr(item, "fixturenames", ())):
+        if " at 0x" in item.nodeid:
+            raise pytest.UsageError(
+                f"{item.nodeid}: an address in the name differs between workers; give ids="
+            )
+        needs = set(getattr(item, "fixturenames", ()))
+        if where.startswith(SERVER_FOLDERS) or SERVERS & needs:
             item.add_marker(pytest.mark.slow)
+        shared = next((name for name in GROUPS if name in needs), where.rpartition("/")[0])
+        item.add_marker(pytest.mark.xdist_group(shared))
 
 
 @pytest.fixture(scope="session")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def open_folder() -> Iterator[Path]:
+    """A folder for servers. Pytest's own are closed to the user who runs Postgres where tests run as root,
+    and the cluster would be copied to another place."""
+    from local.stack.api import temporary_home
+
+    with temporary_home() as folder:
+        yield folder
+
+
+@pytest.fixture(scope="session")
+def world() -> Iterator[World]:
     """One stack with the demo data, shared by the tests of this process.
 
     BRIDGE_TEST_HOME names the data folder of a demo stack that already runs: quicker while writing tests.
@@ -200,7 +234,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     if home := os.environ.get("BRIDGE_TEST_HOME"):
         yield World(api.Stack(Path(home)))
         return
-    with api.started(tmp_path_factory.mktemp("stack"), demo=True) as stack:
+    with api.started(demo=True) as stack:
         yield World(stack)
 
 

@@ -382,7 +382,7 @@ def _serving(module: str, port: int, data: Path, *options: str) -> Iterator[None
         yield
     finally:
         child.terminate()
-        child.wait(10)
+        child.wait(60)
         child.stdout.close()
 
 
@@ -412,7 +412,7 @@ def _certificates(identity: Path) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
+def servers(open_folder: Path) -> Iterator[dict[str, Any]]:
     """Postgres, Cloud Storage and KMS, migrated and with buckets; BigQuery comes with `warehouse`."""
     from cryptography.hazmat.primitives import serialization
     from cryptography.hazmat.primitives.asymmetric import rsa
@@ -420,7 +420,8 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]
     from local import identity
     from local.postgres import cluster
 
-    home = tmp_path_factory.mktemp("servers")
+    home = open_folder / "servers"
+    home.mkdir()
     ports = {name: free_port() for name in ("postgres", "storage", "kms", "bigquery")}
     identity.ensure(home)
     with (

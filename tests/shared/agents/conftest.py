@@ -35,11 +35,12 @@ def launch(module: str, *arguments: str) -> subprocess.Popen[str]:
 
 
 @pytest.fixture(scope="session")
-def stores(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+def stores(open_folder: Path) -> Iterator[dict[str, str]]:
     """Every store, migrated and with its buckets; answers the environment that leads there."""
     from local.postgres import cluster
 
-    home = tmp_path_factory.mktemp("stores")
+    home = open_folder / "stores"
+    home.mkdir()
     ports = {name: free_port() for name in ("postgres", "storage", "firestore", "dispatch", "tasks")}
     children = [
         launch("local.postgres", "--port", str(ports["postgres"]), "--data", str(home / "postgres")),
@@ -88,7 +89,9 @@ def stores(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]
     for child in children:
         child.terminate()
     for child in children:
-        child.wait(10)
+        child.wait(60)
+        assert child.stdout is not None
+        child.stdout.close()
 
 
 @pytest.fixture(scope="session")
@@ -192,7 +195,9 @@ def messages_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Messag
     child = launch("local.anthropic", "--port", str(port), "--data", str(data), "--key", "test-key")
     yield MessagesApi(f"http://127.0.0.1:{port}", data)
     child.terminate()
-    assert child.wait(5) == 0
+    assert child.wait(60) == 0
+    assert child.stdout is not None
+    child.stdout.close()
 
 
 @pytest.fixture

@@ -94,7 +94,7 @@ def firestore(servers: dict[str, Any], tmp_path_factory: pytest.TempPathFactory)
     assert "ready" in child.stdout.readline()
     yield f"127.0.0.1:{port}"
     child.terminate()
-    child.wait(10)
+    child.wait(60)
     child.stdout.close()
 
 

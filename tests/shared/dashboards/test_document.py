@@ -41,7 +41,7 @@ layout:
 """
 
 
-@settings(max_examples=200, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])
+@settings(phases=[Phase.explicit, Phase.reuse, Phase.generate])
 @given(strategies.documents())
 def test_every_field_survives_being_written_and_read(data: dict[str, Any]) -> None:
     """render and parse are inverse: a field that is dropped or changed on the way is a red test."""
@@ -55,7 +55,6 @@ def test_every_field_survives_being_written_and_read(data: dict[str, Any]) -> No
         assert parsed.document == made
 
 
-@settings(max_examples=60, deadline=None)
 @given(strategies.documents(), st.sampled_from(["ada@example.com", "o'neil: #1@example.com"]))
 def test_stamps_change_nothing_else(data: dict[str, Any], owner: str) -> None:
     """The store's lines are set in place; the rest of the text stays as it was written."""
@@ -161,14 +160,13 @@ def test_yaml_that_is_not_plain_data_is_a_problem_and_never_a_crash(text: str) -
     assert parsed.errors
 
 
-@settings(max_examples=150, deadline=None)
 @given(st.text(max_size=200))
 def test_any_text_is_answered(text: str) -> None:
     """With problems, or (never here) a document."""
     assert document.parse(text).document is None
 
 
-@settings(max_examples=60, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])
+@settings(phases=[Phase.explicit, Phase.reuse, Phase.generate])
 @given(strategies.documents(), st.integers(0, 30))
 def test_a_document_with_one_thing_broken_is_refused_where_it_is_broken(
     data: dict[str, Any], at: int

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.dashboards import document, layout
@@ -44,7 +44,6 @@ tiles = st.lists(
 )
 
 
-@settings(max_examples=200, deadline=None)
 @given(tiles, st.integers(0, 11), st.integers(0, 12))
 def test_every_tile_has_a_place_inside_the_grid_and_over_nobody(
     flowing: list[dict[str, Any]], x: int, y: int

@@ -22,11 +22,12 @@ def _free_port() -> int:
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+def postgres(open_folder: Path) -> Iterator[dict[str, str]]:
     """A migrated database; answers the address of each role."""
     from local.postgres import cluster
 
-    home = tmp_path_factory.mktemp("postgres")
+    home = open_folder / "postgres"
+    home.mkdir()
     port = _free_port()
     child = subprocess.Popen(
         [sys.executable, "-m", "local.postgres", "--port", str(port), "--data", str(home)],
@@ -47,7 +48,8 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str
     )
     yield urls
     child.terminate()
-    child.wait(10)
+    child.wait(60)
+    child.stdout.close()
 
 
 @pytest.fixture
