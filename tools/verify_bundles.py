@@ -266,15 +266,21 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--all", action="store_true", help="every bundle instead of a representative set")
     parser.add_argument("--only", metavar="NAME", help="the deployed name of one function")
+    parser.add_argument(
+        "--environments", action="store_true", help="only make the environments of all bundles"
+    )
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     arguments = parser.parse_args()
     made = [bundles.bundle(function) for function in bundles.functions(arguments.only)]
-    chosen = made if arguments.all or arguments.only else representative(made)
+    everything = arguments.all or arguments.only or arguments.environments
+    chosen = made if everything else representative(made)
     bundles.BUILD.mkdir(exist_ok=True)
     begun = time.perf_counter()
     digests = {one.name: bundles.write(one, bundles.BUILD) for one in chosen}
     pythons = {one.environment: environment(one) for one in chosen}
     print(f"{len(pythons)} environments are ready after {time.perf_counter() - begun:.0f} s", flush=True)
+    if arguments.environments:
+        return 0
 
     def attempt(one: bundles.Bundle) -> tuple[bundles.Bundle, list[str], int | None]:
         try:

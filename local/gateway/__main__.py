@@ -16,6 +16,7 @@ from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
 
 from local.gateway import bytecode
 from local.gateway.app import Gateway
+from local.gateway.bundles import BundleLoader
 from local.gateway.config import Config
 from local.gateway.loader import SourceLoader
 from local.gateway.worker import Master, Worker
@@ -55,7 +56,9 @@ class _Server(BaseApplication):  # type: ignore[misc]
         # replacing the workers replaces it.
         options = self._options
         config = Config(options.manifest, options.stack, options.dispatch)
-        return Gateway(config, SourceLoader(options.root))
+        return Gateway(
+            config, BundleLoader(options.bundles) if options.bundles else SourceLoader(options.root)
+        )
 
     def run(self) -> None:
         Master(self).run()
@@ -98,10 +101,19 @@ def main() -> None:
     parser.add_argument(
         "--dispatch", help="host:port of the dispatch process, for /_local/events and the like"
     )
+    parser.add_argument(
+        "--bundles",
+        type=Path,
+        default=os.environ.get("BRIDGE_BUNDLES") or None,
+        help="run each function from its built bundle in this folder, in an environment of its own",
+    )
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--threads", type=int, default=32)
     options = parser.parse_args()
     options.root = options.root.resolve()
+    if options.bundles:
+        # One worker: a second one would start every function's process again.
+        options.bundles, options.workers = options.bundles.resolve(), 1
     options.manifest = options.manifest or options.root / "functions" / "manifest.json"
     if sys.path[0] != str(options.root):
         sys.path.insert(0, str(options.root))
