@@ -12,6 +12,8 @@ from pathlib import Path
 def main(arguments: list[str]) -> int:
     """Run one command; answer its exit code."""
     options = _parser().parse_args(arguments)
+    if getattr(options, "bundles", None):
+        os.environ["BRIDGE_BUNDLES"] = str(options.bundles.resolve())
     # Imported after parsing: a typing error should not wait for anything.
     from local.stack import run
 
@@ -43,6 +45,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     execute.add_argument("--no-demo", action="store_true", help="a team and a token, but no demo data")
     execute.add_argument("command", nargs=argparse.REMAINDER, metavar="-- COMMAND…")
+    for command in (run, execute):
+        command.add_argument(
+            "--bundles",
+            type=Path,
+            metavar="DIR",
+            help="run the functions from their built bundles (make build)",
+        )
     for name, about in (("status", "what runs, where"), ("reset", "delete the data folder")):
         commands.add_parser(name, help=about).add_argument("--home", type=Path, default=home)
     return parser

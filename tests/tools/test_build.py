@@ -249,6 +249,9 @@ def test_a_bundle_works_alone_and_says_what_it_lacks(
     assert "'oidc' from 'shared.platform'" in tried(dataclasses.replace(whole, content=torn))[0]
     leaning = whole.content | {"main.py": b"import sqlglot\n" + whole.content["main.py"]}
     assert "No module named 'sqlglot'" in tried(dataclasses.replace(whole, content=leaning))[0]
+    bare = b"import flask\nimport functions_framework\n\n\n@functions_framework.http\ndef get(request):\n"
+    plain = whole.content | {"main.py": bare + b"    return 'hello'\n"}
+    assert "outside our envelope" in tried(dataclasses.replace(whole, content=plain))[0]
     late = dataclasses.replace(whole, outside=(*whole.outside, imports.Imported("google.cloud", "storage")))
     assert tried(late) == [
         "google.cloud.storage can't be imported: ModuleNotFoundError: No module named 'google.cloud.storage'"
