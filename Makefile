@@ -4,7 +4,7 @@ BIN := .venv/bin
 export PYTHONPATH := $(CURDIR)
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup run stop reset test check lint types contracts fast manifest generate bench screenshots browser clean
+.PHONY: help setup run reset test check lint types contracts manifest generate build verify-bundles mutations bench screenshots browser clean
 
 help: ## Show this list.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 16
@@ -25,6 +25,7 @@ manifest: setup ## Write functions/manifest.json from the decorators.
 generate: manifest ## Write every generated file.
 	@$(BIN)/python tools/dashboard_schema.py
 	@$(BIN)/python tools/docs.py
+	@$(BIN)/python tools/openapi.py
 
 lint: setup
 	@$(BIN)/ruff check .
@@ -40,6 +41,7 @@ check: lint types contracts ## Lint, types, import contracts, generated files, f
 	@$(BIN)/python tools/manifest.py --check
 	@$(BIN)/python tools/dashboard_schema.py --check
 	@$(BIN)/python tools/docs.py --check
+	@$(BIN)/python tools/openapi.py --check
 	@$(BIN)/pytest -q -n 2 -m "not stack and not slow and not browser"
 
 browser: ## Install Chromium where that is allowed.
@@ -51,6 +53,15 @@ test: check browser ## Everything: check, then every test on the local stack and
 
 bench: setup ## Measure speed and memory; prints the tables of docs/performance.md.
 	@$(BIN)/python -m tests.bench
+
+build: setup ## Write a bundle for each function to build/.
+	@$(BIN)/python tools/build.py
+
+verify-bundles: build ## Prove that each bundle works alone in a clean environment.
+	@$(BIN)/python tools/verify_bundles.py
+
+mutations: setup ## Remove each important guard once and see its test go red.
+	@$(BIN)/python tools/mutations.py
 
 screenshots: setup browser ## Make the pictures in docs/images.
 	@$(BIN)/python -m local exec -- $(BIN)/python tools/screenshots.py
