@@ -35,12 +35,15 @@ class Team:
 
 
 def team_of(world: Any, post: Post) -> Team:
-    """The one team that the chains of this stack run in."""
+    """The one team that the chains of this stack run in, with a scanned connection."""
     known = post.team
     if known is None:
         person = world.person("weather")
         id = world.team(person, "Weather")
-        known = post.team = Team(person, id, connection(world, as_=person, team=id))
+        connection_id = connection(world, as_=person, team=id)
+        scan = world.post("/v1/onboarding/catalog/scan", {"connection_id": connection_id}, as_=person)
+        assert world.wait_job(scan.json["job_id"], as_=person)["state"] == "completed"
+        known = post.team = Team(person, id, connection_id)
     return cast(Team, known)
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import time
+import uuid
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
-from tests.flows.chains import CHAINS, Chain, Outcome, pretty
+from tests.flows.chains import CHAINS, Chain, Outcome, document, new_slug, pretty, team_of
 from tests.flows.conftest import Doomed
 from tests.flows.post import Delivery, Post
 
@@ -81,6 +84,7 @@ _calm_outcomes: dict[str, Outcome] = {}
 
 def run(chain: Chain, weather: Weather, world: Any, post: Post, doomed: Doomed) -> Outcome:
     """The chain from its door to its end, every delivery by hand and then once more by the dispatcher."""
+    team_of(world, post)  # Made in calm weather.
     prepared = chain.prepare(world, post)
     with post.held():
         begun = chain.begin(world, post, prepared)
@@ -106,3 +110,76 @@ def test_a_chain_ends_the_same_in_every_weather(
     found = run(chain, weather, world, post, doomed)
     assert found == expected, f"{pretty(found)}\n\nin calm weather:\n{pretty(expected)}"
     assert post.dead_letters() == dead
+
+
+def test_a_turn_is_one_turn_however_often_it_is_asked_for_and_looked_after(world: Any, post: Post) -> None:
+    """One key from three clients at once, its watch delivered in crowds meanwhile: one turn, one dashboard."""
+    team = team_of(world, post)
+    body = {
+        "connection_id": team.connection_id,
+        "user_prompt": "Compare JFK, LGA and EWR by delay and distance",
+    }
+    key = {"Idempotency-Key": uuid.uuid4().hex}
+
+    def ask(_number: int) -> Any:
+        return world.post("/v1/dashboards/generate", body, as_=team.person, headers=key)
+
+    before = _count(post, team.id)
+    watches: list[Delivery] = []
+    with post.held(), ThreadPoolExecutor(3) as clients:
+        asked = [clients.submit(ask, number) for number in range(3)]
+        while not all(answer.done() for answer in asked):
+            watches = [item for item in post.new() if item.function == "chat-resume-turn"] or watches
+            if watches:
+                assert all(status < 300 or status == 503 for status in post.together(watches[:1] * 4))
+            time.sleep(0.2)
+        for item in watches:
+            post.settle(item)
+    answers = [answer.result() for answer in asked]
+    assert [answer.status for answer in answers] == [200] * 3
+    ends = {answer.content.rpartition(b"event: complete")[2].strip() for answer in answers}
+    assert len(ends) == 1
+    assert b'"state":"completed"' in ends.pop()
+    assert _count(post, team.id) == before + 1
+    (turn,) = post.sql(
+        "SELECT s.user_messages, t.epoch FROM sessions s JOIN turns t ON t.session_id = s.id"
+        " WHERE s.team_id = :team ORDER BY s.created_at DESC LIMIT 1",
+        team=team.id,
+    )
+    assert turn == {"user_messages": 1, "epoch": 1}
+
+
+def test_a_due_warming_is_queued_once_however_often_the_clock_strikes(world: Any, post: Post) -> None:
+    """Four ticks at once promise one warming, and it sets the next time."""
+    team = team_of(world, post)
+    slug = new_slug()
+    saved = world.post(
+        "/v1/dashboards",
+        {"team_id": team.id, "yaml_content": document(slug, team.connection_id)},
+        as_=team.person,
+    )
+    assert saved.status == 201
+    post.wait_quiet()
+    id = saved.json["id"]
+    post.sql(
+        "UPDATE dashboards SET next_warm_at = now() - interval '1 minute' WHERE slug = :slug AND team_id = :team",
+        slug=slug,
+        team=team.id,
+    )
+    post.strike("dashboards-warm-due", 4)
+    post.wait_quiet()
+    due = post.sql(
+        "SELECT sent_at FROM outbox WHERE payload->>'slug' = :slug AND payload->>'occasion' LIKE 'due%'",
+        slug=slug,
+    )
+    assert len(due) == 1, id
+    (row,) = post.sql(
+        "SELECT next_warm_at > now() AS later FROM dashboards WHERE slug = :slug AND team_id = :team",
+        slug=slug,
+        team=team.id,
+    )
+    assert row["later"]
+
+
+def _count(post: Post, team: str) -> int:
+    return int(post.sql("SELECT count(*) AS n FROM dashboards WHERE team_id = :team", team=team)[0]["n"])
