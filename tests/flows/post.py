@@ -116,7 +116,21 @@ class Post:
         self.sql("UPDATE attempts SET lease_until = now() - interval '1 second' WHERE state = 'running'")
         for lease in self.firestore.collection("leases").stream():
             if lease.get("until") > time.time():
-                lease.reference.update({"until": 0.0})
+                self._end_lease(lease.reference)
+
+    def _end_lease(self, lease: Any, patience: float = 30.0) -> None:
+        """The transaction of a worker that died holds the document until the server gives it up."""
+        from google.api_core.exceptions import Aborted
+
+        deadline = time.monotonic() + patience
+        while True:
+            try:
+                lease.update({"until": 0.0})
+                return
+            except Aborted:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.2)
 
     @cached_property
     def firestore(self) -> Any:
