@@ -268,12 +268,13 @@ def _parameters(declaration: Any, template: str, schemas: Any, references: Any) 
 
 
 def _header_parameter(name: str) -> dict[str, Any]:
+    pattern = openapi_parts.HEADER_PATTERNS.get(name)
     return {
         "name": name,
         "in": "header",
         "required": False,
         "description": openapi_parts.HEADER_TEXTS[name],
-        "schema": {"type": "string"},
+        "schema": {"type": "string"} | ({"pattern": pattern} if pattern else {}),
     }
 
 

@@ -146,6 +146,12 @@ HEADER_TEXTS = {
     "traceparent": "W3C Trace Context.",
 }
 
+HEADER_PATTERNS = {
+    "Idempotency-Key": "^[!-~]{1,200}$",
+    "X-Correlation-Id": "^[A-Za-z0-9._:-]{8,128}$",
+    "traceparent": "^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$",
+}
+
 SECURITY_SCHEMES = {
     "session": {
         "type": "apiKey",

@@ -62,6 +62,7 @@ def test_the_document_has_the_structure_of_openapi_3_1(document: dict[str, Any])
     for group in document["components"].values():
         assert all(re.fullmatch(r"[A-Za-z0-9._-]+", name) for name in group)
     tags = {tag["name"] for tag in document["tags"]}
+    assert tags <= set(openapi_parts.TAGS), "say in tools/openapi_parts.py what the new tag is about"
     for _, _, operation in _operations(document):
         assert operation["responses"]
         assert all(re.fullmatch(r"[1-5]\d\d", status) for status in operation["responses"])
