@@ -26,6 +26,8 @@ generate: manifest ## Write every generated file.
 	@$(BIN)/python tools/dashboard_schema.py
 	@$(BIN)/python tools/docs.py
 	@$(BIN)/python tools/openapi.py
+	@$(BIN)/python tools/typescript_client.py
+	@$(BIN)/python tools/chains.py
 
 lint: setup
 	@$(BIN)/ruff check .
@@ -42,6 +44,8 @@ check: lint types contracts ## Lint, types, import contracts, generated files, f
 	@$(BIN)/python tools/dashboard_schema.py --check
 	@$(BIN)/python tools/docs.py --check
 	@$(BIN)/python tools/openapi.py --check
+	@$(BIN)/python tools/typescript_client.py --check
+	@$(BIN)/python tools/chains.py --check
 	@$(BIN)/pytest -q -n 2 -m "not stack and not slow and not browser"
 
 browser: ## Install Chromium where that is allowed.

@@ -82,7 +82,9 @@ def main() -> int:
     if is_current() and not arguments.compile:
         return 0
     if shutil.which("npm") is None:
-        print("npm is missing: the TypeScript client is left as it is", file=sys.stderr)
+        print(
+            "npm is missing: install Node 20 to generate and compile the TypeScript client", file=sys.stderr
+        )
         return 0 if is_current() else 1
     install()
     if not is_current():

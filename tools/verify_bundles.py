@@ -9,6 +9,7 @@ not carry fails here by name. By default one function of each requirement set an
 """
 
 import argparse
+import fcntl
 import http.client
 import json
 import os
@@ -58,8 +59,16 @@ def environment(made: bundles.Bundle, environments: Path = ENVIRONMENTS) -> Path
     """The environment of a requirement set, made from nothing the first time; answers its Python."""
     home = environments / made.environment
     python = home / "bin" / "python"
-    if (home / "complete").exists():
-        return python
+    environments.mkdir(parents=True, exist_ok=True)
+    with (environments / f"{made.environment}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # Tests and the command may want the same one at once.
+        if not (home / "complete").exists():
+            _install(made, home)
+    return python
+
+
+def _install(made: bundles.Bundle, home: Path) -> None:
+    python = home / "bin" / "python"
     shutil.rmtree(home, ignore_errors=True)
     uv = str(Path(sys.executable).with_name("uv"))
     _run([uv, "venv", "--quiet", "--python", sys.executable, str(home)])
@@ -69,7 +78,6 @@ def environment(made: bundles.Bundle, environments: Path = ENVIRONMENTS) -> Path
           "--compile-bytecode", "--requirement", str(wanted)])  # fmt: skip
     _run([uv, "pip", "check", "--quiet", "--python", str(python)])
     (home / "complete").touch()
-    return python
 
 
 @contextmanager
