@@ -173,6 +173,7 @@ SERVERS = frozenset(
     (
         "bigquery",
         "browser",
+        "bundles",
         "cloud",
         "directory",
         "firestore",
@@ -186,7 +187,7 @@ SERVERS = frozenset(
         "world",
     )
 )
-"""Fixtures that start processes: what needs them is left to `make test`."""
+"""Fixtures that start processes or build every bundle: what needs them is left to `make test`."""
 SERVER_FOLDERS = ("tests/local/", "tests/migrations/", "tests/flows/", "tests/browser/")
 GROUPS = ("world", "servers", "stores")
 """Fixtures of a session that take seconds to make and are used across folders, the costliest first."""
