@@ -189,29 +189,49 @@ SERVERS = frozenset(
 )
 """Fixtures that start processes or build every bundle: what needs them is left to `make test`."""
 SERVER_FOLDERS = ("tests/local/", "tests/migrations/", "tests/flows/", "tests/browser/")
-GROUPS = ("world", "servers", "stores")
-"""Fixtures of a session that take seconds to make and are used across folders, the costliest first."""
+GROUPS = {
+    "tests/flows/test_kills.py": "a stack that is killed",
+    **dict.fromkeys(
+        ("tests/browser/", "tests/evals/", "tests/flows/", "tests/functions/", "tests/structure/"),
+        "the world",
+    ),
+    "tests/shared/agents/": "the stores",
+    "tests/shared/platform/": "the directory",
+    "tests/shared/": "the servers",
+}
+"""Which tests share servers that take seconds to start, by where they are. Elsewhere a folder is a group."""
 
 
-@pytest.hookimpl(tryfirst=True)  # Before xdist reads the groups.
+def group_of(nodeid: str) -> str:
+    """The tests of a group are run by one worker, so what they share is started once."""
+    where = nodeid.split("::")[0]
+    return next(
+        (group for begin, group in GROUPS.items() if where.startswith(begin)), where.rpartition("/")[0]
+    )
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """`--dist loadscope` by those groups. (xdist 3.8 loses its own, `loadgroup`, with pytest 9.)"""
+    from xdist.scheduler.loadscope import LoadScopeScheduling
+
+    class ByGroup(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return group_of(nodeid)
+
+    return ByGroup(config, log) if config.getvalue("dist") == "loadscope" else None
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark as slow what starts a server, and keep together what shares one.
-
-    `make check` leaves out what is slow and stays under a minute. `make test` runs two workers with
-    `--dist loadgroup`: a group stays with one of them, so its servers are started once and not twice. A
-    group is the users of a costly fixture, and otherwise a folder.
-    """
+    """Mark as slow what starts a server, so that `make check` stays under a minute."""
     for item in items:
         where = item.nodeid.split("::")[0]
         if " at 0x" in item.nodeid:
             raise pytest.UsageError(
                 f"{item.nodeid}: an address in the name differs between workers; give ids="
             )
-        needs = set(getattr(item, "fixturenames", ()))
-        if where.startswith(SERVER_FOLDERS) or SERVERS & needs:
+        if where.startswith(SERVER_FOLDERS) or SERVERS & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.slow)
-        shared = next((name for name in GROUPS if name in needs), where.rpartition("/")[0])
-        item.add_marker(pytest.mark.xdist_group(shared))
 
 
 @pytest.fixture(scope="session")
