@@ -15,6 +15,7 @@ import base64
 import hashlib
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from flask import Response
 
@@ -23,7 +24,7 @@ from shared.platform.edge.call import Call
 from shared.platform.errors import IdempotencyKeyReused, RequestInProgress
 from shared.platform.ids import new_id
 
-Q = sql.load(__file__.replace("/edge/", "/"))
+Q = sql.load(str(Path(__file__).parent))
 
 WAIT_SECONDS = 8.0
 REPLAYED = "Idempotency-Replayed"
