@@ -395,9 +395,12 @@ def test_a_cancel_breaks_the_connection(messages_api: Any, me: Any, session_id: 
     """The vendor sees its client leave in the middle of the answer."""
     messages_api.say({"blocks": [{"text": "word " * 400}], "piece": 5, "gap": 0.02})
     begun = started(me, session_id)
+    cancelled = False
     for event in turns.stream(begun, lambda _turn: agent(adapter(messages_api), model=MODEL)):
-        if event is not None and event.event == "token":
+        if event is not None and event.event == "token" and not cancelled:
             turns.cancel(me.teams, me.user, session_id)
+            cancelled = True
+    assert cancelled
     end = time.monotonic() + 60
     while not messages_api.requests():
         assert time.monotonic() < end
