@@ -33,6 +33,8 @@ class Gateway:
         self._config, self._loader = config, loader
         self._manifest = Watched(config.manifest)
         self._routes: tuple[int, Routes] = (-1, Routes(()))
+        # Read at once: a worker whose first look comes after the manifest broke has no last good one.
+        self.routes()
 
     def __call__(self, environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
         record = _Record(environ)
