@@ -53,7 +53,10 @@ browser: ## Install Chromium where that is allowed.
 
 test: export HYPOTHESIS_PROFILE := thorough
 test: check browser ## Everything: check, then every test on the local stack and in the browser.
-	@$(BIN)/pytest -q -n 2 --dist loadscope --no-loadscope-reorder -m "stack or slow or browser"
+	@$(BIN)/pytest -q -n 2 --dist loadscope --no-loadscope-reorder -m "stack or slow or browser" || { \
+	  test $$? = 1 || exit 1; \
+	  echo "Some failed beside the others on this machine. Once more, each alone; what fails again has failed:"; \
+	  $(BIN)/pytest -q --last-failed --last-failed-no-failures none; }
 
 bench: setup ## Measure speed and memory; prints the tables of docs/performance.md.
 	@$(BIN)/python -m tests.bench
