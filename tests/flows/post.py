@@ -118,7 +118,7 @@ class Post:
             if lease.get("until") > time.time():
                 self._end_lease(lease.reference)
 
-    def _end_lease(self, lease: Any, patience: float = 30.0) -> None:
+    def _end_lease(self, lease: Any, patience: float = 90.0) -> None:
         """The transaction of a worker that died holds the document until the server gives it up."""
         from google.api_core.exceptions import Aborted
 

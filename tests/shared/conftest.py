@@ -535,5 +535,8 @@ def _make_buckets(endpoint: str) -> None:
     import requests
 
     for role in ("credentials", "catalog"):
-        body = {"name": f"bridge-local-{role}", "versioning": {"enabled": role == "credentials"}}
+        body = {
+            "name": f"bridge-local-{role}",
+            "versioning": {"enabled": role in ("credentials", "dashboards", "sessions")},
+        }
         requests.post(f"{endpoint}/storage/v1/b?project={PROJECT}", json=body, timeout=10).raise_for_status()
