@@ -15,6 +15,10 @@ import hypothesis
 import pytest
 import requests
 
+# Tests start servers while this process holds gRPC channels. gRPC's fork handlers run between fork and exec and
+# can abort the child there; nothing here forks without exec, so they are switched off before gRPC loads.
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
+
 _PATIENT: dict[str, Any] = {"deadline": None, "suppress_health_check": [hypothesis.HealthCheck.too_slow]}
 hypothesis.settings.register_profile("fast", max_examples=25, derandomize=True, **_PATIENT)
 hypothesis.settings.register_profile(

@@ -31,7 +31,14 @@ class Doomed:
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.flows.doomed"],
             cwd=ROOT,
-            env={**os.environ, **post.stack.env, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "ignore"},
+            # This process forks its workers, so it keeps gRPC's fork handlers.
+            env={
+                **os.environ,
+                **post.stack.env,
+                "GRPC_ENABLE_FORK_SUPPORT": "1",
+                "PYTHONPATH": str(ROOT),
+                "PYTHONWARNINGS": "ignore",
+            },
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
