@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, get_type_hints
 
 from pydantic import BaseModel
@@ -28,9 +28,9 @@ class Declaration:
     """One deployable function."""
 
     kind: Kind
-    module: str
-    entry_point: str
-    summary: str
+    module: str = ""
+    entry_point: str = ""
+    summary: str = ""
     timeout: int = 60
     memory_mb: int = 256
     once: str | None = None
@@ -60,7 +60,46 @@ class Declaration:
         return "-".join(folders).replace("_", "-")
 
 
-def module_of(handler: Callable[..., Any]) -> str:
+def describe(declaration: Declaration, handler: Callable[..., Any]) -> Declaration:
+    """The declaration with what the handler itself says: where it stands, its summary, what it answers."""
+    module = inspect.getmodule(handler)
+    text = (module.__doc__ if module else None) or handler.__doc__ or handler.__name__
+    return replace(
+        declaration,
+        module=_module_of(handler),
+        entry_point=handler.__name__,
+        summary=text.strip().splitlines()[0],
+        answer=handler_models(handler)[1] if declaration.kind == "http" else None,
+    )
+
+
+def handler_models(function: Callable[..., Any]) -> tuple[dict[str, Any], Any]:
+    """The annotated parameters after the first, and the return annotation."""
+    hints = get_type_hints(function)
+    names = list(inspect.signature(function).parameters)[1:]
+    return {name: hints.get(name) for name in names}, hints.get("return")
+
+
+def qualified_name(function: Callable[..., Any] | None) -> str | None:
+    """`package.module.function`, as the manifest names who finds a resource's team."""
+    return None if function is None else f"{function.__module__}.{function.__qualname__}"
+
+
+def attach(entry: Callable[..., Any], handler: Callable[..., Any], declaration: Declaration) -> None:
+    """Give the entry point the handler's name and its declaration, and register it as an HTTP function.
+
+    Event functions are registered as HTTP too: functions-framework's own CloudEvent wrapper answers a
+    malformed event by echoing its headers and body, and ours must not.
+    """
+    import functions_framework
+
+    entry.__name__ = entry.__qualname__ = handler.__name__
+    entry.__module__, entry.__doc__ = handler.__module__, handler.__doc__
+    setattr(entry, ATTRIBUTE, declaration)
+    functions_framework.http(entry)
+
+
+def _module_of(handler: Callable[..., Any]) -> str:
     """The dotted module of a door, which its deployed name is made from.
 
     functions-framework imports every door as plain `main`; what is deployed then knows its own name from
@@ -71,32 +110,6 @@ def module_of(handler: Callable[..., Any]) -> str:
         return module
     service = service_name()
     return f"functions.{service}.main" if service else module
-
-
-def handler_models(function: Callable[..., Any]) -> tuple[dict[str, Any], Any]:
-    """The annotated parameters after the first, and the return annotation."""
-    hints = get_type_hints(function)
-    names = list(inspect.signature(function).parameters)[1:]
-    return {name: hints.get(name) for name in names}, hints.get("return")
-
-
-def summary(function: Callable[..., Any]) -> str:
-    """The first line of the handler's module docstring."""
-    module = inspect.getmodule(function)
-    text = (module.__doc__ if module else None) or function.__doc__ or function.__name__
-    return text.strip().splitlines()[0]
-
-
-def attach(wrapped: Callable[..., Any], declaration: Declaration) -> None:
-    """Leave the declaration on the entry point and register it as an HTTP function.
-
-    Event functions are registered as HTTP too: functions-framework's own CloudEvent wrapper answers a
-    malformed event by echoing its headers and body, and ours must not.
-    """
-    import functions_framework
-
-    setattr(wrapped, ATTRIBUTE, declaration)
-    functions_framework.http(wrapped)
 
 
 _SEGMENT = re.compile(r"\{([a-z_]+)(:path)?\}")

@@ -20,17 +20,9 @@ from pydantic import BaseModel
 
 from shared.platform import strict_json, telemetry
 from shared.platform.edge import answers
-from shared.platform.edge.declare import (
-    MAX_BODY,
-    Declaration,
-    Who,
-    attach,
-    compile_path,
-    handler_models,
-    module_of,
-    summary,
-)
-from shared.platform.edge.http import _arguments, open_call
+from shared.platform.edge.call import Call
+from shared.platform.edge.declare import MAX_BODY, Declaration, Who, qualified_name
+from shared.platform.edge.endpoint import endpoint
 from shared.platform.edge.intake import TeamOf
 from shared.platform.errors import BridgeError
 
@@ -72,54 +64,30 @@ def sse(
     With `once` the handler gets `call.idempotency_key`, and repeats what it started under that key.
     """
 
-    def decorate(handler: F) -> F:
-        parameters, _ = handler_models(handler)
-        arguments = _arguments(parameters, body, query, handler)
-        declaration = Declaration(
-            kind="sse",
-            module=module_of(handler),
-            entry_point=handler.__name__,
-            summary=summary(handler),
-            method=method,
-            paths=paths,
-            role=role,
-            team=None if team is None else f"{team.__module__}.{team.__qualname__}",
-            once=once,
-            timeout=timeout,
-            memory_mb=memory_mb,
-            max_body=max_body,
-            body=body,
-            query=query,
-        )
-        patterns = [compile_path(path) for path in paths]
+    declaration = Declaration(
+        kind="sse",
+        method=method,
+        paths=paths,
+        role=role,
+        team=qualified_name(team),
+        once=once,
+        timeout=timeout,
+        memory_mb=memory_mb,
+        max_body=max_body,
+        body=body,
+        query=query,
+    )
 
-        def entry(request: Request) -> Response:
-            with telemetry.request_context(
-                declaration.name, request.headers.get("X-Correlation-Id"), request.headers.get("traceparent")
-            ):
-                try:
-                    if request.method == "OPTIONS":
-                        return answers.preflight(request, (method, "OPTIONS"))
-                    call = open_call(request, declaration, patterns, team)
-                    values = {key: getattr(call, source) for key, source in arguments.items()}
-                    events = iter(handler(call, **values))
-                    # The first event (or None) is awaited here: until then, a refusal can still be a status.
-                    first = next(events, _END)
-                    response = Response(
-                        _stream(first, events), content_type="text/event-stream; charset=utf-8"
-                    )
-                    response.headers["Cache-Control"] = "no-cache"
-                    response.headers["X-Accel-Buffering"] = "no"
-                    return answers.finish(request, response)
-                except Exception as error:
-                    return answers.fail(request, error)
+    def serve(request: Request, _call: Call, handle: Callable[[], Any]) -> Response:
+        events = iter(handle())
+        # The first event (or None) is awaited here: until then, a refusal can still be a status.
+        first = next(events, _END)
+        response = Response(_stream(first, events), content_type="text/event-stream; charset=utf-8")
+        response.headers["Cache-Control"] = "no-cache"
+        response.headers["X-Accel-Buffering"] = "no"
+        return answers.finish(request, response)
 
-        entry.__name__ = entry.__qualname__ = handler.__name__
-        entry.__module__, entry.__doc__ = handler.__module__, handler.__doc__
-        attach(entry, declaration)
-        return entry  # type: ignore[return-value]
-
-    return decorate
+    return endpoint(declaration, team, serve)
 
 
 def _stream(first: Any, events: Iterator[Event | None]) -> Iterator[bytes]:

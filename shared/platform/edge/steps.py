@@ -10,14 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from flask import Request, Response
 from pydantic import BaseModel
 
 from shared.platform import clock, ledger, oidc, strict_json, tasks, telemetry
 from shared.platform.edge import answers, intake
-from shared.platform.edge.declare import Declaration, attach, compile_path, module_of, summary
+from shared.platform.edge.declare import Declaration, attach, compile_path, describe
 from shared.platform.errors import BridgeError, MalformedEvent, NotFound
 from shared.platform.messages import Message
 from shared.platform.settings import settings
@@ -64,11 +64,8 @@ def task(
     """
 
     def decorate(handler: F) -> F:
-        declaration = Declaration(
+        wanted = Declaration(
             kind="task",
-            module=module_of(handler),
-            entry_point=handler.__name__,
-            summary=summary(handler),
             timeout=timeout,
             memory_mb=memory_mb,
             once=once,
@@ -76,6 +73,7 @@ def task(
             queue=message.queue,
             attempts=attempts,
         )
+        declaration = describe(wanted, handler)
         if message.step != declaration.name:
             raise TypeError(
                 f"{message.__name__} is sent to {message.step}, but {declaration.name} receives it"
@@ -108,11 +106,8 @@ def finalized(
     matcher = compile_path("/" + name_pattern)
 
     def decorate(handler: F) -> F:
-        declaration = Declaration(
+        wanted = Declaration(
             kind="finalized",
-            module=module_of(handler),
-            entry_point=handler.__name__,
-            summary=summary(handler),
             timeout=timeout,
             memory_mb=memory_mb,
             once="{bucket}/{name}#{generation}",
@@ -120,6 +115,7 @@ def finalized(
             pattern=name_pattern,
             attempts=attempts,
         )
+        declaration = describe(wanted, handler)
 
         def read(request: Request) -> tuple[Finalized, str]:
             event = _finalized_event(request, bucket_role, matcher)
@@ -134,17 +130,15 @@ def scheduled(cron: str, *, timeout: int = 300, memory_mb: int = 256) -> Callabl
     """Declare a scheduled step (cron, UTC). One attempt works for each scheduled minute."""
 
     def decorate(handler: F) -> F:
-        declaration = Declaration(
+        wanted = Declaration(
             kind="scheduled",
-            module=module_of(handler),
-            entry_point=handler.__name__,
-            summary=summary(handler),
             timeout=timeout,
             memory_mb=memory_mb,
             once="{scheduled_time}",
             schedule=cron,
             attempts=1,
         )
+        declaration = describe(wanted, handler)
 
         def read(request: Request) -> tuple[Tick, str]:
             given = request.headers.get("X-CloudScheduler-ScheduleTime", "")
@@ -187,10 +181,8 @@ def _entry(
             except Exception as error:
                 return answers.fail(request, error)
 
-    entry.__name__ = entry.__qualname__ = handler.__name__
-    entry.__module__, entry.__doc__ = handler.__module__, handler.__doc__
-    attach(entry, declaration)
-    return entry  # type: ignore[return-value]
+    attach(entry, handler, declaration)
+    return cast(F, entry)
 
 
 def _run(

@@ -1,0 +1,85 @@
+"""What `@http` and `@sse` share: from a declared handler to a function that reads, checks and answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+from flask import Request, Response
+
+from shared.platform import clock, telemetry
+from shared.platform.edge import answers, intake
+from shared.platform.edge.call import Call
+from shared.platform.edge.declare import Declaration, attach, compile_path, describe, handler_models
+from shared.platform.edge.intake import TeamOf
+from shared.platform.errors import NotFound
+from shared.platform.settings import settings
+
+F = TypeVar("F", bound=Callable[..., Any])
+Serve = Callable[[Request, Call, Callable[[], Any]], Response]
+"""Makes the response from the request, the authorised call and the handler, bound to its arguments."""
+
+
+def endpoint(wanted: Declaration, team: TeamOf | None, serve: Serve) -> Callable[[F], F]:
+    """The decorator of an endpoint. `wanted` is its declaration but for what the handler itself says."""
+
+    def decorate(handler: F) -> F:
+        declaration = describe(wanted, handler)
+        arguments = _arguments(handler, declaration)
+        patterns = [compile_path(path) for path in declaration.paths]
+
+        def entry(request: Request) -> Response:
+            with telemetry.request_context(
+                declaration.name, request.headers.get("X-Correlation-Id"), request.headers.get("traceparent")
+            ):
+                try:
+                    if request.method == "OPTIONS":
+                        return answers.preflight(request, (str(declaration.method), "OPTIONS"))
+                    if declaration.local_only and not settings().is_local:
+                        raise NotFound
+                    call = _open(request, declaration, patterns, team)
+                    values = {name: getattr(call, source) for name, source in arguments.items()}
+                    return serve(request, call, lambda: handler(call, **values))
+                except Exception as error:
+                    return answers.fail(request, error)
+
+        attach(entry, handler, declaration)
+        return cast(F, entry)
+
+    return decorate
+
+
+def _open(request: Request, declaration: Declaration, patterns: list[Any], team: TeamOf | None) -> Call:
+    """Read, authenticate and authorise a request; raises the error that it deserves."""
+    intake.check_method(request, declaration)
+    path = intake.read_path(request, patterns)
+    principal = intake.read_caller(request, declaration)
+    call = Call(
+        method=request.method,
+        path=path,
+        headers=dict(request.headers.items()),
+        correlation_id=telemetry.context().correlation_id,
+        deadline=clock.monotonic() + declaration.timeout,
+        principal=principal,
+        route=declaration.name,
+    )
+    call.query = intake.read_query(request, declaration)
+    call.body, call.raw_body = intake.read_body(request, declaration)
+    if declaration.once is not None:
+        call.idempotency_key = intake.read_idempotency_key(request)
+    intake.enter_team(call, declaration, team)
+    return call
+
+
+def _arguments(handler: Callable[..., Any], declaration: Declaration) -> dict[str, str]:
+    """Which parameter of the handler takes the body and which the query, by their types."""
+    sources = {declaration.body: "body", declaration.query: "query"}
+    sources.pop(None, None)
+    found: dict[str, str] = {}
+    for name, annotation in handler_models(handler)[0].items():
+        if annotation not in sources:
+            raise TypeError(
+                f"{handler.__module__}.{handler.__name__}: {name} is neither the body nor the query"
+            )
+        found[name] = sources[annotation]
+    return found
