@@ -10,6 +10,7 @@ locals {
     BRIDGE_KMS_KEY                = google_kms_crypto_key.credentials.id
     BRIDGE_STEP_SERVICE_ACCOUNT   = google_service_account.steps.email
     BRIDGE_EVENTS_SERVICE_ACCOUNT = google_service_account.events.email
+    BRIDGE_PLATFORM_ADMINS        = join(",", var.platform_admins)
   }
 }
 

@@ -29,6 +29,12 @@ variable "database_tier" {
   default     = "db-custom-2-7680"
 }
 
+variable "platform_admins" {
+  type        = list(string)
+  description = "E-mail addresses of those who administer the platform across teams."
+  default     = []
+}
+
 variable "max_instances" {
   type        = number
   description = "Most instances of one function; times the pool size it must stay below the database's connections."

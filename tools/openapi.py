@@ -121,7 +121,7 @@ def error_codes(declaration: Any) -> list[str]:
         codes.add("NOT_FOUND")
     if declaration.role in ("member", "admin") and declaration.team is None:
         codes.add("VALIDATION_ERROR")
-    if declaration.role == "admin":
+    if declaration.role in ("admin", "platform_admin"):
         codes.add("FORBIDDEN")
     if declaration.method in SAFE:
         codes.discard("CSRF_REJECTED")
@@ -204,6 +204,7 @@ def _description(declaration: Any, number: int) -> str:
         "user": "Any signed-in user may call it.",
         "member": "A member of the team may call it; to anyone else it does not exist.",
         "admin": "An admin of the team may call it.",
+        "platform_admin": "An administrator of the platform (BRIDGE_PLATFORM_ADMINS) may call it.",
     }[declaration.role]
     parts = [who]
     if number:

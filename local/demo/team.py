@@ -17,8 +17,9 @@ from typing import Any
 from local.demo import service_account
 from local.demo.api import Api, ApiError, JobFailed
 from local.stack.plan import write_private
+from local.stack.services import DEMO_ADMIN
 
-EMAIL, PERSON, TEAM = "demo@bridge.local", "Demo", "Demo"
+EMAIL, PERSON, TEAM = DEMO_ADMIN, "Demo", "Demo"
 CONNECTION = "Demo warehouse"
 
 

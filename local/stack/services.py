@@ -15,6 +15,7 @@ VERSIONED = ("dashboards", "credentials", "sessions")
 BUCKETS = ("credentials", "catalog", "sessions", "dashboards", "cache", "assets")
 QUEUES = ("catalog", "connections", "dashboards", "chat", "default")
 STEP_ACCOUNT = f"steps@{PROJECT}.iam.gserviceaccount.com"
+DEMO_ADMIN = "demo@bridge.local"
 EVENTS_ACCOUNT = f"events@{PROJECT}.iam.gserviceaccount.com"
 LOCATION = f"projects/{PROJECT}/locations/{REGION}"
 KMS_KEY = f"{LOCATION}/keyRings/bridge/cryptoKeys/credentials"

@@ -6,6 +6,7 @@ This is the only module that reads the environment. Every variable is a document
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Literal
@@ -57,6 +58,9 @@ class Settings(BaseModel):
     allowed_origins: tuple[str, ...] = Field(alias="BRIDGE_ALLOWED_ORIGINS", default=())
     """Other origins whose pages may call the API (CORS), separated by commas."""
 
+    platform_admins: tuple[str, ...] = Field(alias="BRIDGE_PLATFORM_ADMINS", default=())
+    """E-mail addresses of those who administer the platform across teams, separated by commas."""
+
     storage_emulator: str | None = Field(alias="STORAGE_EMULATOR_HOST", default=None)
     firestore_emulator: str | None = Field(alias="FIRESTORE_EMULATOR_HOST", default=None)
     bigquery_emulator: str | None = Field(alias="BIGQUERY_EMULATOR_HOST", default=None)
@@ -78,7 +82,7 @@ class Settings(BaseModel):
     """Whether connections may dial loopback and private addresses."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(alias="BRIDGE_LOG_LEVEL", default="INFO")
 
-    @field_validator("allowed_origins", mode="before")
+    @field_validator("allowed_origins", "platform_admins", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return (
@@ -86,6 +90,13 @@ class Settings(BaseModel):
             if isinstance(value, str)
             else value
         )
+
+    @field_validator("platform_admins")
+    @classmethod
+    def _are_addresses(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if wrong := [one for one in value if not re.fullmatch(r"[^@\s]+@[^@\s]+", one)]:
+            raise ValueError(f"{wrong[0]!r} is not an e-mail address")
+        return tuple(one.lower() for one in value)
 
     @field_validator("step_url")
     @classmethod

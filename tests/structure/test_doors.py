@@ -1,5 +1,6 @@
 """What must be true of all functions, checked on all functions of the manifest."""
 
+import contextlib
 import importlib
 import json
 import subprocess
@@ -10,6 +11,9 @@ from typing import Any
 
 import pytest
 
+from tests.flows.chains import document, new_slug
+from tests.flows.post import Post
+
 ROOT = Path(__file__).resolve().parents[2]
 MANIFEST: list[dict[str, Any]] = json.loads((ROOT / "functions" / "manifest.json").read_text())["functions"]
 ENDPOINTS = [function for function in MANIFEST if function["kind"] in ("http", "sse")]
@@ -17,6 +21,10 @@ STEPS = [function for function in MANIFEST if function["kind"] in ("task", "fina
 LOCKED = [function for function in ENDPOINTS if function["role"] != "public"]
 WITH_BODY = [function for function in LOCKED if "body" in function]
 TEAM_ROUTES = [function for function in LOCKED if function["role"] in ("member", "admin")]
+
+OF_THE_PLATFORM = [function for function in LOCKED if function["role"] == "platform_admin"]
+OF_TEAM_ADMINS = [function for function in LOCKED if function["role"] == "admin" and "body" not in function]
+"""With a body, what is wrong with it is said first."""
 
 
 def name(function: dict[str, Any]) -> str:
@@ -41,6 +49,29 @@ def address(function: dict[str, Any]) -> str:
     return str(
         path.replace("{slug}", "no-such-dashboard").replace("{name:path}", "none.js").replace("{n}", "1")
     )
+
+
+@pytest.fixture(scope="module")
+def member(world: Any) -> Any:
+    """Somebody who belongs to the demo team and is no admin of it."""
+    person = world.person("member")
+    with contextlib.closing(Post(world.stack)) as post:
+        post.sql(
+            "INSERT INTO team_members (team_id, user_id, role) VALUES (:team, :user, 'member')",
+            team=world.team_id,
+            user=person.user_id,
+        )
+    return person
+
+
+@pytest.fixture(scope="module")
+def boards(world: Any) -> str:
+    """The slug of a dashboard of the demo team."""
+    slug = new_slug()
+    text = document(slug, world.connection_id)
+    saved = world.post("/v1/dashboards", {"team_id": world.team_id, "yaml_content": text})
+    assert saved.status == 201, saved.content
+    return slug
 
 
 def test_every_folder_of_functions_is_in_the_manifest() -> None:
@@ -134,6 +165,32 @@ def test_without_a_credential_it_is_401(function: dict[str, Any], world: Any) ->
         function["method"], address(function), as_=None, raw=b"{junk" if "body" in function else None
     )
     assert (answer.status, answer.error["code"]) == (401, "UNAUTHENTICATED")
+
+
+@pytest.mark.stack
+@pytest.mark.parametrize("function", OF_THE_PLATFORM, ids=name)
+def test_an_admin_of_a_team_is_none_of_the_platform(function: dict[str, Any], world: Any) -> None:
+    """What works across teams is 403 for everybody else, whatever they send and whether it exists."""
+    person = world.person("team-admin")
+    world.team(person)
+    answer = world.request(
+        function["method"], address(function), as_=person, raw=b"{junk" if "body" in function else None
+    )
+    assert (answer.status, answer.error["code"]) == (403, "FORBIDDEN")
+
+
+@pytest.mark.stack
+@pytest.mark.parametrize("function", OF_TEAM_ADMINS, ids=name)
+def test_a_member_may_not_do_what_admins_do(
+    function: dict[str, Any], world: Any, member: Any, boards: str
+) -> None:
+    """403, not 404: a member knows that the team is there."""
+    known = {"team_id": world.team_id, "connection_id": world.connection_id, "slug": boards}
+    path, query = function["paths"][0], f"?team_id={world.team_id}"
+    if "{team_id}" in path or "{connection_id}" in path:
+        query = ""
+    answer = world.request(function["method"], path.format_map(known) + query, as_=member)
+    assert (answer.status, answer.error["code"]) == (403, "FORBIDDEN")
 
 
 @pytest.mark.stack

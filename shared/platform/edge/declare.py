@@ -17,7 +17,7 @@ from pydantic import BaseModel
 from shared.platform.settings import service_name
 
 Kind = Literal["http", "sse", "task", "finalized", "scheduled"]
-Who = Literal["public", "user", "member", "admin"]
+Who = Literal["public", "user", "member", "admin", "platform_admin"]
 
 ATTRIBUTE = "__bridge__"
 MAX_BODY = 1 << 20

@@ -34,7 +34,8 @@ def http(
 ) -> Callable[[F], F]:
     """Declare an endpoint.
 
-    `role` is who may call it: anyone, a signed-in user, a member or an admin of the team. The team is
+    `role` is who may call it: anyone, a signed-in user, a member or an admin of the team, an
+    administrator of the platform. The team is
     `team_id` of path, query or body, or what `team(call)` finds for a resource; either way it must be one
     of the caller's. `body` and `query` are the models of the handler's parameters of those types. `once`
     honours the Idempotency-Key header. `local_only` functions answer 404 outside a laptop. `any_query` ignores the

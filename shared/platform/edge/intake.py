@@ -26,6 +26,7 @@ from shared.platform.errors import (
     ValidationFailed,
 )
 from shared.platform.ids import TeamId, is_id
+from shared.platform.settings import settings
 
 TeamOf = Callable[[Call], TeamId]
 
@@ -53,9 +54,9 @@ def read_path(request: Request, patterns: list[re.Pattern[str]]) -> Mapping[str,
 
 
 def read_caller(request: Request, declaration: Declaration) -> auth.Principal | None:
-    """The principal, required unless the function is public."""
+    """The principal, required unless the function is public; of platform admins where it is theirs."""
     try:
-        return auth.principal(
+        caller = auth.principal(
             method=request.method,
             authorization=request.headers.get("Authorization"),
             cookies=request.cookies,
@@ -65,6 +66,9 @@ def read_caller(request: Request, declaration: Declaration) -> auth.Principal | 
         if declaration.role == "public":
             return None
         raise
+    if declaration.role == "platform_admin" and caller.email not in settings().platform_admins:
+        raise Forbidden("Only an administrator of the platform may do this.", reason="role")
+    return caller
 
 
 def read_query(request: Request, declaration: Declaration) -> BaseModel | None:

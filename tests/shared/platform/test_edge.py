@@ -54,6 +54,12 @@ def delete_team(call: Call) -> None:
     runs.append(call.team)
 
 
+@http("PUT", "/v1/ops/{team_id}", role="platform_admin", body=Note)
+def operate(call: Call, note: Note) -> dict[str, Any]:
+    runs.append(f"{call.path['team_id']} {note.text}")
+    return {"by": call.who.email}
+
+
 @sse("POST", "/v1/streams", role="user")
 def stream(call: Call) -> Iterator[Event]:
     yield Event("token", {"text": "a\nevent: forged\ndata: {}"}, id="1")
@@ -293,3 +299,21 @@ def test_a_refused_stream_is_a_status_not_a_stream(directory: dict[str, str]) ->
     """Authorisation comes before the first byte."""
     response = client(stream).post("/v1/streams")
     assert (response.status_code, response.content_type) == (401, "application/json")
+
+
+def test_only_a_platform_admin_reaches_what_works_across_teams(
+    two_teams: dict[str, Any], token: str, owner: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """401 without a credential, 403 for a team's admin before the body is parsed, 200 for an address in the setting."""
+    from shared.platform import settings as module
+
+    path, note = f"/v1/ops/{two_teams['theirs']['team']}", {"team_id": "any", "text": "mended"}
+    assert client(operate).put(path, json=note).status_code == 401
+    refused = client(operate).put(path, data=b"{junk", headers=bearer(token))
+    assert (refused.status_code, problem(refused)["code"]) == (403, "FORBIDDEN")
+
+    email = owner.run("SELECT email FROM users WHERE id = :id", id=two_teams["ours"]["user"])[0][0]
+    monkeypatch.setenv("BRIDGE_PLATFORM_ADMINS", f"root@example.com, {email.upper()}")
+    module.settings.cache_clear()
+    answer = client(operate).put(path, json=note, headers=bearer(token))
+    assert (answer.status_code, answer.get_json()) == (200, {"by": email})

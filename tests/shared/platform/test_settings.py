@@ -53,3 +53,14 @@ def test_secrets_are_not_shown() -> None:
     text = repr(load(GOOD | {"ANTHROPIC_API_KEY": "sk-canary-123456"}))
     assert "sk-canary" not in text
     assert "app:pw" not in text
+
+
+def test_platform_admins_are_addresses() -> None:
+    """They are compared in lower case, nobody is one by default, and what is no address stops the start."""
+    assert load(GOOD).platform_admins == ()
+    assert load(GOOD | {"BRIDGE_PLATFORM_ADMINS": "Ann@acme.test, bob@acme.test"}).platform_admins == (
+        "ann@acme.test",
+        "bob@acme.test",
+    )
+    with pytest.raises(BadConfiguration, match="BRIDGE_PLATFORM_ADMINS"):
+        load(GOOD | {"BRIDGE_PLATFORM_ADMINS": "ann"})
