@@ -15,6 +15,8 @@ from typing import Any
 
 import duckdb
 import sqlglot
+import sqlglot.dialects.bigquery  # whole before a thread asks for them by name
+import sqlglot.dialects.duckdb
 from sqlglot import exp
 from sqlglot.errors import OptimizeError, ParseError, SchemaError, SqlglotError, TokenError
 from sqlglot.optimizer.annotate_types import annotate_types

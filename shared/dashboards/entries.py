@@ -12,7 +12,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from shared.platform import clock, hot, lake
@@ -52,12 +52,11 @@ class Entry:
 
 @dataclass(frozen=True)
 class Lease:
-    """The right to compute one key until a moment, with the token that orders holders."""
+    """The right to compute one key for a while, with the token that orders holders."""
 
     key: str
     owner: str
     fence: int
-    until: float = field(compare=False, default=0.0)
 
 
 def find_many(keys: list[str]) -> dict[str, Entry]:
@@ -80,11 +79,20 @@ def take_lease(key: str, seconds: float) -> Lease | None:
         if current is not None and current["until"] > now:
             return None, None
         fence = max(int(current["fence"]) + 1 if current else 0, int(now * 1000))
-        return {"owner": owner, "fence": fence, "until": now + seconds}, Lease(
-            key, owner, fence, now + seconds
-        )
+        return {"owner": owner, "fence": fence, "until": now + seconds}, Lease(key, owner, fence)
 
     return hot.change(LEASES, key, decide, ttl_seconds=max(3600.0, seconds * 2))
+
+
+def renew(lease: Lease, seconds: float) -> bool:
+    """Hold the lease for longer; False when somebody else has it now."""
+
+    def decide(current: dict[str, Any] | None) -> tuple[dict[str, Any] | None, bool]:
+        if current is None or current["owner"] != lease.owner:
+            return None, False
+        return current | {"until": time.time() + seconds}, True
+
+    return hot.change(LEASES, lease.key, decide, ttl_seconds=max(3600.0, seconds * 2))
 
 
 def release(lease: Lease) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from shared.warehouses.dialects import loaded
 from shared.warehouses.model import Dialect
 
 _CLOCK = {"CURRENT_DATE": "@today", "CURRENT_TIMESTAMP": "@now"}
@@ -88,7 +89,7 @@ def _tokens(sql: str, dialect: Dialect) -> list[Any]:
     from shared.platform.errors import QueryNotReadOnly
 
     try:
-        return list(sqlglot.tokenize(sql, read=dialect))
+        return list(sqlglot.tokenize(sql, read=loaded(dialect)))
     except SqlglotError as error:
         raise QueryNotReadOnly(
             "The query can't be understood, so it is not run.",

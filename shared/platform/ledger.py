@@ -16,13 +16,13 @@ there or neither: `with finishing(team) as tx`.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar, copy_context
+from contextlib import AbstractContextManager, contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 
-from shared.platform import clock, pg, sql, telemetry
+from shared.platform import pg, sql
+from shared.platform.beat import beating
 from shared.platform.errors import StillRunning, Unavailable
 from shared.platform.ids import new_id
 
@@ -75,26 +75,9 @@ def working_on(attempt: Attempt) -> Iterator[None]:
         _current.reset(token)
 
 
-@contextmanager
-def keeping(attempt: Attempt, seconds: float) -> Iterator[None]:
-    """Beat for the attempt in a thread of its own, for at most this long."""
-    stopped, end = threading.Event(), clock.monotonic() + seconds
-
-    def beat() -> None:
-        while not stopped.wait(BEAT_SECONDS) and clock.monotonic() < end:
-            try:
-                if not _renew(attempt):
-                    return
-            except Exception as error:
-                # The next beat may reach the directory; the fence holds if none does in time.
-                telemetry.log_exception("a beat for a step failed", error, step=attempt.step)
-
-    thread = threading.Thread(target=copy_context().run, args=(beat,), name="lease", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        stopped.set()
+def keeping(attempt: Attempt, seconds: float) -> AbstractContextManager[None]:
+    """Beat for the attempt inside the block, for at most this long."""
+    return beating(lambda: _renew(attempt), every=BEAT_SECONDS, at_most=seconds, what=f"step {attempt.step}")
 
 
 def _renew(attempt: Attempt) -> bool:

@@ -20,6 +20,7 @@ from typing import Any
 
 from shared.platform.errors import DatasetNotAllowed, QueryNotReadOnly
 from shared.warehouses import guard_rules as rules
+from shared.warehouses.dialects import loaded
 from shared.warehouses.model import Dialect, DryRun
 
 MAX_CHARACTERS = 100_000
@@ -93,7 +94,7 @@ def fingerprint(sql: str, dialect: Dialect) -> str:
     import sqlglot
 
     digest = hashlib.sha256(dialect.encode())
-    for token in sqlglot.tokenize(sql, read=dialect):
+    for token in sqlglot.tokenize(sql, read=loaded(dialect)):
         text = token.text.upper() if token.text.upper() in rules.RESERVED else token.text
         kind = token.token_type.name
         if kind == "SEMICOLON":
@@ -121,7 +122,7 @@ def _parse(sql: str, dialect: Dialect) -> Any:
             field="sql",
             reason="a backslash before a quote",
         )
-    trees = [tree for tree in sqlglot.parse(sql, read=dialect) if tree is not None]
+    trees = [tree for tree in sqlglot.parse(sql, read=loaded(dialect)) if tree is not None]
     if len(trees) != 1:
         reason = "it is empty" if not trees else f"it has {len(trees)} statements"
         raise QueryNotReadOnly(field="sql", reason=reason)

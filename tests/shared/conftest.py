@@ -532,11 +532,11 @@ def _forget_clients() -> None:
 
 
 def _make_buckets(endpoint: str) -> None:
+    """Every bucket, versioned as the stack makes it: the first test to need one must not decide for all."""
     import requests
 
-    for role in ("credentials", "catalog"):
-        body = {
-            "name": f"bridge-local-{role}",
-            "versioning": {"enabled": role in ("credentials", "dashboards", "sessions")},
-        }
+    from local.stack import services
+
+    for role in services.BUCKETS:
+        body = {"name": f"{PROJECT}-{role}", "versioning": {"enabled": role in services.VERSIONED}}
         requests.post(f"{endpoint}/storage/v1/b?project={PROJECT}", json=body, timeout=10).raise_for_status()

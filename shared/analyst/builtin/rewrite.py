@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import sqlglot
+import sqlglot.dialects.bigquery  # whole before a thread asks for it by name
 from sqlglot import exp
 
 from shared.analyst.builtin.goal import Grain

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+import sqlglot.dialects.bigquery  # noqa: F401 - whole before a thread asks for it by name
 from sqlglot import exp, parse_one
 
 from shared.analyst.builtin.goal import Cycle, Grain

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import sqlglot.dialects.bigquery  # noqa: F401 - whole before a thread asks for it by name
 from sqlglot import exp
 
 from shared.agents.model import ToolContext

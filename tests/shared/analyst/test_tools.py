@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 import uuid
 from typing import Any
@@ -57,23 +56,8 @@ def receipts(bigquery: Any) -> str:
     return TABLE
 
 
-@pytest.fixture(scope="module")
-def dashboards_bucket(servers: dict[str, Any]) -> None:
-    """The bucket that saving needs; the fixture of onboarding makes only its own."""
-    from google.api_core.exceptions import Conflict
-    from google.auth.credentials import AnonymousCredentials
-    from google.cloud import storage
-
-    endpoint = servers["environment"]["STORAGE_EMULATOR_HOST"]
-    client = storage.Client(
-        project="bridge-local", credentials=AnonymousCredentials(), client_options={"api_endpoint": endpoint}
-    )
-    with contextlib.suppress(Conflict):
-        client.create_bucket(servers["environment"]["BRIDGE_BUCKET_PREFIX"] + "-dashboards")
-
-
 @pytest.fixture
-def desk(cloud: Any, receipts: str, dashboards_bucket: None) -> Any:
+def desk(cloud: Any, receipts: str) -> Any:
     """A context of a turn in a conversation about the scanned connection."""
     person = cloud.person()
     team = cloud.team(person)

@@ -15,11 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import requests
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[2]
-BUCKETS = ("dashboards", "cache")
 
 
 def _load(name: str) -> Any:
@@ -70,11 +68,7 @@ DOCUMENT = textwrap.dedent(
 
 @pytest.fixture(scope="session")
 def firestore(servers: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The local Firestore, and the buckets that dashboards need."""
-    endpoint = servers["environment"]["STORAGE_EMULATOR_HOST"]
-    for role in BUCKETS:
-        body = {"name": f"bridge-local-{role}", "versioning": {"enabled": role == "dashboards"}}
-        requests.post(f"{endpoint}/storage/v1/b?project=bridge-local", json=body, timeout=10)
+    """The local Firestore."""
     import socket
 
     with socket.socket() as probe:

@@ -233,6 +233,32 @@ def test_a_holder_that_stalled_past_its_lease_can_not_overwrite_its_successor(bo
     assert gzip.decompress(found.shown) == b"new"
 
 
+def test_a_slow_query_keeps_its_lease_and_a_dead_instance_does_not(
+    board: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beats carry a lease through a query that lasts longer; without them it ends, and the next one computes."""
+    from shared.dashboards import entries, memory, serving, settling
+
+    monkeypatch.setattr(settling, "LEASE_SECONDS", 0.6)
+    monkeypatch.setattr(settling, "BEAT_SECONDS", 0.1)
+    monkeypatch.setattr(serving, "_together", memory.Together())
+    serving._together.do = lambda _key, make, patience: make()  # type: ignore[method-assign]
+    board.save()
+    board.warehouse.delay = 1.5
+    with ThreadPoolExecutor(2) as workers:
+        answers = list(workers.map(lambda _n: board.data(), range(2)))
+    assert len(board.warehouse.executions) == 3
+    assert all(answer["queries"]["total"]["rows"] == [[3650]] for answer in answers)
+    key = f"dash:{board.team}:dead"
+    dead = entries.take_lease(key, settling.LEASE_SECONDS)
+    assert dead is not None
+    assert entries.is_leased(key)
+    time.sleep(0.7)
+    successor = entries.take_lease(key, 60)
+    assert successor is not None
+    assert entries.renew(dead, 60) is False, "a holder that wakes up can't take the lease back by a beat"
+
+
 def test_a_lease_is_given_to_one_of_many(board: Any) -> None:
     """Sixteen ask at once."""
     from shared.dashboards import entries
