@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import TypeVar
-
-D = TypeVar("D", bound=str)
+from shared.warehouses.model import Dialect
 
 
-def loaded(dialect: D) -> D:
+def loaded(dialect: Dialect) -> Dialect:
     """The dialect's name, once its module is there from its first line to its last.
 
     sqlglot registers a dialect's class before it has set it up, and a second thread that asks for it by
-    name meanwhile gets it half made: it reads r'…' as a column and a text. Importing the module waits
-    for whoever is importing it.
+    name meanwhile gets it half made: it reads r'…' as a column and a text. An import waits for whoever is
+    importing the module.
     """
-    importlib.import_module(f"sqlglot.dialects.{dialect}")
+    if dialect == "bigquery":
+        import sqlglot.dialects.bigquery
+    elif dialect == "postgres":
+        import sqlglot.dialects.postgres
+    else:
+        import sqlglot.dialects.snowflake  # noqa: F401
     return dialect
