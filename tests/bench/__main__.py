@@ -20,7 +20,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.bench import cold_start, dashboards, reads, ready, report, scan, turns
+from tests.bench import cold_start, dashboards, reads, ready, report, scan, step_costs, throughput, turns
 from tests.bench.ground import Ground, NotThere, Options, standing
 from tests.bench.report import Table
 
@@ -41,7 +41,12 @@ BENCHMARKS = {
     "crowd": Benchmark("200 loads of a purged dashboard at once", on_demo=dashboards.crowd),
     "turns": Benchmark("first token and whole turns over four questions", on_demo=turns.run),
     "scan": Benchmark("catalog scan of 25, 50 and 100 datasets", alone=scan.run),
-    "start": Benchmark("each function from process start to its first answer", on_demo=cold_start.run),
+    "start": Benchmark(
+        "each function from process start to its first answer, and what it compares with",
+        on_demo=cold_start.run,
+    ),
+    "throughput": Benchmark("directory reads a second of one instance", on_demo=throughput.run),
+    "steps": Benchmark("what the ledger and the outbox cost a step", on_demo=step_costs.run),
     "ready": Benchmark("the stack: seconds to ready and memory", alone=ready.run),
     "fresh": Benchmark("make run from a fresh clone", alone=ready.fresh),
 }

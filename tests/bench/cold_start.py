@@ -1,46 +1,44 @@
-"""How long each function takes from nothing to its first answer.
+"""How long each function takes from nothing to its first answer, beside what it could be compared with.
 
 Each one is served as the cloud serves it: a fresh process of functions-framework with this function
 alone, over a copy of the sources compiled to bytecode as the buildpack does it. The first request
 carries a valid credential (a token, or an OIDC token of the queue's or the events' account), so it
 pays for the imports that the first real request pays for; it names things that do not exist, so it
-changes nothing. The base row is a function that says hello and imports nothing of ours.
+changes nothing.
+
+Beside them: a function that says hello (the base), the same with one SDK imported at its top, and one
+FastAPI application that imports every door and every SDK, as the product would be without functions.
 
 A second, untimed run with `-X importtime` tells which packages were loaded until that answer.
 """
 
 from __future__ import annotations
 
-import compileall
-import contextlib
 import json
-import os
-import py_compile
 import re
-import shutil
-import signal
-import socket
-import subprocess
 import sys
-import tempfile
-import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from local import identity
-from tests.bench import process, wire
-from tests.bench.ground import ROOT, Ground, Options, clean_environment
+from tests.bench import process, solo, wire
+from tests.bench.ground import ROOT, Ground, Options
 from tests.bench.report import Table, Target, median, percentile
 
 BASE = "hello (base)"
-HELLO = '''"""A function that does nothing."""
-import functions_framework
+HELLO = '"""A function that does nothing."""\n{imports}import functions_framework\n\n\n@functions_framework.http\ndef hello(request):\n    return "hello"\n'
+MONOLITH = '''"""Every door in one application."""
+{imports}
+from fastapi import FastAPI
 
-@functions_framework.http
-def hello(request):
+app = FastAPI()
+
+
+@app.get("/")
+def hello():
     return "hello"
 '''
 SDKS = {
@@ -50,12 +48,27 @@ SDKS = {
     "cryptography": "cryptography", "yaml": "yaml", "pg8000": "pg8000", "requests": "requests",
     "genai_prices": "genai-prices", "croniter": "croniter", "pyarrow": "pyarrow", "pandas": "pandas",
 }  # fmt: skip
+ALONE = (
+    "google.cloud.bigquery", "google.cloud.storage", "google.cloud.firestore", "google.cloud.tasks_v2", "google.cloud.kms_v1",
+    "google.cloud.secretmanager_v1", "anthropic", "sqlglot", "pydantic", "pg8000",
+)  # fmt: skip
+"""Packages that get a row of their own."""
 _IMPORT = re.compile(r"import time:\s+(\d+) \|\s+(\d+) \|( +)(\S+)")
+
+
+@dataclass(frozen=True)
+class Case:
+    """One program and its first request."""
+
+    name: str
+    kind: str
+    program: list[str]
+    message: Callable[[Ground], bytes]
 
 
 @dataclass
 class Measured:
-    """One function over all rounds; milliseconds."""
+    """One program over all rounds; milliseconds."""
 
     wall: list[float] = field(default_factory=list)
     cpu: list[float] = field(default_factory=list)
@@ -66,22 +79,85 @@ class Measured:
 
 
 def run(ground: Ground, options: Options) -> list[Table]:
-    """One row for each function of the manifest."""
+    """One row for each function of the manifest, and one for each thing to compare them with."""
     rounds = options.pick(3, 1)
-    with _tree() as tree:
-        functions = json.loads((tree / "functions" / "manifest.json").read_text())["functions"]
-        cases: dict[str, dict[str, Any]] = {
-            BASE: {"source": "hello.py", "entry_point": "hello", "kind": "hello"}
-        }
-        cases |= {function["name"]: function for function in functions}
-        found = {name: Measured() for name in cases}
+    manifest = json.loads((ROOT / "functions" / "manifest.json").read_text())["functions"]
+    with solo.tree(_programs(manifest)) as tree:
+        compared = [*_compared(), *(_case(function) for function in manifest)]
+        found = {case.name: Measured() for case in compared}
         for turn in range(rounds):
-            for name, function in cases.items():
-                _once(ground, tree, function, found[name], traced=False)
+            for case in compared:
+                _once(ground, tree, case, found[case.name], traced=False)
             print(f"  round {turn + 1} of {rounds}", file=sys.stderr, flush=True)
-        for name, function in cases.items():
-            _once(ground, tree, function, found[name], traced=True)
-    return [_table(found, {name: str(case["kind"]) for name, case in cases.items()}, rounds)]
+        for case in compared:
+            _once(ground, tree, case, found[case.name], traced=True)
+    kinds = {case.name: case.kind for case in compared}
+    ours = {function["name"] for function in manifest}
+    return [
+        _table(found, kinds, rounds),
+        _by_kind({name: one for name, one in found.items() if name in ours}, kinds, median(found[BASE].cpu)),
+    ]
+
+
+def _programs(manifest: list[dict[str, Any]]) -> dict[str, str]:
+    """The texts of what the functions are compared with, by file name."""
+    doors = "".join(f"import {function['module']}\n" for function in manifest)
+    sdks = "".join(f"import {name}\n" for name in ALONE)
+    texts = {"hello.py": HELLO.format(imports=""), "monolith.py": MONOLITH.format(imports=sdks + doors)}
+    return texts | {f"with_{_file(name)}.py": HELLO.format(imports=f"import {name}\n") for name in ALONE}
+
+
+def _compared() -> list[Case]:
+    def hello(_ground: Ground) -> bytes:
+        return wire.request("GET", "/", {})
+
+    monolith = [
+        "uvicorn",
+        "monolith:app",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        "{port}",
+        "--log-level",
+        "warning",
+    ]
+    return [
+        Case(BASE, "compared", solo.function("hello.py", "hello"), hello),
+        *(
+            Case(f"hello and {name}", "compared", solo.function(f"with_{_file(name)}.py", "hello"), hello)
+            for name in ALONE
+        ),
+        Case("all doors and SDKs in one FastAPI application", "compared", monolith, hello),
+    ]
+
+
+def _case(function: dict[str, Any]) -> Case:
+    return Case(
+        function["name"],
+        function["kind"],
+        solo.function(function["source"], function["entry_point"]),
+        lambda ground: _message(ground, function),
+    )
+
+
+def _file(package: str) -> str:
+    return package.replace(".", "_")
+
+
+def _by_kind(found: dict[str, Measured], kinds: dict[str, str], base: float) -> Table:
+    """The functions of a kind together."""
+    table = Table(
+        "The same by kind of function (medians over the kind)",
+        ("kind", "functions", "wall ms", "CPU ms", "x base (CPU)", "imports ms", "PSS MB"),
+    )
+    for kind in dict.fromkeys(kinds[name] for name in found):
+        of_kind = [one for name, one in found.items() if kinds[name] == kind]
+        cpu = median([median(one.cpu) for one in of_kind])
+        table.add(
+            kind, len(of_kind), median([median(one.wall) for one in of_kind]), cpu, round(cpu / base, 2),
+            median([one.imports for one in of_kind]), median([median(one.memory) for one in of_kind]),
+        )  # fmt: skip
+    return table
 
 
 def _table(found: dict[str, Measured], kinds: dict[str, str], rounds: int) -> Table:
@@ -90,12 +166,14 @@ def _table(found: dict[str, Measured], kinds: dict[str, str], rounds: int) -> Ta
         ("function", "kind", "answer", "wall ms", "CPU ms", "x base (CPU)", "imports ms", "PSS MB", "loaded by the first answer"),
     )  # fmt: skip
     base = median(found[BASE].cpu)
-    for name, one in sorted(found.items(), key=lambda item: (item[0] != BASE, -median(item[1].cpu))):
+    for name, one in sorted(
+        found.items(), key=lambda item: (item[0] != BASE, kinds[item[0]] != "compared", -median(item[1].cpu))
+    ):
         table.add(
             name, kinds[name], one.status, median(one.wall), median(one.cpu), round(median(one.cpu) / base, 2),
             one.imports, median(one.memory), ", ".join(one.sdks),
         )  # fmt: skip
-    ours = [one for name, one in found.items() if name != BASE]
+    ours = [one for name, one in found.items() if kinds[name] != "compared"]
     ratios = [median(one.cpu) / base for one in ours]
     table.notes = [
         f"Over {len(ours)} functions: CPU p50 {median([median(one.cpu) for one in ours]):.0f} ms, "
@@ -115,90 +193,28 @@ def _table(found: dict[str, Measured], kinds: dict[str, str], rounds: int) -> Ta
     return table
 
 
-@contextlib.contextmanager
-def _tree() -> Iterator[Path]:
-    """A copy of the sources with bytecode: edits during the run, or stale caches, can't be in the figures."""
-    with tempfile.TemporaryDirectory(prefix="bridge-bench-") as folder:
-        tree = Path(folder)
-        for name in ("functions", "shared"):
-            shutil.copytree(ROOT / name, tree / name, ignore=shutil.ignore_patterns("__pycache__"))
-        (tree / "hello.py").write_text(HELLO)
-        compileall.compile_dir(
-            tree, quiet=2, force=True, invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH
-        )
-        yield tree
-
-
-def _once(ground: Ground, tree: Path, function: dict[str, Any], into: Measured, *, traced: bool) -> None:
+def _once(ground: Ground, tree: Path, case: Case, into: Measured, *, traced: bool) -> None:
     """Start it, ask it, measure, end it."""
-    port = _free_port()
-    errors = tree / "stderr.txt"
-    command = [
-        sys.executable, *(["-X", "importtime"] if traced else []), "-m", "functions_framework",
-        "--target", function["entry_point"], "--source", str(tree / function["source"]),
-        "--host", "127.0.0.1", "--port", str(port),
-    ]  # fmt: skip
-    message = _message(ground, function)
-    with errors.open("wb") as log:
-        begun = time.perf_counter()
-        server = subprocess.Popen(
-            command,
-            cwd=tree,
-            env=clean_environment(
-                {**ground.stack.env, "PYTHONPATH": str(tree), "K_SERVICE": function.get("name", "hello")}
-            ),
-            stdout=subprocess.DEVNULL,
-            stderr=log,
-        )
-        try:
-            try:
-                answer = _first_answer(port, message, server)
-            except OSError as error:
-                raise RuntimeError(
-                    f"{function['source']} did not start:\n{errors.read_text()[-2000:]}"
-                ) from error
-            wall = (time.perf_counter() - begun) * 1000
-            pids = process.family(server.pid)
-            cpu, memory = process.cpu_ms(pids), process.pss_mb(pids)
-        finally:
-            # Measured is the start; a graceful end would wait for kept connections.
-            for pid in reversed(process.family(server.pid)):
-                os.kill(pid, signal.SIGKILL)
-            server.wait(10)
+    with solo.serving(ground, tree, case.program, name=case.name, traced=traced) as server:
+        answer = server.first_answer(case.message(ground))
+        wall = server.age_ms()
+        cpu, memory = process.cpu_ms(server.pids), process.pss_mb(server.pids)
     into.status = answer.status
     if answer.status >= 500:
         raise RuntimeError(
-            f"{function['entry_point']} answered {answer.status} {answer.body[:300]!r}:\n{errors.read_text()[-2000:]}"
+            f"{case.name} answered {answer.status} {answer.body[:300]!r}:\n{server.errors()[-2000:]}"
         )
     if traced:
-        into.imports, into.sdks = _imports(errors.read_text(errors="replace"))
+        into.imports, into.sdks = _imports(server.errors())
     else:
         into.wall.append(wall)
         into.cpu.append(cpu)
         into.memory.append(memory)
 
 
-def _first_answer(
-    port: int, message: bytes, server: subprocess.Popen[bytes], patience: float = 30.0
-) -> wire.Response:
-    deadline = time.monotonic() + patience
-    while True:
-        line = wire.Line(("127.0.0.1", port))
-        try:
-            return line.exchange(message)
-        except ConnectionRefusedError:
-            if server.poll() is not None or time.monotonic() > deadline:
-                raise
-            time.sleep(0.002)
-        finally:
-            line.close()
-
-
 def _message(ground: Ground, function: dict[str, Any]) -> bytes:
     """A request that is let in and then finds nothing, or nothing that it understands."""
     kind = function["kind"]
-    if kind == "hello":
-        return wire.request("GET", "/", {})
     if kind in ("http", "sse"):
         path = re.sub(r"\{[a-z_]+_id\}", str(uuid.uuid4()), function["paths"][0])
         path = path.replace("{slug}", "no-such-dashboard").replace("{n}", "1")
@@ -224,9 +240,3 @@ def _imports(trace: str) -> tuple[float, list[str]]:
         total += int(found[1])
         loaded.add(found[4])
     return total / 1000, [name for module, name in SDKS.items() if module in loaded]
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
