@@ -12,7 +12,11 @@ from functools import lru_cache
 from typing import Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+
+from shared.platform import limit_defaults as defaults
+from shared.platform import strict_json
+from shared.platform.errors import MalformedJson
 
 PLACEHOLDERS = ("changeme", "change-me", "placeholder", "your-", "xxx", "todo", "example-", "<")
 BUCKETS = ("credentials", "catalog", "sessions", "dashboards", "cache", "assets")
@@ -61,6 +65,13 @@ class Settings(BaseModel):
     platform_admins: tuple[str, ...] = Field(alias="BRIDGE_PLATFORM_ADMINS", default=())
     """E-mail addresses of those who administer the platform across teams, separated by commas."""
 
+    limits: dict[str, int] = Field(alias="BRIDGE_LIMITS", default={})
+    """Limits that differ from their defaults here: a JSON object of names (docs/limits.md) and values."""
+    flags: dict[str, bool] = Field(alias="BRIDGE_FLAGS", default={})
+    """Feature flags that differ from their defaults here: a JSON object of names and true or false."""
+    proxy_hops: int = Field(alias="BRIDGE_PROXY_HOPS", default=1, ge=0, le=8)
+    """Proxies of ours in front of a function: the client is this entry of X-Forwarded-For, from the right."""
+
     storage_emulator: str | None = Field(alias="STORAGE_EMULATOR_HOST", default=None)
     firestore_emulator: str | None = Field(alias="FIRESTORE_EMULATOR_HOST", default=None)
     bigquery_emulator: str | None = Field(alias="BIGQUERY_EMULATOR_HOST", default=None)
@@ -80,6 +91,14 @@ class Settings(BaseModel):
     """Most that one chat turn may spend on a model."""
     allow_private_warehouses: bool = Field(alias="BRIDGE_ALLOW_PRIVATE_WAREHOUSES", default=False)
     """Whether connections may dial loopback and private addresses."""
+    fetch_loopback: bool = Field(alias="BRIDGE_FETCH_LOOPBACK", default=False)
+    """Whether addresses that people give may lead to this machine. Only where BRIDGE_ENV is local."""
+    traces_address: str | None = Field(
+        alias="BRIDGE_TRACES_ADDRESS", default=None, pattern=r"^[^:\s]+:[0-9]{1,5}$"
+    )
+    """host:port of the laptop's trace view, which takes each span as a datagram."""
+    otlp_endpoint: str | None = Field(alias="OTEL_EXPORTER_OTLP_ENDPOINT", default=None)
+    """Base address of an OpenTelemetry collector (OTLP over HTTP). None: nothing is exported."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(alias="BRIDGE_LOG_LEVEL", default="INFO")
 
     @field_validator("allowed_origins", "platform_admins", mode="before")
@@ -97,6 +116,32 @@ class Settings(BaseModel):
         if wrong := [one for one in value if not re.fullmatch(r"[^@\s]+@[^@\s]+", one)]:
             raise ValueError(f"{wrong[0]!r} is not an e-mail address")
         return tuple(one.lower() for one in value)
+
+    @field_validator("limits", "flags", mode="before")
+    @classmethod
+    def _read_object(cls, value: object) -> object:
+        try:
+            return strict_json.loads(value.encode()) if isinstance(value, str) else value
+        except MalformedJson as error:
+            raise ValueError(f"must be a JSON object ({error.reason})") from None
+
+    @field_validator("limits")
+    @classmethod
+    def _are_limits(cls, value: dict[str, int]) -> dict[str, int]:
+        known = {**defaults.LIMITS, **defaults.RATES}
+        for name, most in value.items():
+            if name not in known:
+                raise ValueError(f"there is no limit {name!r}")
+            if not 0 <= most <= defaults.MOST:
+                raise ValueError(f"{name} must be from 0 to {defaults.MOST}")
+        return value
+
+    @field_validator("flags")
+    @classmethod
+    def _are_flags(cls, value: dict[str, bool]) -> dict[str, bool]:
+        if unknown := sorted(set(value) - set(defaults.FLAGS)):
+            raise ValueError(f"there is no flag {unknown[0]!r}")
+        return value
 
     @field_validator("step_url")
     @classmethod
@@ -117,6 +162,13 @@ class Settings(BaseModel):
     def _is_postgres(cls, value: str) -> str:
         if urlsplit(value).scheme not in ("postgresql", "postgres"):
             raise ValueError("must be postgresql://role:password@host:port/database")
+        return value
+
+    @field_validator("fetch_loopback")
+    @classmethod
+    def _closed_to_itself(cls, value: bool, info: ValidationInfo) -> bool:
+        if value and info.data.get("environment") != "local":
+            raise ValueError("may be on only where BRIDGE_ENV is local")
         return value
 
     @property

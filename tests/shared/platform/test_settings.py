@@ -64,3 +64,10 @@ def test_platform_admins_are_addresses() -> None:
     )
     with pytest.raises(BadConfiguration, match="BRIDGE_PLATFORM_ADMINS"):
         load(GOOD | {"BRIDGE_PLATFORM_ADMINS": "ann"})
+
+
+def test_only_a_laptop_fetches_from_itself() -> None:
+    """Loopback behind an address that a person gave would be ours anywhere else."""
+    assert load(GOOD | {"BRIDGE_ENV": "local", "BRIDGE_FETCH_LOOPBACK": "true"}).fetch_loopback
+    with pytest.raises(BadConfiguration, match="BRIDGE_FETCH_LOOPBACK"):
+        load(GOOD | {"BRIDGE_FETCH_LOOPBACK": "true"})
