@@ -24,17 +24,12 @@ from sqlglot.optimizer.qualify import qualify
 from sqlglot.schema import MappingSchema
 from sqlglot.tokens import Token
 
-import local.bigquery.lowering_aggregates
-import local.bigquery.lowering_dates
-import local.bigquery.lowering_text  # noqa: F401  (these three register their rules)
-from local.bigquery import functions, information_schema, lowering, lowering_from, parameters, scan, sources
+from local.bigquery import functions, information_schema, parameters, scan, sources
 from local.bigquery.engine import Engine
 from local.bigquery.errors import BigQueryError, invalid_query, unsupported
 from local.bigquery.fields import Field, from_duckdb, quote, standard_type
+from local.bigquery.lowering.tree import lower
 from local.bigquery.store import Store, Table
-
-lowering.RULES[exp.Unnest] = lowering_from.unnest_rule
-lowering.RULES[exp.Join] = lowering_from.join_rule
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +149,7 @@ class Planner:
 
     def lower(self, tree: exp.Expression, scope: sources.Scope) -> str:
         """DuckDB SQL over physical tables."""
-        tree = lowering.lower(tree)
+        tree = lower(tree)
         for node in tree.find_all(exp.Table):
             source = scope.sources.get(node.name)
             if source is not None:

@@ -21,9 +21,10 @@ from sqlglot.optimizer.pushdown_projections import pushdown_projections
 from sqlglot.optimizer.scope import Scope as TreeScope
 from sqlglot.optimizer.scope import traverse_scope
 
-from local.bigquery import lowering
 from local.bigquery.engine import Engine
 from local.bigquery.errors import BigQueryError, invalid_query
+from local.bigquery.lowering.rules import kind as kind_of
+from local.bigquery.lowering.tree import lower
 from local.bigquery.partitions import Partitioning, partitioning
 from local.bigquery.sources import Source
 from local.bigquery.store import Table
@@ -289,7 +290,7 @@ def _bound(side: Any, alias: str, column: str, *, high: bool) -> exp.Expression 
         return _bound(side.this, alias, column, high=high)
     if isinstance(side, _MONOTONE) and not side.find(exp.Subquery):
         inner = _bound(side.this, alias, column, high=high)
-        if inner is None or (isinstance(side, exp.Cast) and lowering.kind(side) == "STRING"):
+        if inner is None or (isinstance(side, exp.Cast) and kind_of(side) == "STRING"):
             return None
         out = side.copy()
         out.set("this", inner)
@@ -313,7 +314,7 @@ def _evaluate(
     ]
     select = exp.Select(expressions=[exp.and_(*conditions, copy=False)])
     try:
-        test = lowering.lower(select).selects[0].sql("duckdb")
+        test = lower(select).selects[0].sql("duckdb")
     except BigQueryError:
         return set(range(len(parts)))  # the query itself will be refused with the reason
     values = [(i, p["lo"], p["hi"]) for i, p in enumerate(parts) if p["id"] is None or p["id"][0] != "_"]

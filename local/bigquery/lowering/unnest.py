@@ -10,9 +10,10 @@ from typing import Any
 from sqlglot import exp
 
 from local.bigquery.errors import unsupported
-from local.bigquery.lowering import Node, call
+from local.bigquery.lowering.rules import Node, call, rule
 
 
+@rule(exp.Unnest)
 def unnest_rule(node: exp.Unnest) -> Node:
     """`UNNEST(a) AS x WITH OFFSET o` → `(SELECT unnest(a) AS x, generate_subscripts(a, 1) - 1 AS o) AS _0`."""
     if isinstance(node.parent, exp.In):
@@ -61,6 +62,7 @@ def _struct_fields(array: Node) -> list[str]:
     )
 
 
+@rule(exp.Join)
 def join_rule(node: exp.Join) -> Node:
     """LEFT JOIN UNNEST(a) has no condition in BigQuery; DuckDB wants one."""
     if node.side and not node.args.get("on") and not node.args.get("using"):

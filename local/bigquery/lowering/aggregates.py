@@ -5,8 +5,8 @@ from typing import Any
 from sqlglot import exp
 
 from local.bigquery.errors import unsupported
-from local.bigquery.lowering import Node, call, cast, kind, no_signature, rule, text, typed
-from local.bigquery.lowering_text import NUMERIC, TEXTUAL, const_int
+from local.bigquery.lowering.rules import Node, call, cast, kind, no_signature, rule, text, typed
+from local.bigquery.lowering.signatures import NUMERIC, TEXTUAL, const_int
 
 
 @rule(exp.Count)

@@ -1,0 +1,103 @@
+"""Arrays and structs: made, joined, taken apart by position; and the SAFE. prefix."""
+
+from typing import Any
+
+from sqlglot import exp
+
+from local.bigquery.errors import invalid_query, unsupported
+from local.bigquery.lowering.rules import Node, call, integer, kind, paren, rule, typed
+from local.bigquery.lowering.signatures import ANY, INT, simple
+
+simple(exp.ArraySize, "len", "INT64", ("this", frozenset({"ARRAY", "NULL", "UNKNOWN"})))
+simple(exp.RangeBucket, "bq_range_bucket", "INT64", ("this", ANY), ("expression", ANY))
+
+
+@rule(exp.Struct)
+def _struct(node: exp.Struct) -> Node:
+    pairs, seen = [], set()
+    for index, item in enumerate(node.expressions):
+        if isinstance(item, exp.PropertyEQ):
+            name, value = item.name, item.expression
+        else:
+            name = item.output_name if isinstance(item, exp.Column | exp.Dot | exp.Alias) else ""
+            value = item.this if isinstance(item, exp.Alias) else item
+        name = name or f"_field_{index + 1}"
+        if name.lower() in seen:
+            raise unsupported(f"a STRUCT with two fields named {name}")
+        seen.add(name.lower())
+        pairs.append(exp.PropertyEQ(this=exp.to_identifier(name, quoted=True), expression=value))
+    return exp.Struct(expressions=pairs)
+
+
+@rule(exp.Array)
+def _array(node: exp.Array) -> Node:
+    """The elements of an array of structs share the field names of the first one, by position."""
+    first = node.expressions[0] if node.expressions else None
+    names = [p.name for p in first.expressions] if isinstance(first, exp.Struct) else []
+    for index, item in enumerate(list(node.expressions)):
+        if isinstance(item, exp.Struct | exp.Tuple) and names:
+            values = [p.expression if isinstance(p, exp.PropertyEQ) else p for p in item.expressions]
+            if len(values) != len(names):
+                raise invalid_query(
+                    "Array elements of types with different numbers of fields do not have a common supertype"
+                )
+            pairs = [
+                exp.PropertyEQ(this=exp.to_identifier(n, quoted=True), expression=v)
+                for n, v in zip(names, values, strict=True)
+            ]
+            node.expressions[index] = exp.Struct(expressions=pairs)
+            node.expressions[index].parent = node
+    return node
+
+
+@rule(exp.Bracket)
+def _bracket(node: exp.Bracket) -> Node:
+    if len(node.expressions) != 1 or kind(node.this) == "JSON":
+        raise unsupported("JSON subscripts; use JSON_VALUE or JSON_QUERY")
+    if kind(node.this) == "STRUCT":
+        raise unsupported("struct subscripts; use the field's name")
+    index = node.expressions[0]
+    if not node.args.get("offset"):
+        index = exp.Add(this=paren(index), expression=integer(1))
+    return call("bq_safe_at" if node.args.get("safe") else "bq_at", node.this, index)
+
+
+@rule(exp.SafeFunc)
+def _safe_function(node: exp.SafeFunc) -> Node:
+    return call("try", node.this)
+
+
+@rule(exp.ArrayConcat)
+def _array_concat(node: Any) -> Node:
+    out = node.this
+    for item in node.expressions:
+        out = call("list_concat", out, item)
+    return out
+
+
+@rule(exp.ArrayReverse)
+def _array_reverse(node: Any) -> Node:
+    return call("list_reverse", node.this)
+
+
+@rule(exp.ArrayToString)
+def _array_to_string(node: Any) -> Node:
+    missing = node.args.get("null")
+    if missing is not None:
+        return typed(call("bq_array_to_string_null", node.this, node.expression, missing), "STRING")
+    return typed(call("bq_array_to_string", node.this, node.expression), "STRING")
+
+
+@rule(exp.ArrayFirst, exp.ArrayLast)
+def _array_end(node: Any) -> Node:
+    return call(
+        "bq_at", node.this, integer(1) if isinstance(node, exp.ArrayFirst) else call("len", node.this.copy())
+    )
+
+
+@rule(exp.GenerateSeries)
+def _generate_array(node: Any) -> Node:
+    parts = [node.args[p] for p in ("start", "end", "step") if node.args.get(p) is not None]
+    if not {kind(p) for p in parts} <= INT:
+        raise unsupported("GENERATE_ARRAY of numbers that are not INT64")
+    return call("generate_series", *parts)
