@@ -7,7 +7,7 @@ from pathlib import Path
 
 import uvicorn
 
-from local.bigquery.rest import build
+from local.bigquery.rest.app import build
 from local.bigquery.service import open_service
 from local.process import announce, die_with_parent, on_stop
 

@@ -23,10 +23,11 @@ from typing import Any
 import duckdb
 from sqlglot import exp
 
-from local.bigquery import load
+from local.bigquery import job_document, load
 from local.bigquery.auth import Caller
 from local.bigquery.errors import BigQueryError, from_proto, internal_error, invalid, not_found, unsupported
 from local.bigquery.fields import Field
+from local.bigquery.job_document import Document, billed
 from local.bigquery.names import check_job_name
 from local.bigquery.planner import Plan, Planner, Request, select_sql, translate
 from local.bigquery.results import Result, Results
@@ -35,9 +36,7 @@ from local.bigquery.store import Store, now_ms
 from local.bigquery.tables import Tables
 
 log = logging.getLogger(__name__)
-MEBIBYTE = 1024 * 1024
 _DAY_MS = 24 * 3600 * 1000
-Document = dict[str, Any]
 
 
 @dataclass(slots=True)
@@ -52,11 +51,6 @@ class Running:
         self.stop_reason = self.stop_reason or reason
         if self.cursor is not None:
             self.cursor.interrupt()
-
-
-def billed(size: int) -> int:
-    """Bytes billed: nothing for nothing, else whole mebibytes and at least ten."""
-    return 0 if size == 0 else max(10, -(-size // MEBIBYTE)) * MEBIBYTE
 
 
 class Jobs:
@@ -101,8 +95,10 @@ class Jobs:
             raise unsupported("legacy SQL")
         if query is not None and not query.get("query"):
             raise invalid("Required parameter is missing: query")
-        location = reference.get("location") or self._location(project, config)
-        document = self._document(project, location, name, config, caller, kinds[0])
+        location = reference.get("location") or job_document.location_of(
+            self.store, self.planner, project, config
+        )
+        document = job_document.new(project, location, name, config, caller, kinds[0])
         if config.get("dryRun"):
             return self._dry_run(document, caller)
         if upload is not None:
@@ -110,52 +106,6 @@ class Jobs:
         self.store.add_job(project, location, name, "RUNNING", document)
         self._start(document, caller)
         return document
-
-    def _location(self, project: str, config: Document) -> str:
-        """Where a job without a location runs: where the datasets are that it names."""
-        if config.get("load"):
-            target = config["load"].get("destinationTable") or {}
-            dataset = self.store.find_dataset(target.get("projectId", project), target.get("datasetId", ""))
-            return dataset.location if dataset else "US"
-        try:
-            tree, _ = self.planner.parse(config["query"]["query"])
-        except BigQueryError:
-            return "US"
-        default = config["query"].get("defaultDataset") or {}
-        names = (
-            [(default.get("projectId", project), default["datasetId"])] if default.get("datasetId") else []
-        )
-        for node in tree.find_all(exp.Table):
-            parts = [p for part in node.parts for p in part.name.split(".") if p]
-            for index, part in enumerate(parts):
-                if part.lower().startswith("region-"):
-                    region = str(part[7:])
-                    return region.upper() if len(region) == 2 else region.lower()
-                if index < len(parts) - 1:
-                    names.append((parts[index - 1] if index else project, part))
-        for owner, name in names:
-            dataset = self.store.find_dataset(owner, name)
-            if dataset is not None:
-                return dataset.location
-        return "US"
-
-    def _document(
-        self, project: str, location: str, name: str, config: Document, caller: Caller, kind: str
-    ) -> Document:
-        at = str(now_ms())
-        location = location.upper() if len(location) == 2 else location.lower()
-        config = dict(config) | {"jobType": kind.upper()}
-        if kind == "query":
-            config["query"] = {"useLegacySql": False, "priority": "INTERACTIVE"} | config["query"]
-        return {
-            "kind": "bigquery#job",
-            "id": f"{project}:{location}.{name}",
-            "jobReference": {"projectId": project, "jobId": name, "location": location},
-            "configuration": config,
-            "user_email": caller.email,
-            "statistics": {"creationTime": at, "startTime": at},
-            "status": {"state": "RUNNING"},
-        }
 
     def get(self, project: str, name: str, location: str | None) -> Document:
         found = self.store.find_job(project, name)
@@ -301,30 +251,17 @@ class Jobs:
         if "query" not in document["configuration"]:
             raise unsupported("a dry run of a load job")
         plan, _ = self.plan(document, caller)
-        self._describe(document, plan)
+        job_document.describe(document, plan)
         document["status"] = {"state": "DONE"}
         document["statistics"]["endTime"] = str(now_ms())
         document["statistics"]["query"]["totalBytesProcessedAccuracy"] = "PRECISE"
         document["jobReference"].pop("jobId", None)
         return document
 
-    def _describe(self, document: Document, plan: Plan) -> None:
-        stats = document["statistics"]
-        size = str(plan.bytes)
-        stats["totalBytesProcessed"] = size
-        stats["query"] = {
-            "totalBytesProcessed": size,
-            "totalBytesBilled": "0",
-            "cacheHit": False,
-            "statementType": plan.statement,
-            "referencedTables": [t.reference for t in plan.tables],
-            "schema": {"fields": plan.fields},
-        }
-
     def _query(self, document: Document, caller: Caller, running: Running) -> None:
         plan, request = self.plan(document, caller)
         config = document["configuration"]["query"]
-        self._describe(document, plan)
+        job_document.describe(document, plan)
         limit = config.get("maximumBytesBilled")
         cost = billed(plan.bytes)
         reference = document["jobReference"]
@@ -355,7 +292,7 @@ class Jobs:
                 "totalBytesBilled": "0",
             }
             document["statistics"]["totalBytesProcessed"] = "0"
-            self._anonymous(document)
+            job_document.name_result(document)
             return
         self._check_limit(limit, cost)
         document["_result"] = cache_key if plan.deterministic and target is None else document["id"]
@@ -373,7 +310,7 @@ class Jobs:
             require_editor(caller.may_write(target["projectId"]), target["projectId"])
             self._keep(target, config, result, key)
         else:
-            self._anonymous(document)
+            job_document.name_result(document)
         self._charge(document, cost)
 
     def _was_applied(self, mark: str) -> bool:
@@ -390,15 +327,6 @@ class Jobs:
 
     def _charge(self, document: Document, cost: int) -> None:
         document["statistics"]["query"]["totalBytesBilled"] = str(cost)
-
-    def _anonymous(self, document: Document) -> None:
-        """The service names a hidden table with the result; clients expect its reference."""
-        name = hashlib.sha256(document["id"].encode()).hexdigest()
-        document["configuration"]["query"]["destinationTable"] = {
-            "projectId": document["jobReference"]["projectId"],
-            "datasetId": f"_{name[:40]}",
-            "tableId": f"anon{name[:32]}",
-        }
 
     def _cache_key(self, request: Request, plan: Plan) -> str:
         content = [

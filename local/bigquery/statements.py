@@ -9,7 +9,7 @@ from typing import Any
 import duckdb
 from sqlglot import exp
 
-from local.bigquery import parameters, sources
+from local.bigquery import ddl_tree, parameters, sources
 from local.bigquery.errors import (
     BigQueryError,
     access_denied,
@@ -18,7 +18,7 @@ from local.bigquery.errors import (
     not_found,
     unsupported,
 )
-from local.bigquery.fields import Field, canonical, conform_sql, duckdb_type, quote
+from local.bigquery.fields import Field, conform_sql, duckdb_type, quote
 from local.bigquery.planner import Plan, Planner, Request, select_sql, translate
 from local.bigquery.store import Table
 from local.bigquery.tables import Tables
@@ -218,13 +218,13 @@ class Statements:
     def draft(self, plan: Plan, tree: exp.Create, request: Request) -> Table:
         """The directory row that the statement describes."""
         key = self._key(tree.this, request)
-        resource = _options(tree)
+        resource = ddl_tree.options(tree)
         if str(tree.args["kind"]).upper() == "VIEW":
-            resource["view"] = {"query": _original_query(request.sql, tree)}
+            resource["view"] = {"query": ddl_tree.original_query(request.sql, tree)}
             return self.tables.draft(*key, resource, plan.fields)
-        resource |= _partition_options(tree)
+        resource |= ddl_tree.partition_options(tree)
         columns = (
-            [_column(c) for c in tree.this.expressions if isinstance(c, exp.ColumnDef)]
+            [ddl_tree.column(c) for c in tree.this.expressions if isinstance(c, exp.ColumnDef)]
             if isinstance(tree.this, exp.Schema)
             else []
         )
@@ -268,7 +268,7 @@ class Statements:
         project, name = (parts[-2], parts[-1]) if len(parts) > 1 else (request.project, parts[-1])
         if tree.args.get("exists") and self.tables.store.find_dataset(project, name):
             return 0
-        options = _options(tree)
+        options = ddl_tree.options(tree)
         location = options.pop("location", request.location or "US")
         self.tables.create_dataset(
             project, {"datasetReference": {"datasetId": name}, "location": location, **options}
@@ -307,7 +307,7 @@ class Statements:
         for action in tree.args.get("actions") or []:
             if not isinstance(action, exp.ColumnDef):
                 raise unsupported(f"ALTER TABLE … {type(action).__name__}")
-            fields.append(_column(action))
+            fields.append(ddl_tree.column(action))
         self.tables.change(table, {"schema": {"fields": fields}}, whole=False)
         return 0
 
@@ -352,99 +352,6 @@ def _values_query(values: exp.Values, width: int) -> exp.Expression:
     for select in selects[1:]:
         out = exp.Union(this=out, expression=select, distinct=False)
     return out
-
-
-def _options(tree: exp.Expression) -> dict[str, Any]:
-    names = {"description": "description", "friendly_name": "friendlyName", "location": "location"}
-    out: dict[str, Any] = {}
-    properties = tree.args.get("properties")
-    for item in properties.expressions if properties is not None else []:
-        if not isinstance(item, exp.Property) or type(item) is not exp.Property:
-            continue
-        name = item.name.lower()
-        value = item.args["value"]
-        if name in names and isinstance(value, exp.Literal):
-            out[names[name]] = value.name
-        elif name == "require_partition_filter" and isinstance(value, exp.Boolean):
-            out["requirePartitionFilter"] = bool(value.this)
-        elif name == "labels":
-            pairs = [[e.name for e in t.expressions] for t in value.find_all(exp.Tuple)]
-            out["labels"] = {p[0]: p[1] for p in pairs if len(p) == 2}
-        else:
-            raise unsupported(f"the option {name}")
-    return out
-
-
-def _partition_options(tree: exp.Expression) -> dict[str, Any]:
-    out: dict[str, Any] = {}
-    part = tree.find(exp.PartitionedByProperty)
-    if part is not None:
-        by = part.this.expressions[0] if isinstance(part.this, exp.Schema | exp.Tuple) else part.this
-        out |= _partition_by(by)
-    cluster = tree.find(exp.ClusterProperty)
-    if cluster is not None:
-        out["clustering"] = {"fields": [c.name for c in cluster.expressions]}
-    return out
-
-
-def _partition_by(by: Any) -> dict[str, Any]:
-    if isinstance(by, exp.Column | exp.Identifier):
-        return {"timePartitioning": {"type": "DAY", "field": by.name}}
-    if isinstance(by, exp.DateTrunc | exp.TimestampTrunc | exp.DatetimeTrunc):
-        return {"timePartitioning": {"type": by.args["unit"].name.upper(), "field": by.this.name}}
-    if isinstance(by, exp.Date | exp.TsOrDsToDate):
-        return {"timePartitioning": {"type": "DAY", "field": by.this.name}}
-    if isinstance(by, exp.RangeBucket) and isinstance(by.expression, exp.GenerateSeries):
-        series = by.expression
-        step = series.args.get("step")
-        bounds = {
-            "start": series.args["start"].sql(),
-            "end": series.args["end"].sql(),
-            "interval": step.sql() if step else "1",
-        }
-        return {"rangePartitioning": {"field": by.this.name, "range": bounds}}
-    raise unsupported(f"PARTITION BY {by.sql('bigquery')}")
-
-
-def _column(node: exp.ColumnDef) -> Field:
-    return canonical(_field(node))
-
-
-def _field(node: exp.ColumnDef) -> Field:
-    field = _typed_field(node.name, node.args["kind"])
-    for constraint in node.args.get("constraints") or []:
-        if isinstance(constraint.kind, exp.NotNullColumnConstraint):
-            field["mode"] = "REQUIRED"
-        elif isinstance(constraint.kind, exp.Properties):
-            for option in constraint.kind.expressions:
-                if option.name.lower() == "description":
-                    field["description"] = option.args["value"].name
-        else:
-            raise unsupported(f"the column constraint {constraint.sql('bigquery')}")
-    return field
-
-
-def _typed_field(name: str, kind: exp.DataType) -> Field:
-    spelled = kind.this.name
-    if spelled == "ARRAY":
-        return _typed_field(name, kind.expressions[0]) | {"mode": "REPEATED"}
-    if spelled == "STRUCT":
-        children = [_field(child) for child in kind.expressions if isinstance(child, exp.ColumnDef)]
-        return {"name": name, "type": "RECORD", "mode": "NULLABLE", "fields": children}
-    return {"name": name, "type": kind.sql("bigquery").split("(")[0], "mode": "NULLABLE"}
-
-
-def _original_query(sql: str, tree: exp.Create) -> str:
-    """The text after the AS of CREATE VIEW, as the author wrote it."""
-    from sqlglot import tokenize
-    from sqlglot.tokens import TokenType
-
-    depth = 0
-    for token in tokenize(sql, read="bigquery"):
-        depth += {TokenType.L_PAREN: 1, TokenType.R_PAREN: -1}.get(token.token_type, 0)
-        if depth == 0 and token.token_type == TokenType.ALIAS:
-            return sql[token.end + 1 :].strip().rstrip(";")
-    return str(tree.expression.sql("bigquery"))
 
 
 def require_editor(allowed: bool, project: str) -> None:
