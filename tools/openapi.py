@@ -115,7 +115,7 @@ def error_codes(declaration: Any) -> list[str]:
     if declaration.method in SAFE:
         # The directory and the lake translate these for every call; a read makes no row and states no precondition.
         found -= {UniqueViolation, PreconditionFailed}
-    codes = {"INTERNAL"} | {error.code for error in found} - _NEVER_ANSWERED
+    codes = {"INTERNAL", "RATE_LIMITED"} | {error.code for error in found} - _NEVER_ANSWERED
     ids = [name for path in declaration.paths for name in _PARAMETER.findall(path)]
     if declaration.role in ("member", "admin") or declaration.local_only or any(map(_is_checked, ids)):
         codes.add("NOT_FOUND")

@@ -168,6 +168,8 @@ def _environment(home: Path, ports: Mapping[str, int]) -> dict[str, str]:
         "BRIDGE_STEP_SERVICE_ACCOUNT": services.STEP_ACCOUNT,
         "BRIDGE_EVENTS_SERVICE_ACCOUNT": services.EVENTS_ACCOUNT,
         "BRIDGE_PLATFORM_ADMINS": services.DEMO_ADMIN,
+        "BRIDGE_LIMITS": json.dumps(services.LIMITS),
+        "BRIDGE_PROXY_HOPS": "0",
         "DATABASE_URL": cluster.url(cluster.APP, passwords[cluster.APP], ports["postgres"]),
         "MIGRATIONS_DATABASE_URL": cluster.url(cluster.OWNER, passwords[cluster.OWNER], ports["postgres"]),
     }

@@ -16,6 +16,21 @@ BUCKETS = ("credentials", "catalog", "sessions", "dashboards", "cache", "assets"
 QUEUES = ("catalog", "connections", "dashboards", "chat", "default")
 STEP_ACCOUNT = f"steps@{PROJECT}.iam.gserviceaccount.com"
 DEMO_ADMIN = "demo@bridge.local"
+LIMITS = {
+    "rate_read": 60_000,
+    "rate_write": 30_000,
+    "rate_stream": 6_000,
+    "rate_login": 6_000,
+    "rate_public": 60_000,
+    "rate_team_read": 120_000,
+    "rate_team_write": 60_000,
+    "rate_team_stream": 12_000,
+    "generations": 100_000,
+    "generations_concurrent": 1_000,
+    "scans": 10_000,
+    "scans_concurrent": 1_000,
+}
+"""One person on a laptop, their tests and their benchmarks: more in a minute than a team does elsewhere."""
 EVENTS_ACCOUNT = f"events@{PROJECT}.iam.gserviceaccount.com"
 LOCATION = f"projects/{PROJECT}/locations/{REGION}"
 KMS_KEY = f"{LOCATION}/keyRings/bridge/cryptoKeys/credentials"

@@ -9,7 +9,6 @@ from typing import Any
 
 from shared.agents.model import Provider, SystemBlock
 from shared.agents.toolbox import Toolbox
-from shared.platform.settings import settings
 
 Emitted = tuple[str, Mapping[str, Any]]
 Closing = Callable[[Sequence[Emitted]], Mapping[str, Any]]
@@ -22,20 +21,13 @@ class Limits:
     rounds: int = 24
     """Tool rounds; after the last one the turn ends with what it has."""
     cost_cap_usd: Decimal | None = None
-    """Most that the turn's model calls may cost; None takes the configured cap."""
+    """Most that the turn's model calls may cost, below the budgets of the team (docs/limits.md)."""
     seconds: float = 540.0
     max_tokens: int = 8192
     """Most output tokens of one model call."""
     first_token_seconds: float = 60.0
     gap_seconds: float = 60.0
     """Longest silence of the provider between two events."""
-
-    @property
-    def cap(self) -> Decimal:
-        """The cost cap in force."""
-        return (
-            self.cost_cap_usd if self.cost_cap_usd is not None else Decimal(str(settings().turn_cost_cap_usd))
-        )
 
 
 def _nothing(_emitted: Sequence[Emitted]) -> Mapping[str, Any]:

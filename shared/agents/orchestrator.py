@@ -25,9 +25,17 @@ from shared.agents.hold import TurnCancelled
 from shared.agents.journal import Entry
 from shared.agents.model import Message, Provider, Request, Text, ToolContext, ToolResult, ToolUse
 from shared.agents.model_call import Answer, Watch
-from shared.platform.errors import BridgeError, DeadlineExceeded, ProviderError, ProviderUnavailable
+from shared.platform.errors import (
+    BridgeError,
+    BudgetExceeded,
+    DeadlineExceeded,
+    ProviderError,
+    ProviderUnavailable,
+)
 
 ATTEMPTS = 3
+TURN_BUDGET = "model_cost_turn"
+"""Where this one is used up the turn ends with what it has; the others are errors."""
 _LONGEST_WAIT_SECONDS = 20.0
 
 
@@ -42,6 +50,12 @@ class Desk(Protocol):
 
     def remaining(self) -> float:
         """Seconds left."""
+
+    def reserve(self, provider: Provider, request: Request) -> None:
+        """Promise what a call may cost; raises QuotaExceeded or BudgetExceeded."""
+
+    def release(self) -> None:
+        """Give that back: the call was not made."""
 
     def billed(self, answer: Answer) -> Decimal:
         """Keep a call that failed; answers what the turn has cost."""
@@ -120,10 +134,17 @@ def _loop(state: _State) -> Result:
         if state.rounds >= limits.rounds:
             _warn(desk, "ROUND_LIMIT", f"The turn has used its {limits.rounds} tool rounds and ends here.")
             return Result(state.entries, "round_limit")
-        if state.spent >= limits.cap:
-            _warn(desk, "COST_LIMIT", f"The turn has reached its cost limit of ${limits.cap} and ends here.")
+        cap = limits.cost_cap_usd
+        if cap is not None and state.spent >= cap:
+            _warn(desk, "COST_LIMIT", f"The turn has reached its cost limit of ${cap} and ends here.")
             return Result(state.entries, "cost_limit")
-        answer = _ask(state)
+        try:
+            answer = _ask(state)
+        except BudgetExceeded as error:
+            if error.field != TURN_BUDGET:
+                raise
+            _warn(desk, "COST_LIMIT", error.message)
+            return Result(state.entries, "cost_limit")
         if answer.error is not None:
             return _cut_short(state, answer)
         if answer.stop == "context_exceeded" and state.past:
@@ -152,9 +173,20 @@ def _ask(state: _State) -> Answer:
         attempt += 1
         provider = state.provider
         assert provider is not None
+        request = Request(
+            model=state.model,
+            system=state.agent.system,
+            messages=state.messages,
+            tools=state.agent.toolbox.specs() if provider.supports_tools else (),
+            max_tokens=limits.max_tokens,
+            timeout_seconds=min(120.0, desk.remaining()),
+        )
+        if provider.remote:
+            desk.reserve(provider, request)
         try:
             permit = breaker.enter(provider.name) if provider.remote else None
         except ProviderUnavailable as error:
+            desk.release()
             if state.agent.fallback is None or state.agent.fallback[0] is provider:
                 return Answer(provider.name, state.model, error=error)
             state.provider, state.model = state.agent.fallback
@@ -164,14 +196,6 @@ def _ask(state: _State) -> Answer:
                 f"{provider.name} is not available now; {state.provider.name} answers this turn.",
             )
             continue
-        request = Request(
-            model=state.model,
-            system=state.agent.system,
-            messages=state.messages,
-            tools=state.agent.toolbox.specs() if provider.supports_tools else (),
-            max_tokens=limits.max_tokens,
-            timeout_seconds=min(120.0, desk.remaining()),
-        )
         answer = model_call.call(
             provider, request, watch, lambda text: _void(desk.emit("token", {"text": text}))
         )

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from shared.agents.model import Price, Usage
+from shared.agents.model import Price, Request, Usage
 
 _PLACES = Decimal("0.000001")
+_CHARACTERS_A_TOKEN = 3
+"""Fewer than any vendor's average, so that an estimate is rather too high."""
 
 
 def price(provider: str, model: str, usage: Usage, *, free: bool = False) -> Price:
@@ -45,3 +47,11 @@ def price(provider: str, model: str, usage: Usage, *, free: bool = False) -> Pri
                 None, f"The catalogue has no {rate} rate for {model}; this call's cost is not counted."
             )
     return Price(found.total_price.quantize(_PLACES))
+
+
+def most(provider: str, request: Request) -> Decimal | None:
+    """What a call may cost at the most: all input fresh, all output used. None where no price is known."""
+    characters = sum(len(block.text) for block in request.system)
+    characters += len(repr(request.messages)) + len(repr(request.tools))
+    usage = Usage(fresh_input=-(-characters // _CHARACTERS_A_TOKEN), output=request.max_tokens)
+    return price(provider, request.model, usage).cost_usd

@@ -10,14 +10,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from decimal import Decimal
+from decimal import ROUND_CEILING, Decimal
 from typing import Any, TypeVar
 
 from shared.agents import history, log, orchestrator, pricing, store
 from shared.agents.agent import Agent
 from shared.agents.hold import Hold
 from shared.agents.journal import Entry, lines_of, message_id
-from shared.agents.model import ToolContext, ToolUse
+from shared.agents.model import Provider, Request, ToolContext, ToolUse
 from shared.agents.model_call import Answer
 from shared.agents.publisher import Publisher
 from shared.agents.store import LostTurn
@@ -26,8 +26,11 @@ from shared.platform import clock, pg, telemetry
 from shared.platform.clock import iso
 from shared.platform.errors import BridgeError, Unavailable
 from shared.platform.ids import new_id
+from shared.platform.limits import budgets
 
 _PATIENCE_SECONDS = 20.0
+_BILLING_SECONDS = 480.0
+"""Beyond its first patience a call may stream for as long as the turn lasts; then it is billed."""
 T = TypeVar("T")
 
 
@@ -43,6 +46,8 @@ class Work:
     """Providers that run here and cost nothing."""
     entries: int = 0
     memory: dict[str, Any] = field(default_factory=dict)
+    _calls: int = 0
+    _reserved: str = ""
     _unpriced: set[str] = field(default_factory=set)
 
     def emit(self, kind: str, data: Mapping[str, Any]) -> int:
@@ -53,6 +58,25 @@ class Work:
 
     def remaining(self) -> float:
         return self.hold.remaining()
+
+    def reserve(self, provider: Provider, request: Request) -> None:
+        """The turn, the conversation and the team promise what the call may cost at the most."""
+        self._calls += 1
+        self._reserved = f"{self.turn.id}/{self.hold.epoch}/{self._calls}"
+        most = pricing.most(provider.name, request)
+        if most is not None:
+            budgets.reserve(
+                self.turn.team,
+                "model_cost",
+                _micro(most),
+                key=self._reserved,
+                scopes={"turn": self.turn.id, "session": self.turn.session_id},
+                lease_seconds=request.timeout_seconds + _BILLING_SECONDS,
+            )
+
+    def release(self) -> None:
+        """The call was not made."""
+        budgets.refund(self.turn.team, "model_cost", self._reserved)
 
     def billed(self, answer: Answer) -> Decimal:
         """Not fenced: the money is spent even if the turn is lost."""
@@ -149,6 +173,8 @@ class Work:
             else getattr(answer.error, "code", type(answer.error).__name__),
             trace_id=telemetry.context().trace_id,
         )
+        if self._reserved:
+            budgets.end(tx, turn.team, "model_cost", self._reserved, _micro(cost or Decimal(0)))
         return store.add_to_totals(tx, turn.team, turn.id, usage.total, cost)
 
     def _tell_cost(self, tokens: int, cost: Decimal) -> Decimal:
@@ -245,6 +271,7 @@ def _finish(work: Work, agent: Agent | None, result: orchestrator.Result) -> Non
     def write() -> pg.Row:
         with pg.transaction(turn.team) as tx:
             row = store.finish_turn(tx, turn.team, turn.id, hold.owner, state, answer_id, closing)
+            budgets.end(tx, turn.team, "generations", turn.id, 1)
             store.count_messages(
                 tx,
                 turn.team,
@@ -328,6 +355,11 @@ def _past(turn: Turn) -> list[Any]:
     )
     earlier = [line for line in reversed(page.lines) if line["turn_id"] != turn.id]
     return [history.message_of(line) for line in history.window(earlier, turn.message_count)]
+
+
+def _micro(dollars: Decimal) -> int:
+    """Micro-dollars, rounded up: the ledger never counts less than was spent."""
+    return int((dollars * 1_000_000).to_integral_value(ROUND_CEILING))
 
 
 def asked_now() -> str:

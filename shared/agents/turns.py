@@ -38,12 +38,15 @@ from shared.platform.errors import (
     Unavailable,
 )
 from shared.platform.ids import TeamId, UserId
+from shared.platform.limits import budgets
 
 Assemble = Callable[[Turn], Agent]
 
 FIRST_CHECK_SECONDS = 20.0
 ABANDONED_SECONDS = 900.0
 """A turn whose lease ended this long ago was lost by the queue too; the next message closes it."""
+SLOT_SECONDS = 1800.0
+"""How long a turn that never ends counts as one that runs."""
 MOST_EPOCHS = 5
 POLL_SECONDS = 0.1
 LAST_WRITE_SECONDS = 3.0
@@ -88,7 +91,7 @@ def start(*, team: TeamId, user: UserId, session_id: str, turn_id: str, ask: Ask
     """Begin a turn: its row, its lease and the promise to look after it, or none of them.
 
     The same turn id again finds the first turn. Raises NotFound, TurnInProgress while another turn of
-    the session runs, SessionArchived, and IdempotencyKeyReused for the same id with another ask.
+    the session runs, SessionArchived, QuotaExceeded, and IdempotencyKeyReused for the same id with another ask.
     """
     if len(ask.message) > MOST_MESSAGE or not ask.message.strip():
         raise BadMessage(
@@ -97,6 +100,10 @@ def start(*, team: TeamId, user: UserId, session_id: str, turn_id: str, ask: Ask
             reason="too long" if ask.message.strip() else "empty",
         )
     ask = Ask(redact.text(ask.message), ask.connection_id, ask.tools, ask.purpose, ask.options)
+    return budgets.without_the_dead(team, lambda: _begin(team, user, session_id, turn_id, ask))
+
+
+def _begin(team: TeamId, user: UserId, session_id: str, turn_id: str, ask: Ask) -> Started:
     hold = Hold(team, turn_id)
     try:
         with pg.transaction(team) as tx:
@@ -118,6 +125,7 @@ def start(*, team: TeamId, user: UserId, session_id: str, turn_id: str, ask: Ask
                     lease=LEASE_SECONDS,
                 )
                 if begun:
+                    budgets.take(tx, team, "generations", 1, key=turn_id, lease_seconds=SLOT_SECONDS)
                     outbox.send(tx, ResumeTurn(team=team, turn=turn_id), delay_seconds=FIRST_CHECK_SECONDS)
                     turn = _fresh(turn_id, team, user, session, ask)
                     return Started(turn, hold, (team,))

@@ -19,10 +19,13 @@ from shared.platform.edge import Finalized
 from shared.platform.errors import BridgeError, Conflict, NotFound, ValidationFailed
 from shared.platform.ids import TeamId, UserId, is_id
 from shared.platform.jobs import JobAccepted
+from shared.platform.limits import budgets
 from shared.warehouses.model import DatasetInfo
 
 SCAN = "catalog_scan"
 TABLES_A_BATCH = 500
+SLOT_SECONDS = 3600.0
+"""How long a scan that never ends counts as running: as long as it holds up the next one."""
 
 
 class ScanRunning(Conflict):
@@ -34,11 +37,15 @@ class ScanRunning(Conflict):
 def start(new: NewScan, *, team: TeamId, user: UserId, id: str) -> JobAccepted:
     """Open a scan and promise its first steps, or neither. `id` is the scan's and its job's.
 
-    Raises ConnectionNotValidated, ScanRunning, or what the warehouse says when it is asked for its
-    datasets.
+    Raises ConnectionNotValidated, ScanRunning, QuotaExceeded, or what the warehouse says when it is asked
+    for its datasets.
     """
     opened = connections.open_warehouse(team, new.connection_id)
     found = opened.warehouse.datasets()
+    return budgets.without_the_dead(team, lambda: _open(new, found, team=team, user=user, id=id))
+
+
+def _open(new: NewScan, found: list[DatasetInfo], *, team: TeamId, user: UserId, id: str) -> JobAccepted:
     with pg.transaction(team) as tx:
         store.lock_scans(tx, new.connection_id)
         running = store.running_scan(tx, team, new.connection_id)
@@ -49,6 +56,7 @@ def start(new: NewScan, *, team: TeamId, user: UserId, id: str) -> JobAccepted:
         if store.upsert_datasets(tx, team=team, connection=new.connection_id, found=found, complete=True):
             store.bump_version(tx, team, new.connection_id)
         names = _chosen(tx, team, new)
+        budgets.take(tx, team, "scans", 1, key=id, lease_seconds=SLOT_SECONDS)
         store.open_scan(tx, id=id, team=team, connection=new.connection_id, datasets=names)
         jobs.open_job(tx, id=id, team=team, kind=SCAN, user=user, total=len(names), subject=new.connection_id)
         outbox.send_all(

@@ -12,6 +12,7 @@ from shared.dashboards.compiler import MAX_ROWS, PlannedQuery
 from shared.dashboards.entries import Entry, Lease
 from shared.platform import clock, strict_json, telemetry
 from shared.platform.errors import BytesCapExceeded
+from shared.platform.limits import budgets
 from shared.warehouses import guard
 from shared.warehouses.model import Limits, Result
 from shared.warehouses.values import to_json
@@ -45,17 +46,20 @@ def run(
                 field="sql",
                 reason="over the cap",
             )
-        result = opened.warehouse.query(
-            query.sql,
-            query.parameters,
-            Limits(
-                max_bytes=query.max_bytes,
-                timeout_seconds=query.timeout_seconds,
-                max_rows=MAX_ROWS,
-                labels={"team": team, "dashboard": slug[:63], "query": query.id[:63]},
-                job_id=f"dash-{query.query_hash[:32]}-{lease.fence}",
-            ),
-        )
+        job = f"dash-{query.query_hash[:32]}-{lease.fence}"
+        with budgets.held(team, "warehouse_bytes", estimate.bytes_scanned, key=job) as spending:
+            result = opened.warehouse.query(
+                query.sql,
+                query.parameters,
+                Limits(
+                    max_bytes=query.max_bytes,
+                    timeout_seconds=query.timeout_seconds,
+                    max_rows=MAX_ROWS,
+                    labels={"team": team, "dashboard": slug[:63], "query": query.id[:63]},
+                    job_id=job,
+                ),
+            )
+            spending.settle(result.bytes_scanned)
         span["bytes_scanned"] = result.bytes_scanned
     return shape(query, result, (time.perf_counter() - started) * 1000, serve_seconds=serve_seconds)
 

@@ -1,18 +1,69 @@
-"""The append-only record of changes to membership, connections, credentials, policies and links."""
+"""The append-only record of changes to membership, connections, credentials, policies, limits and links."""
+
+from __future__ import annotations
 
 import hashlib
+from datetime import datetime
 from typing import Any
 
+from pydantic import AwareDatetime, BaseModel, Field
+
 from shared.platform import pg, sql, strict_json, telemetry
-from shared.platform.ids import new_id
+from shared.platform.clock import iso
+from shared.platform.errors import InvalidCursor
+from shared.platform.ids import is_id, new_id
+from shared.platform.paging import Page, cut
 
 Q = sql.load(__file__)
 
 
+class AuditFilter(Page):
+    """Which entries."""
+
+    team_id: str | None = Field(default=None, max_length=36, description="Needed by who has several teams.")
+    action: str | None = Field(default=None, max_length=80, description="Such as connection.created.")
+    actor: str | None = Field(default=None, max_length=80, description="The id of who did it.")
+    target: str | None = Field(
+        default=None, max_length=200, description="The id or name of what was changed."
+    )
+    since: AwareDatetime | None = Field(default=None, alias="from", description="At or after this instant.")
+    before: AwareDatetime | None = Field(default=None, alias="to", description="Before this instant.")
+
+
+class AuditEntry(BaseModel):
+    """One change. What was changed is kept as hashes: they tell whether two states were equal."""
+
+    id: str
+    actor: str
+    action: str
+    target: str
+    reason: str | None
+    before_sha256: str | None
+    after_sha256: str | None
+    correlation_id: str
+    created_at: str | None
+
+
+class AuditEntries(BaseModel):
+    """A page of the audit log, newest first."""
+
+    entries: list[AuditEntry]
+    has_more: bool
+    next_cursor: str | None
+
+
 def write(
-    tx: pg.Tx, *, team: str, actor: str, action: str, target: str, before: Any = None, after: Any = None
+    tx: pg.Tx,
+    *,
+    team: str,
+    actor: str,
+    action: str,
+    target: str,
+    before: Any = None,
+    after: Any = None,
+    reason: str | None = None,
 ) -> None:
-    """Add one line in the transaction of the change. Values are kept as hashes only."""
+    """Add one line in the transaction of the change. Values are kept as hashes only; a reason is kept as it is."""
     tx.run(
         Q.write_audit,
         id=new_id(),
@@ -22,8 +73,44 @@ def write(
         target=target,
         before=_sha(before),
         after=_sha(after),
+        reason=reason,
         correlation_id=telemetry.context().correlation_id,
     )
+
+
+def page(team: str, only: AuditFilter) -> AuditEntries:
+    """A page of a team's entries, newest first."""
+    at, id = _after(only)
+    with pg.transaction(team) as tx:
+        rows = tx.all(
+            Q.list_audit,
+            team=team,
+            action=only.action,
+            actor=only.actor,
+            target=only.target,
+            since=only.since,
+            before=only.before,
+            after_at=at,
+            after_id=id,
+            most=only.limit + 1,
+            offset=only.offset,
+        )
+    kept, paging = cut(rows, only.limit, "created_at", "id")
+    entries = [AuditEntry(**row | {"created_at": iso(row["created_at"])}) for row in kept]
+    return AuditEntries(entries=entries, **paging)
+
+
+def _after(only: AuditFilter) -> tuple[datetime | None, str | None]:
+    values = only.after(2)
+    if values is None:
+        return None, None
+    try:
+        at = datetime.fromisoformat(str(values[0]))
+    except ValueError:
+        raise InvalidCursor(field="cursor", reason="it belongs to another list") from None
+    if at.tzinfo is None or not is_id(str(values[1])):
+        raise InvalidCursor(field="cursor", reason="it belongs to another list")
+    return at, str(values[1])
 
 
 def _sha(value: Any) -> str | None:

@@ -21,6 +21,7 @@ their own nouns by subclassing; a code is declared once, which a clash at import
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 REGISTRY: dict[str, type[BridgeError]] = {}
@@ -263,6 +264,8 @@ class RateLimited(BridgeError):
     """Too many requests; slow down."""
 
     code, status, retryable = "RATE_LIMITED", 429, True
+    headers: Mapping[str, str] = MappingProxyType({})
+    """The RateLimit headers of the limit that was met."""
 
 
 class WarehouseError(BridgeError):

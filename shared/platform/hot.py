@@ -21,6 +21,10 @@ TIMEOUT_SECONDS = 10
 T = TypeVar("T")
 
 
+class Contended(Unavailable):
+    """Too many change this at the same time; try again shortly."""
+
+
 def get(collection: str, key: str) -> dict[str, Any] | None:
     """The document, or None when it is absent or has expired."""
     with translated():
@@ -58,11 +62,14 @@ def change(
     decide: Callable[[dict[str, Any] | None], tuple[dict[str, Any] | None, T]],
     *,
     ttl_seconds: float,
+    timeout_seconds: float = TIMEOUT_SECONDS,
+    attempts: int = 20,
 ) -> T:
     """Read, decide and write one document atomically.
 
     `decide` gets the live document or None and answers (the new document or None for no write, the result).
-    It may run several times, so it must have no effect of its own.
+    It may run several times, so it must have no effect of its own. Raises Contended when others changed the
+    document at each of the attempts.
     """
     from google.cloud import firestore
 
@@ -70,14 +77,14 @@ def change(
 
     @firestore.transactional  # type: ignore[untyped-decorator]
     def attempt(transaction: Any) -> T:
-        current = _alive(document.get(transaction=transaction, timeout=TIMEOUT_SECONDS))
+        current = _alive(document.get(transaction=transaction, timeout=timeout_seconds))
         new, result = decide(current)
         if new is not None:
             transaction.set(document, new | {"expires_at": end(ttl_seconds)})
         return result
 
     with translated():
-        return attempt(client().transaction(max_attempts=20))  # type: ignore[no-any-return]
+        return attempt(client().transaction(max_attempts=attempts))  # type: ignore[no-any-return]
 
 
 @lru_cache(maxsize=1)
@@ -122,4 +129,4 @@ def translated() -> Iterator[None]:
     except ValueError as error:
         if "Failed to commit transaction" not in str(error):
             raise
-        raise Unavailable("Firestore is contended.", retry_after=1) from error
+        raise Contended("Firestore is contended.", retry_after=1) from error

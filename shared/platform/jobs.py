@@ -12,6 +12,7 @@ from pydantic import BaseModel
 
 from shared.platform import pg, sql
 from shared.platform.clock import iso
+from shared.platform.limits import budgets
 
 Q = sql.load(__file__)
 
@@ -84,9 +85,14 @@ def finish(
     error: dict[str, Any] | None = None,
     warnings: list[dict[str, Any]] | None = None,
 ) -> bool:
-    """End the job, once; False when it had ended before."""
+    """End the job and what it holds of the team's quotas, once; False when it had ended before."""
     wrapped = None if result is None else result
-    return tx.find(Q.finish_job, id=id, team=team, result=wrapped, error=error, warnings=warnings) is not None
+    ended = (
+        tx.find(Q.finish_job, id=id, team=team, result=wrapped, error=error, warnings=warnings) is not None
+    )
+    if ended:
+        budgets.end_all(tx, team, id)
+    return ended
 
 
 def get(tx: pg.Tx, id: str) -> JobView:

@@ -18,6 +18,10 @@ from shared.platform import limit_defaults as defaults
 from shared.platform import strict_json
 from shared.platform.errors import MalformedJson
 
+from shared.platform import limit_defaults as defaults
+from shared.platform import strict_json
+from shared.platform.errors import MalformedJson
+
 PLACEHOLDERS = ("changeme", "change-me", "placeholder", "your-", "xxx", "todo", "example-", "<")
 BUCKETS = ("credentials", "catalog", "sessions", "dashboards", "cache", "assets")
 
@@ -87,8 +91,6 @@ class Settings(BaseModel):
     query_bytes_cap: int = Field(alias="BRIDGE_QUERY_BYTES_CAP", default=100_000_000, ge=1)
     """A dry run at or above this many bytes refuses the query."""
     query_timeout_seconds: int = Field(alias="BRIDGE_QUERY_TIMEOUT", default=60, ge=1, le=600)
-    turn_cost_cap_usd: float = Field(alias="BRIDGE_TURN_COST_CAP_USD", default=1.0, gt=0)
-    """Most that one chat turn may spend on a model."""
     allow_private_warehouses: bool = Field(alias="BRIDGE_ALLOW_PRIVATE_WAREHOUSES", default=False)
     """Whether connections may dial loopback and private addresses."""
     fetch_loopback: bool = Field(alias="BRIDGE_FETCH_LOOPBACK", default=False)

@@ -28,6 +28,9 @@ def create(new: NewTeam, *, who: Principal, id: str) -> Team:
         _insert(tx, team, new.name)
         store.add_member(tx, team=team, user=who.user_id, role="admin")
         audit.write(tx, team=team, actor=who.user_id, action="team.created", target=team, after=new.name)
+        audit.write(
+            tx, team=team, actor=who.user_id, action="member.added", target=who.user_id, after="admin"
+        )
         row = store.get_team(tx, team)
     return _team(row | {"role": "admin"})
 

@@ -25,6 +25,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from shared.platform.limit_defaults import RATES
+
 ROOT = Path(__file__).resolve().parents[2]
 DOORS = ("auth", "teams", "connections", "catalog", "jobs")
 PROJECT = "bridge-local"
@@ -450,6 +452,7 @@ def servers(open_folder: Path) -> Iterator[dict[str, Any]]:
             "BIGQUERY_EMULATOR_HOST": f"http://127.0.0.1:{ports['bigquery']}",
             # Nobody listens: messages stay in the outbox until the test delivers them.
             "CLOUD_TASKS_EMULATOR_HOST": f"127.0.0.1:{free_port()}",
+            "BRIDGE_LIMITS": json.dumps(dict.fromkeys(RATES, 1_600_000)),
         }
         subprocess.run(
             [sys.executable, "-m", "migrations", "up"],

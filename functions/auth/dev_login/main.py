@@ -5,7 +5,7 @@ from shared.teams import cookies, identity
 from shared.teams.model import DevLogin, SignedIn
 
 
-@http("POST", "/v1/auth/dev/login", role="public", body=DevLogin, local_only=True)
+@http("POST", "/v1/auth/dev/login", role="public", body=DevLogin, local_only=True, rate="login")
 def dev_login(_call: Call, login: DevLogin) -> SignedIn:
     user, session = identity.sign_in(login)
     answer = SignedIn(user=user, csrf_token=session.csrf)

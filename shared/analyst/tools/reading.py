@@ -22,6 +22,7 @@ from shared.dashboards.filters import Clock
 from shared.dashboards.model import Document
 from shared.platform import clock, ids
 from shared.platform.errors import BridgeError
+from shared.platform.limits import budgets
 from shared.platform.settings import settings
 from shared.warehouses import guard
 from shared.warehouses.model import DryRun, Limits, Result
@@ -108,15 +109,21 @@ def estimate(context: ToolContext, planned: PlannedQuery, cap: int | None = None
 
 
 def rows(context: ToolContext, found: Estimate, most: int, tool: str) -> Result:
-    """The rows of a query that is within its cap."""
+    """The rows of a query that is within its cap; raises what the turn's, session's or team's budget says."""
+    job = "bridge-" + ids.derived_id(context.turn_id, context.call_id, found.planned.query_hash)
     limits = Limits(
         max_bytes=found.cap,
         timeout_seconds=max(1.0, min(float(found.planned.timeout_seconds), context.remaining())),
         max_rows=most,
         labels={"team": context.team, "session": context.session_id, "tool": tool},
-        job_id="bridge-" + ids.derived_id(context.turn_id, context.call_id, found.planned.query_hash),
+        job_id=job,
     )
-    return opened(context).warehouse.query(found.planned.sql, found.planned.parameters, limits)
+    scopes = {"turn": context.turn_id, "session": context.session_id}
+    bytes_scanned = found.dry_run.bytes_scanned
+    with budgets.held(context.team, "warehouse_bytes", bytes_scanned, key=job, scopes=scopes) as spending:
+        result = opened(context).warehouse.query(found.planned.sql, found.planned.parameters, limits)
+        spending.settle(result.bytes_scanned)
+    return result
 
 
 def read(context: ToolContext, sql: str, most: int, tool: str) -> Result:

@@ -7,8 +7,9 @@ from typing import Any
 from flask import Request, Response
 
 from shared.platform import strict_json, telemetry
+from shared.platform.edge import throttle
 from shared.platform.edge.call import Reply
-from shared.platform.errors import BridgeError, MethodNotAllowed, envelope
+from shared.platform.errors import BridgeError, MethodNotAllowed, RateLimited, envelope
 from shared.platform.settings import BadConfiguration, settings
 
 SECURITY_HEADERS = {
@@ -55,6 +56,8 @@ def fail(request: Request, error: BaseException) -> Response:
     response = Response(strict_json.dumps(body), error.status, content_type="application/json")
     if error.retry_after is not None:
         response.headers["Retry-After"] = str(max(1, round(error.retry_after)))
+    if isinstance(error, RateLimited):
+        response.headers.update(error.headers)
     if isinstance(error, MethodNotAllowed) and error.details:
         response.headers["Allow"] = ", ".join(error.details["allow"])
     if error.status == 401:
@@ -67,6 +70,8 @@ def finish(request: Request, response: Response) -> Response:
     context = telemetry.context()
     response.headers["X-Correlation-Id"] = context.correlation_id
     for name, value in SECURITY_HEADERS.items():
+        response.headers.setdefault(name, value)
+    for name, value in throttle.headers(request).items():
         response.headers.setdefault(name, value)
     response.headers.setdefault("Content-Security-Policy", API_POLICY)
     response.headers.setdefault("Cache-Control", "no-store")
@@ -87,7 +92,9 @@ def allow_origin(request: Request, response: Response) -> None:
     if origin in allowed:
         response.headers["Access-Control-Allow-Origin"] = origin
         response.headers["Access-Control-Allow-Credentials"] = "true"
-        response.headers["Access-Control-Expose-Headers"] = "X-Correlation-Id, ETag, Retry-After"
+        response.headers["Access-Control-Expose-Headers"] = (
+            "X-Correlation-Id, ETag, Retry-After, RateLimit, RateLimit-Policy"
+        )
 
 
 def preflight(request: Request, methods: tuple[str, ...]) -> Response:

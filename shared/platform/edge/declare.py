@@ -19,6 +19,8 @@ from shared.platform.settings import service_name
 Kind = Literal["http", "sse", "task", "finalized", "scheduled"]
 Who = Literal["public", "user", "member", "admin", "platform_admin"]
 
+RouteClass = Literal["read", "write", "stream", "login", "public"]
+
 ATTRIBUTE = "__bridge__"
 MAX_BODY = 1 << 20
 
@@ -51,6 +53,16 @@ class Declaration:
     schedule: str | None = None
     local_only: bool = False
     any_query: bool = False
+    rate: RouteClass | None = None
+
+    @property
+    def route_class(self) -> RouteClass:
+        """The class whose rate limit counts its requests: the declared one, or what the method says."""
+        if self.rate is not None:
+            return self.rate
+        if self.role == "public":
+            return "public"
+        return "stream" if self.kind == "sse" else "read" if self.method == "GET" else "write"
 
     @property
     def name(self) -> str:

@@ -8,7 +8,7 @@ from typing import Any, TypeVar, cast
 from flask import Request, Response
 
 from shared.platform import clock, telemetry
-from shared.platform.edge import answers, intake
+from shared.platform.edge import answers, intake, throttle
 from shared.platform.edge.call import Call
 from shared.platform.edge.declare import Declaration, attach, compile_path, describe, handler_models
 from shared.platform.edge.intake import TeamOf
@@ -54,6 +54,7 @@ def _open(request: Request, declaration: Declaration, patterns: list[Any], team:
     intake.check_method(request, declaration)
     path = intake.read_path(request, patterns)
     principal = intake.read_caller(request, declaration)
+    throttle.caller(request, declaration, principal)
     call = Call(
         method=request.method,
         path=path,
@@ -67,7 +68,8 @@ def _open(request: Request, declaration: Declaration, patterns: list[Any], team:
     call.body, call.raw_body = intake.read_body(request, declaration)
     if declaration.once is not None:
         call.idempotency_key = intake.read_idempotency_key(request)
-    intake.enter_team(call, declaration, team)
+    if intake.enter_team(call, declaration, team):
+        throttle.team(request, declaration, call.team)
     return call
 
 

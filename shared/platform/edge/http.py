@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from shared.platform.edge import answers, repeats
 from shared.platform.edge.call import Call
-from shared.platform.edge.declare import MAX_BODY, Declaration, Who, qualified_name
+from shared.platform.edge.declare import MAX_BODY, Declaration, RouteClass, Who, qualified_name
 from shared.platform.edge.endpoint import endpoint
 from shared.platform.edge.intake import TeamOf
 
@@ -31,15 +31,16 @@ def http(
     max_body: int = MAX_BODY,
     local_only: bool = False,
     any_query: bool = False,
+    rate: RouteClass | None = None,
 ) -> Callable[[F], F]:
     """Declare an endpoint.
 
-    `role` is who may call it: anyone, a signed-in user, a member or an admin of the team, an
-    administrator of the platform. The team is
-    `team_id` of path, query or body, or what `team(call)` finds for a resource; either way it must be one
-    of the caller's. `body` and `query` are the models of the handler's parameters of those types. `once`
-    honours the Idempotency-Key header. `local_only` functions answer 404 outside a laptop. `any_query` ignores the
-    query string: for pages, whose scripts read it.
+    `role` is who may call it: anyone, a signed-in user, a member or an admin of the team, an administrator
+    of the platform. The team is `team_id` of path, query or body, or what `team(call)` finds for a resource;
+    either way it must be one of the caller's. `body` and `query` are the models of the handler's parameters
+    of those types. `once` honours the Idempotency-Key header. `local_only` functions answer 404 outside a
+    laptop. `any_query` ignores the query string: for pages, whose scripts read it. `rate` is the class whose
+    rate limit counts the requests, where the method does not tell it.
     """
     declaration = Declaration(
         kind="http",
@@ -56,6 +57,7 @@ def http(
         query=query,
         local_only=local_only,
         any_query=any_query,
+        rate=rate,
     )
 
     def serve(request: Request, call: Call, handle: Callable[[], Any]) -> Response:

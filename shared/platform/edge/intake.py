@@ -129,10 +129,13 @@ def read_idempotency_key(request: Request) -> str | None:
     return key
 
 
-def enter_team(call: Call, declaration: Declaration, team_of: TeamOf | None) -> None:
-    """Set the call's team and role, or raise NotFound for a stranger and Forbidden for a lesser role."""
+def enter_team(call: Call, declaration: Declaration, team_of: TeamOf | None) -> bool:
+    """Set the call's team and role, or raise NotFound for a stranger and Forbidden for a lesser role.
+
+    False where the function declares no team.
+    """
     if declaration.role not in ("member", "admin"):
-        return
+        return False
     team = team_of(call) if team_of is not None else _given_team(call)
     role = call.who.teams.get(team)
     if role is None:
@@ -141,6 +144,7 @@ def enter_team(call: Call, declaration: Declaration, team_of: TeamOf | None) -> 
         raise Forbidden("Only an admin of the team may do this.", reason="role")
     call._team, call.role = team, role
     telemetry.in_team(team)
+    return True
 
 
 def _given_team(call: Call) -> TeamId:

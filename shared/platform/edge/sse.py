@@ -21,7 +21,7 @@ from pydantic import BaseModel
 from shared.platform import strict_json, telemetry
 from shared.platform.edge import answers
 from shared.platform.edge.call import Call
-from shared.platform.edge.declare import MAX_BODY, Declaration, Who, qualified_name
+from shared.platform.edge.declare import MAX_BODY, Declaration, RouteClass, Who, qualified_name
 from shared.platform.edge.endpoint import endpoint
 from shared.platform.edge.intake import TeamOf
 from shared.platform.errors import BridgeError
@@ -58,6 +58,7 @@ def sse(
     timeout: int = 600,
     memory_mb: int = 512,
     max_body: int = MAX_BODY,
+    rate: RouteClass | None = None,
 ) -> Callable[[F], F]:
     """Declare a streaming endpoint; the parameters are those of `http`.
 
@@ -76,6 +77,7 @@ def sse(
         max_body=max_body,
         body=body,
         query=query,
+        rate=rate,
     )
 
     def serve(request: Request, _call: Call, handle: Callable[[], Any]) -> Response:

@@ -1,5 +1,6 @@
 """A real Postgres with the real migrations, for the parts of the platform that stand on it alone."""
 
+import json
 import os
 import socket
 import subprocess
@@ -10,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from shared.platform.limit_defaults import RATES
 
 ROOT = Path(__file__).resolve().parents[3]
 ROLES = ("bridge_owner", "bridge_app")
@@ -69,6 +72,8 @@ def directory(postgres: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iter
         "BRIDGE_STEP_SERVICE_ACCOUNT": "steps@bridge-local.iam.gserviceaccount.com",
         "BRIDGE_EVENTS_SERVICE_ACCOUNT": "events@bridge-local.iam.gserviceaccount.com",
         "CLOUD_TASKS_EMULATOR_HOST": "127.0.0.1:1",
+        # Enough for every test without a question to Firestore, which is not there.
+        "BRIDGE_LIMITS": json.dumps(dict.fromkeys(RATES, 1_600_000)),
     }
     for name, value in environment.items():
         monkeypatch.setenv(name, value)

@@ -1,0 +1,269 @@
+"""The spending ledger: reserve before the work, settle with what it really cost, refund what never began.
+
+    reserve ─► held ─┬─ settle(actual) ─► settled     used += actual, reserved -= amount
+                     ├─ refund ─────────► refunded    reserved -= amount
+                     └─ lease ends ─────► lapsed      reserved -= amount; a late settle still counts
+
+A reservation is keyed by the attempt, so a repeated one finds the first instead of taking twice. It is
+taken from every window of its resource at once (day, month, turn, conversation, slots), by one statement
+that fails when any of them would be overspent; a settle may exceed its reservation, and the next reserve
+meets the excess. The day and the month are those of the reservation, in UTC.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal, TypeVar
+
+from shared.platform import clock, pg, sql, telemetry
+from shared.platform import limit_defaults as defaults
+from shared.platform.errors import BridgeError, BudgetExceeded, QuotaExceeded
+from shared.platform.limit_defaults import Limit
+from shared.platform.settings import settings
+
+Q = sql.load(__file__)
+
+LEASE_SECONDS = 900.0
+State = Literal["held", "settled", "refunded", "lapsed"]
+Part = dict[str, Any]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Reservation:
+    """What an attempt has. `found` says that an earlier call under the same key made it."""
+
+    team: str
+    resource: str
+    key: str
+    amount: int
+    state: State
+    found: bool = False
+
+
+@dataclass
+class Spending:
+    """An amount that is held while a block runs."""
+
+    reservation: Reservation
+    actual: int | None = field(default=None)
+
+    def settle(self, actual: int) -> None:
+        """Say what it really cost; it is written when the block ends, also by an error after this."""
+        self.actual = max(0, actual)
+
+
+def reserve(
+    team: str,
+    resource: str,
+    amount: int,
+    *,
+    key: str,
+    scopes: Mapping[str, str] | None = None,
+    lease_seconds: float = LEASE_SECONDS,
+) -> Reservation:
+    """Take an amount in a transaction of its own, or raise QuotaExceeded or BudgetExceeded.
+
+    `scopes` names the turn and the session where there are some. What abandoned attempts still hold is
+    looked for only when the amount does not fit.
+    """
+
+    def work() -> Reservation:
+        with pg.transaction(team) as tx:
+            return take(tx, team, resource, amount, key=key, scopes=scopes, lease_seconds=lease_seconds)
+
+    return without_the_dead(team, work)
+
+
+def without_the_dead(team: str, work: Callable[[], T]) -> T:
+    """Run what takes something; where it does not fit, free what died and run it once more."""
+    try:
+        return work()
+    except (QuotaExceeded, BudgetExceeded):
+        if not end_leases(team):
+            raise
+    return work()
+
+
+def take(
+    tx: pg.Tx,
+    team: str,
+    resource: str,
+    amount: int,
+    *,
+    key: str,
+    scopes: Mapping[str, str] | None = None,
+    lease_seconds: float = LEASE_SECONDS,
+) -> Reservation:
+    """Take an amount in the caller's transaction, which must roll back when this raises.
+
+    Wrap that transaction in `without_the_dead`.
+    """
+    parts = _parts(resource, scopes or {}, clock.now())
+    bound = {"team": team, "resource": resource, "key": key}
+    while True:
+        row = tx.one(Q.take, **bound, amount=amount, parts=parts, lease=lease_seconds)
+        if row["made"]:
+            if refused := [part for part in parts if part["name"] not in row["taken"]]:
+                raise _refusal(tx, team, amount, refused[0])
+            return Reservation(team, resource, key, amount, "held")
+        known = tx.one(Q.find_reservation, **bound)
+        if known["state"] == "settled" or tx.run(Q.keep_reservation, **bound, lease=lease_seconds):
+            return Reservation(team, resource, key, int(known["amount"]), known["state"], found=True)
+        # Its lease ended between the two statements: take it anew.
+
+
+def settle(team: str, resource: str, key: str, actual: int) -> bool:
+    """Count what was really spent; once. False when the reservation was ended before, or never made."""
+    with pg.transaction(team) as tx:
+        return end(tx, team, resource, key, actual)
+
+
+def refund(team: str, resource: str, key: str) -> bool:
+    """Give an amount back whose work did not begin; once."""
+    with pg.transaction(team) as tx:
+        return end(tx, team, resource, key, None)
+
+
+def end(tx: pg.Tx, team: str, resource: str, key: str, actual: int | None) -> bool:
+    """Settle with `actual`, or refund with None, in the caller's transaction."""
+    row = tx.one(
+        Q.end_reservation,
+        team=team,
+        resource=resource,
+        key=key,
+        state="refunded" if actual is None else "settled",
+        actual=max(0, actual or 0),
+    )
+    return bool(row["ended"])
+
+
+def end_all(tx: pg.Tx, team: str, key: str) -> None:
+    """Settle all that is held under a key, such as a job's, with the amounts that were taken."""
+    for row in tx.all(Q.held_under, team=team, key=key):
+        end(tx, team, row["resource"], key, int(row["amount"]))
+
+
+def end_leases(team: str) -> int:
+    """Free what attempts hold that died; answers how many there were."""
+    with pg.transaction(team) as tx:
+        ended = int(tx.one(Q.end_leases, team=team)["ended"])
+    if ended:
+        telemetry.log("abandoned reservations were freed", "WARNING", count=ended)
+    return ended
+
+
+@contextmanager
+def held(
+    team: str,
+    resource: str,
+    amount: int,
+    *,
+    key: str,
+    scopes: Mapping[str, str] | None = None,
+    lease_seconds: float = LEASE_SECONDS,
+) -> Iterator[Spending]:
+    """Hold an amount while the block works.
+
+    Settled with what the block said, refunded when it raised before it said anything, and settled with
+    the whole amount when it ended without a word. What the ledger can't be told now ends with its lease.
+    """
+    spending = Spending(reserve(team, resource, amount, key=key, scopes=scopes, lease_seconds=lease_seconds))
+    try:
+        yield spending
+    except BaseException:
+        _close(spending, spending.actual)
+        raise
+    _close(spending, amount if spending.actual is None else spending.actual)
+
+
+def ceiling(limit: Limit) -> int:
+    """A limit's value before any override of a team: the environment's, else the default."""
+    return settings().limits.get(limit.name, limit.default)
+
+
+def resets_at(limit: Limit, at: datetime) -> datetime | None:
+    """When a window's use begins anew; None where it does not by the clock."""
+    midnight = at.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    if limit.window == "day":
+        return midnight + timedelta(days=1)
+    if limit.window == "month":
+        return (midnight.replace(day=1) + timedelta(days=32)).replace(day=1)
+    return None
+
+
+def window_key(limit: Limit, scopes: Mapping[str, str], at: datetime) -> str | None:
+    """Which counter of the limit is meant; None for the turn of what runs in no turn."""
+    match limit.window:
+        case "day":
+            return at.astimezone(UTC).strftime("%Y-%m-%d")
+        case "month":
+            return at.astimezone(UTC).strftime("%Y-%m")
+        case "concurrent":
+            return "now"
+        case _:
+            return scopes.get(limit.window)
+
+
+def _parts(resource: str, scopes: Mapping[str, str], at: datetime) -> list[Part]:
+    found: list[Part] = []
+    for limit in defaults.windows(resource):
+        key = window_key(limit, scopes, at)
+        if key is not None:
+            kind = "slot" if limit.window == "concurrent" else "amount"
+            found.append({"name": limit.name, "window_key": key, "kind": kind, "ceiling": ceiling(limit)})
+    return found
+
+
+def _refusal(tx: pg.Tx, team: str, amount: int, part: Part) -> BridgeError:
+    """The error of a window that is full, with what a person can do."""
+    limit = defaults.LIMITS[part["name"]]
+    overrides = {row["name"]: int(row["value"]) for row in tx.all(Q.read_overrides, team=team)}
+    most = overrides.get(limit.name, part["ceiling"])
+    counter = tx.find(Q.read_counters, team=team, parts=[part])
+    usage = int(counter["used"] + counter["reserved"]) if counter else 0
+    reset = resets_at(limit, clock.now())
+    details = {
+        "name": limit.name,
+        "usage": usage,
+        "requested": amount,
+        "limit": most,
+        "unit": limit.unit,
+        "resets_at": clock.iso(reset),
+    }
+    error = QuotaExceeded if limit.is_quota else BudgetExceeded
+    return error(
+        f"{limit.what}: {usage:,} of {most:,}{_UNITS[limit.unit]} are used or promised, this needs {amount:,}. "
+        f"{_NEXT.get(limit.window) or f'It begins anew at {clock.iso(reset)}'}; "
+        "an administrator of the platform can raise the limit.",
+        field=limit.name,
+        reason="the limit is reached",
+        details=details,
+    )
+
+
+_UNITS = {"bytes": " bytes", "micro_usd": " micro-dollars", "count": "", "requests": " requests"}
+_NEXT = {
+    "concurrent": "Wait until one of those that run has ended",
+    "turn": "Ask in a new message",
+    "session": "Begin a new conversation",
+}
+
+
+def _close(spending: Spending, actual: int | None) -> None:
+    made = spending.reservation
+    try:
+        if actual is None:
+            refund(made.team, made.resource, made.key)
+        else:
+            settle(made.team, made.resource, made.key, actual)
+    except BridgeError as error:
+        telemetry.log_exception(
+            "a reservation could not be ended; its lease does it",
+            error,
+            resource=made.resource,
+            actual=actual,
+        )
