@@ -18,10 +18,6 @@ from shared.platform import limit_defaults as defaults
 from shared.platform import strict_json
 from shared.platform.errors import MalformedJson
 
-from shared.platform import limit_defaults as defaults
-from shared.platform import strict_json
-from shared.platform.errors import MalformedJson
-
 PLACEHOLDERS = ("changeme", "change-me", "placeholder", "your-", "xxx", "todo", "example-", "<")
 BUCKETS = ("credentials", "catalog", "sessions", "dashboards", "cache", "assets")
 
