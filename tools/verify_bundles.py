@@ -14,7 +14,6 @@ import http.client
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -29,6 +28,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from local import ports  # noqa: E402
 from tools import build as bundles  # noqa: E402
 
 ENVIRONMENTS = ROOT / "build" / ".environments"
@@ -84,7 +84,7 @@ def _install(made: bundles.Bundle, home: Path) -> None:
 def empty_cloud() -> Iterator[dict[str, str]]:
     """The variables of a cloud in which only Cloud Storage answers, and holds nothing."""
     with tempfile.TemporaryDirectory(prefix="bundles-") as place:
-        address = f"127.0.0.1:{_free_port()}"
+        address = f"127.0.0.1:{ports.free()}"
         server = subprocess.Popen(
             [sys.executable, "-m", "local.storage", "--port", address.split(":")[1], "--data", place],
             cwd=ROOT, stdout=subprocess.PIPE, text=True,
@@ -146,7 +146,7 @@ def _served(
     folder: Path, made: bundles.Bundle, python: Path, variables: dict[str, str]
 ) -> Iterator[tuple[int, float]]:
     """The bundle behind functions-framework, as the platform starts it; stopped at the end."""
-    port = _free_port()
+    port = ports.free()
     begun = time.perf_counter()
     with (folder.parent / "server.log").open("w+") as log:
         server = subprocess.Popen(
@@ -240,12 +240,6 @@ def _address(template: str) -> str:
         nothing = "00000000-0000-7000-8000-000000000000"
         parts.append(part if inner == part else nothing if inner.endswith("_id") else "none")
     return "/".join(parts)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _run(command: list[str]) -> None:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -21,6 +20,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from local import ports
 from local.stack import api as stacks
 from tests.bench import process
 from tests.bench.ground import ROOT, NotThere, Options, clean_environment
@@ -79,7 +79,7 @@ def fresh(_options: Options) -> list[Table]:
         clone.chmod(0o711)
         starts = []
         for _ in range(2):
-            extra = {"BRIDGE_PORT": str(_free_port()), "BRIDGE_HOME": str(clone / ".bridge")}
+            extra = {"BRIDGE_PORT": str(ports.free()), "BRIDGE_HOME": str(clone / ".bridge")}
             with _ready(["make", "run"], clone, extra) as (start, _make):
                 starts.append(start)
         shutil.rmtree(clone, ignore_errors=True)
@@ -140,9 +140,3 @@ def _weigh(home: Path, supervisor: int, table: Table) -> None:
         total, count = total + weight, count + len(pids)
     table.rows.sort(key=lambda row: -float(row[2]))
     table.add("all", count, total, sum(float(row[3]) for row in table.rows))
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

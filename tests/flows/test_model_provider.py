@@ -1,7 +1,6 @@
 """The same main job with a model behind the tools: Anthropic's protocol, chosen by configuration."""
 
 import json
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -9,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from local import ports
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
 
@@ -54,9 +55,7 @@ def with_model(
 
     data = tmp_path_factory.mktemp("anthropic")
     (data / "script.json").write_text(json.dumps({"replies": REPLIES}))
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = ports.free()
     server = subprocess.Popen(
         [
             sys.executable,

@@ -3,7 +3,6 @@
 import contextlib
 import json
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -20,13 +19,9 @@ import grpc
 from google.cloud import tasks_v2
 from google.cloud.tasks_v2.services.cloud_tasks.transports import CloudTasksGrpcTransport
 
+from local import ports
+
 LOCATION = "projects/bridge-local/locations/us-central1"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def until(condition: Callable[[], Any], patience: float = 60.0) -> Any:
@@ -118,7 +113,7 @@ class Dispatch:
 
     def __init__(self, data: Path, *arguments: str) -> None:
         self.data, self.arguments = data, arguments
-        self.port, self.grpc_port = free_port(), free_port()
+        self.port, self.grpc_port = ports.free(), ports.free()
         self.process: subprocess.Popen[bytes] | None = None
         self._channel: grpc.Channel | None = None
 

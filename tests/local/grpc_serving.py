@@ -1,6 +1,5 @@
 """Start one gRPC server of the laptop's cloud as the stack does: a process, a free port, a data folder."""
 
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -8,18 +7,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
+from local import ports
 
 
 class Serving:
     """A running server process; `kill` is SIGKILL, `start` again is the restart after it."""
 
     def __init__(self, module: str, data: Path, *options: str, port: int | None = None) -> None:
-        self.port = port or free_port()
+        self.port = port or ports.free()
         self._command = [
             sys.executable,
             "-m",

@@ -2,7 +2,6 @@
 
 import json
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -14,6 +13,8 @@ from typing import Any
 import anthropic
 import pytest
 
+from local import ports
+
 ROOT = Path(__file__).resolve().parents[3]
 LONG = "You are an analyst. " * 400
 
@@ -22,9 +23,7 @@ class Api:
     """A running server, its script and a client."""
 
     def __init__(self, data: Path) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = ports.free()
         self.data = data
         self.process = subprocess.Popen(
             [sys.executable, "-m", "local.anthropic", "--port", str(self.port), "--data", str(data), "--key", "k"],

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -12,6 +11,8 @@ import pytest
 from google.auth.credentials import AnonymousCredentials, Credentials
 from google.cloud import bigquery
 
+from local import ports
+
 ROOT = Path(__file__).resolve().parents[3]
 
 
@@ -20,9 +21,7 @@ class Server:
 
     def __init__(self, data: Path) -> None:
         self.data = data
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = ports.free()
         self.process: subprocess.Popen[str] | None = None
 
     @property

@@ -1,6 +1,5 @@
 """The demo data: loaded once, complete, described, and costly enough for the cap on bytes to mean something."""
 
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,6 +9,7 @@ import pytest
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery
 
+from local import ports
 from local.demo import datasets, tables
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -19,9 +19,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[bigquery.Client]:
     """A server with the demo data in it."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = ports.free()
     data = tmp_path_factory.mktemp("demo")
     command = [sys.executable, "-m", "local.bigquery", "--port", str(port), "--data", str(data)]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)

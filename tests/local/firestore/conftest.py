@@ -13,7 +13,8 @@ import grpc
 import pytest
 from google.cloud import firestore
 
-from tests.local.grpc_serving import Serving, free_port, serving
+from local import ports
+from tests.local.grpc_serving import Serving, serving
 
 
 @pytest.fixture(scope="session")
@@ -37,7 +38,7 @@ def google_emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         pytest.skip("Google's Firestore emulator: gcloud has no component cloud-firestore-emulator")
     if shutil.which("java") is None:
         pytest.skip("Google's Firestore emulator: java is not on the PATH")
-    address = f"127.0.0.1:{free_port()}"
+    address = f"127.0.0.1:{ports.free()}"
     folder = tmp_path_factory.mktemp("google")
     command = [gcloud, "emulators", "firestore", "start", f"--host-port={address}"]
     environment = os.environ | {"CLOUDSDK_CONFIG": str(folder), "CLOUDSDK_CORE_DISABLE_PROMPTS": "1"}

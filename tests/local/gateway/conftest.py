@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.local.dispatching import free_port
+from local import ports
 
 
 @dataclass
@@ -29,7 +29,7 @@ class Tree:
     """Functions, shared code and the manifest of one test, and the gateway that serves them."""
 
     def __init__(self, root: Path) -> None:
-        self.root, self.port = root, free_port()
+        self.root, self.port = root, ports.free()
         self._functions: list[dict[str, Any]] = []
         self.process: subprocess.Popen[bytes] | None = None
         (root / "shared").mkdir()

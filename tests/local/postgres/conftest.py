@@ -12,15 +12,15 @@ from pathlib import Path
 import pg8000.native
 import pytest
 
+from local import ports
 from local.stack.api import temporary_home
-from tests.local.dispatching import free_port
 
 
 class Postgres:
     """`python -m local.postgres` over one folder."""
 
     def __init__(self, data: Path) -> None:
-        self.data, self.port = data, free_port()
+        self.data, self.port = data, ports.free()
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:

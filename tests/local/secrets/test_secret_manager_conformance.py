@@ -14,7 +14,8 @@ from google.cloud.secretmanager_v1.services.secret_manager_service.transports im
     SecretManagerServiceGrpcTransport,
 )
 
-from tests.local.grpc_serving import free_port, serving
+from local import ports
+from tests.local.grpc_serving import serving
 
 PROJECT = "projects/bridge-local"
 State = secretmanager.SecretVersion.State
@@ -49,7 +50,7 @@ def make(client: secretmanager.SecretManagerServiceClient, name: str) -> str:
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[secretmanager.SecretManagerServiceClient]:
     """Served beside KMS, in the same process, as the stack does."""
-    port = free_port()
+    port = ports.free()
     with serving("local.kms", tmp_path_factory.mktemp("keys"), "--secrets-port", str(port)):
         yield connect(f"127.0.0.1:{port}")
 

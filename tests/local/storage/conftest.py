@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -20,11 +19,7 @@ from typing import Any
 import pytest
 from google.cloud import storage
 
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+from local import ports
 
 
 @dataclass
@@ -32,7 +27,7 @@ class Running:
     """One server process over one data directory; it can be killed and started again on the same port."""
 
     data: Path
-    port: int = field(default_factory=free_port)
+    port: int = field(default_factory=ports.free)
     events_url: str | None = None
     process: subprocess.Popen[str] | None = None
 
@@ -190,7 +185,7 @@ def _receiver(port: int) -> Iterator[Receiver]:
 
 @pytest.fixture
 def unused_port() -> int:
-    return free_port()
+    return ports.free()
 
 
 @pytest.fixture
@@ -201,5 +196,5 @@ def receive() -> Callable[[int], contextlib.AbstractContextManager[Receiver]]:
 
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
-    with _receiver(free_port()) as started:
+    with _receiver(ports.free()) as started:
         yield started

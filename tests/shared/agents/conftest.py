@@ -2,7 +2,6 @@
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import urllib.request
@@ -14,14 +13,10 @@ from typing import Any
 
 import pytest
 
+from local import ports
+
 ROOT = Path(__file__).resolve().parents[3]
 BUCKETS = ("sessions", "cache")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def launch(module: str, *arguments: str) -> subprocess.Popen[str]:
@@ -41,7 +36,7 @@ def stores(open_folder: Path) -> Iterator[dict[str, str]]:
 
     home = open_folder / "stores"
     home.mkdir()
-    ports = {name: free_port() for name in ("postgres", "storage", "firestore", "dispatch", "tasks")}
+    ports = {name: ports.free() for name in ("postgres", "storage", "firestore", "dispatch", "tasks")}
     children = [
         launch("local.postgres", "--port", str(ports["postgres"]), "--data", str(home / "postgres")),
         launch("local.storage", "--port", str(ports["storage"]), "--data", str(home / "storage")),
@@ -191,7 +186,7 @@ class MessagesApi:
 @pytest.fixture(scope="session")
 def messages_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MessagesApi]:
     """One server for the whole run."""
-    data, port = tmp_path_factory.mktemp("messages"), free_port()
+    data, port = tmp_path_factory.mktemp("messages"), ports.free()
     child = launch("local.anthropic", "--port", str(port), "--data", str(data), "--key", "test-key")
     yield MessagesApi(f"http://127.0.0.1:{port}", data)
     child.terminate()

@@ -115,12 +115,12 @@ def test_a_broken_object_fails_the_validation_and_says_to_save_it_again(cloud, d
 
 def test_an_unreachable_warehouse_is_tried_again_and_given_up_at_last(cloud, data, monkeypatch):
     """503 keeps the message in the queue; the last attempt fails connection and job with the cause."""
+    from local import ports
     from shared.platform import settings
-    from tests.shared.conftest import free_port
 
     person = cloud.person()
     connection = cloud.connection(cloud.team(person), person, validated=False)
-    monkeypatch.setenv("BIGQUERY_EMULATOR_HOST", f"http://127.0.0.1:{free_port()}")
+    monkeypatch.setenv("BIGQUERY_EMULATOR_HOST", f"http://127.0.0.1:{ports.free()}")
     settings.settings.cache_clear()
     monkeypatch.setattr("shared.warehouses.bigquery_patience.RETRY_SECONDS", 0.5)
     job = _validate(cloud, connection, person)

@@ -16,6 +16,8 @@ from typing import Any
 
 import pytest
 
+from local import ports
+
 HERE = Path(__file__).parent
 ROOT = HERE.parents[2]
 
@@ -69,11 +71,7 @@ DOCUMENT = textwrap.dedent(
 @pytest.fixture(scope="session")
 def firestore(servers: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The local Firestore."""
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = ports.free()
     child = subprocess.Popen(
         [
             *(sys.executable, "-m", "local.firestore", "--port", str(port)),

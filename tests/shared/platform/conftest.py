@@ -2,7 +2,6 @@
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import uuid
@@ -12,16 +11,11 @@ from typing import Any
 
 import pytest
 
+from local import ports
 from shared.platform.limit_defaults import RATES
 
 ROOT = Path(__file__).resolve().parents[3]
 ROLES = ("bridge_owner", "bridge_app")
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture(scope="session")
@@ -31,7 +25,7 @@ def postgres(open_folder: Path) -> Iterator[dict[str, str]]:
 
     home = open_folder / "postgres"
     home.mkdir()
-    port = _free_port()
+    port = ports.free()
     child = subprocess.Popen(
         [sys.executable, "-m", "local.postgres", "--port", str(port), "--data", str(home)],
         cwd=ROOT,

@@ -5,6 +5,7 @@ import uuid
 
 import pytest
 
+from local import ports
 from shared.platform.errors import BytesCapExceeded, QueryInvalid
 from shared.warehouses.bigquery import BigQuery
 from shared.warehouses.bigquery_errors import clean
@@ -15,7 +16,7 @@ from shared.warehouses.errors import (
     WarehouseUnavailable,
 )
 from shared.warehouses.model import DatasetInfo, Field, Limits, Parameter
-from tests.shared.conftest import PROJECT, free_port
+from tests.shared.conftest import PROJECT
 
 LIMITS = Limits(max_bytes=100_000_000, timeout_seconds=20, labels={"Team": "Ä b", "purpose": "test"})
 
@@ -185,7 +186,7 @@ def test_an_unreachable_warehouse_is_unavailable_soon(cloud, monkeypatch):
     """Retryable, and not after the ten minutes that the client would take by default."""
     from shared.platform import settings
 
-    monkeypatch.setenv("BIGQUERY_EMULATOR_HOST", f"http://127.0.0.1:{free_port()}")
+    monkeypatch.setenv("BIGQUERY_EMULATOR_HOST", f"http://127.0.0.1:{ports.free()}")
     monkeypatch.setattr("shared.warehouses.bigquery_patience.RETRY_SECONDS", 0.3)
     logging.getLogger("urllib3").setLevel(logging.ERROR)
     settings.settings.cache_clear()

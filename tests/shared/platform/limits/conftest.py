@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,15 +9,15 @@ from pathlib import Path
 
 import pytest
 
+from local import ports
+
 ROOT = Path(__file__).resolve().parents[4]
 
 
 @pytest.fixture(scope="session")
 def firestore(open_folder: Path) -> Iterator[str]:
     """The address of a local Firestore."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
+    port = ports.free()
     child = subprocess.Popen(
         [sys.executable, "-m", "local.firestore", "--port", str(port), "--data", str(open_folder / "rates")],
         cwd=ROOT,
