@@ -1,10 +1,12 @@
 # Everything runs on Python 3.11 and the package registries; no cloud, no Docker, no key.
 PYTHON ?= python3
 BIN := .venv/bin
+# Much of the tests' time is waiting for leases and backoff, so more of them than cores.
+WORKERS ?= 4
 export PYTHONPATH := $(CURDIR)
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup run reset test check lint types contracts manifest generate build verify-bundles mutations bench screenshots browser clean
+.PHONY: help lock setup run reset test check lint types contracts manifest generate build verify-bundles mutations bench screenshots browser clean
 
 help: ## Show this list.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 16
@@ -53,13 +55,17 @@ browser: ## Install Chromium where that is allowed.
 
 test: export HYPOTHESIS_PROFILE := thorough
 test: check browser ## Everything: check, then every test on the local stack and in the browser.
-	@$(BIN)/pytest -q -n 2 --dist loadscope --no-loadscope-reorder -m "stack or slow or browser" || { \
+	@$(BIN)/pytest -q -n $(WORKERS) --dist loadscope --no-loadscope-reorder -m "stack or slow or browser" || { \
 	  test $$? = 1 || exit 1; \
 	  echo "Some failed beside the others on this machine. Once more, each alone; what fails again has failed:"; \
 	  $(BIN)/pytest -q --last-failed --last-failed-no-failures none; }
 
 bench: setup ## Measure speed and memory; prints the tables of docs/performance.md.
 	@$(BIN)/python -m tests.bench
+
+lock: ## Write requirements.lock from pyproject.toml; UPGRADE=--upgrade takes newer versions.
+	@$(BIN)/uv pip compile pyproject.toml --group local --group dev --generate-hashes --no-emit-index-url --no-header \
+	  -q $(UPGRADE) -o requirements.lock
 
 build: setup ## Write a bundle for each function to build/.
 	@$(BIN)/python tools/build.py
