@@ -308,3 +308,26 @@ def test_a_deleted_connection_takes_its_catalog_along(cloud, shop, ready):
     assert cloud.call("DELETE", f"/v1/onboarding/connections/{connection}", as_=person).status == 204
     cloud.drain()
     assert _rows(cloud, team) == [[], [], []]
+
+
+def test_a_scan_takes_a_slot_until_it_ends_and_counts_for_the_day(cloud, shop, ready, monkeypatch):
+    """A second scan at the same time is refused with the quota's name; after the first has ended it may run."""
+    from shared.platform import settings
+
+    monkeypatch.setenv(
+        "BRIDGE_LIMITS", '{"scans_concurrent": 1, "rate_write": 1600000, "rate_read": 1600000}'
+    )
+    settings.settings.cache_clear()
+    person, team, connection = ready
+    other = cloud.connection(team, person, "Other")
+    first = _start(cloud, connection, person)
+    refused = _start(cloud, other, person)
+    assert (refused.status, refused.json["error"]["code"]) == (403, "QUOTA_EXCEEDED")
+    assert refused.json["error"]["details"]["name"] == "scans_concurrent"
+    cloud.drain(calm)
+    assert cloud.job(first.json["job_id"], person)["state"] == "completed"
+    assert _scan(cloud, other, person)["state"] == "completed"
+    counted = cloud.sql(
+        "SELECT used, reserved FROM spend_counters WHERE team_id = :t AND name = 'scans'", t=team
+    )
+    assert [(row["used"], row["reserved"]) for row in counted] == [(2, 0)]
