@@ -30,6 +30,7 @@ generate: manifest ## Write every generated file.
 	@$(BIN)/python tools/openapi.py
 	@$(BIN)/python tools/typescript_client.py
 	@$(BIN)/python tools/chains.py
+	@$(BIN)/python tools/limits_page.py
 
 lint: setup
 	@$(BIN)/ruff check .
@@ -48,6 +49,7 @@ check: lint types contracts ## Lint, types, import contracts, generated files, f
 	@$(BIN)/python tools/openapi.py --check
 	@$(BIN)/python tools/typescript_client.py --check
 	@$(BIN)/python tools/chains.py --check
+	@$(BIN)/python tools/limits_page.py --check
 	@$(BIN)/pytest -q -n 2 -m "not stack and not slow and not browser"
 
 browser: ## Install Chromium where that is allowed.

@@ -11,6 +11,8 @@ locals {
     BRIDGE_STEP_SERVICE_ACCOUNT   = google_service_account.steps.email
     BRIDGE_EVENTS_SERVICE_ACCOUNT = google_service_account.events.email
     BRIDGE_PLATFORM_ADMINS        = join(",", var.platform_admins)
+    BRIDGE_LIMITS                 = jsonencode(var.limits)
+    BRIDGE_FLAGS                  = jsonencode(var.flags)
   }
 }
 

@@ -35,6 +35,18 @@ variable "platform_admins" {
   default     = []
 }
 
+variable "limits" {
+  type        = map(number)
+  description = "Limits that differ from their defaults here, by name (docs/limits.md)."
+  default     = {}
+}
+
+variable "flags" {
+  type        = map(bool)
+  description = "Feature flags that differ from their defaults here, by name (docs/limits.md)."
+  default     = {}
+}
+
 variable "max_instances" {
   type        = number
   description = "Most instances of one function; times the pool size it must stay below the database's connections."
