@@ -15,7 +15,7 @@ resource "google_service_account" "events" {
 }
 
 resource "google_project_iam_member" "functions" {
-  for_each = toset(["roles/cloudtasks.enqueuer", "roles/datastore.user", "roles/cloudsql.client", "roles/cloudsql.instanceUser"])
+  for_each = toset(["roles/cloudtasks.enqueuer", "roles/cloudtasks.viewer", "roles/datastore.user", "roles/cloudsql.client", "roles/cloudsql.instanceUser"])
   project  = var.project
   role     = each.value
   member   = google_service_account.functions.member
@@ -24,6 +24,13 @@ resource "google_project_iam_member" "functions" {
 # Handing a task to a queue with the steps account's identity needs the right to act as it, and only as it.
 resource "google_service_account_iam_member" "act_as_steps" {
   service_account_id = google_service_account.steps.name
+  role               = "roles/iam.serviceAccountUser"
+  member             = google_service_account.functions.member
+}
+
+# An event that is replayed, or that Eventarc forgot, is handed to a queue with the identity of events.
+resource "google_service_account_iam_member" "act_as_events" {
+  service_account_id = google_service_account.events.name
   role               = "roles/iam.serviceAccountUser"
   member             = google_service_account.functions.member
 }

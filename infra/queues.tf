@@ -10,7 +10,12 @@ resource "google_cloud_tasks_queue" "queue" {
 
   # The last attempt is the one whose retry count a step compares with its declared attempts.
   retry_config {
-    max_attempts  = max(concat([1], [for f in values(local.tasks) : f.attempts if f.queue == each.value])...)
+    # A replayed or forgotten event travels through the queue of its bucket's domain.
+    max_attempts = max(concat(
+      [1],
+      [for f in values(local.tasks) : f.attempts if f.queue == each.value],
+      [for f in values(local.finalized) : f.attempts if f.bucket == each.value],
+    )...)
     min_backoff   = "1s"
     max_backoff   = "300s"
     max_doublings = 8

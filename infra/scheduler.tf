@@ -4,6 +4,8 @@ resource "google_cloud_scheduler_job" "scheduled" {
   region    = var.region
   schedule  = each.value.schedule
   time_zone = "Etc/UTC"
+  # Cloud Scheduler hangs up after 3 minutes unless it is told how long the function may take.
+  attempt_deadline = "${max(15, each.value.timeout)}s"
 
   http_target {
     http_method = "POST"

@@ -19,12 +19,14 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Protocol
 
-from shared.agents import breaker, history, model_call, numbers
+from shared.agents import history, model_call, numbers
 from shared.agents.agent import Agent
 from shared.agents.hold import TurnCancelled
 from shared.agents.journal import Entry
 from shared.agents.model import Message, Provider, Request, Text, ToolContext, ToolResult, ToolUse
 from shared.agents.model_call import Answer, Watch
+from shared.platform import breaker
+from shared.platform.breaker import Circuit
 from shared.platform.errors import (
     BridgeError,
     BudgetExceeded,
@@ -184,7 +186,7 @@ def _ask(state: _State) -> Answer:
         if provider.remote:
             desk.reserve(provider, request)
         try:
-            permit = breaker.enter(provider.name) if provider.remote else None
+            permit = breaker.enter(_circuit(provider.name)) if provider.remote else None
         except ProviderUnavailable as error:
             desk.release()
             if state.agent.fallback is None or state.agent.fallback[0] is provider:
@@ -210,6 +212,10 @@ def _ask(state: _State) -> Answer:
             return answer
         state.spent = desk.billed(answer)
         _wait(desk, attempt, getattr(answer.error, "retry_after", None))
+
+
+def _circuit(provider: str) -> Circuit:
+    return Circuit(f"provider:{provider}", f"The model provider {provider}", ProviderUnavailable)
 
 
 def _wait(desk: Desk, attempt: int, retry_after: float | None) -> None:

@@ -176,3 +176,9 @@ UPDATE tool_cache SET expires_at = now() WHERE team_id = :team AND cache_key = :
 -- active_blocks --
 SELECT block_name, version, block_type, content, cache_control_type FROM prompt_blocks
  WHERE is_active AND block_name = ANY(:names::text[]);
+
+-- known_sessions --
+SELECT session_id FROM bridge_known_sessions(:ids::uuid[]);
+
+-- running_turns --
+SELECT turn_id FROM bridge_running_turns(:ids::uuid[]);

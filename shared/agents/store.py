@@ -224,6 +224,19 @@ def expire_tool_result(tx: pg.Tx, team: str, key: str) -> None:
     tx.run(Q.expire_tool_result, team=team, key=key)
 
 
+# What there is of all teams
+
+
+def known_sessions(tx: pg.Tx, ids: list[str]) -> set[str]:
+    """Which of these conversations there are."""
+    return {str(row["session_id"]) for row in tx.all(Q.known_sessions, ids=ids)}
+
+
+def running_turns(tx: pg.Tx, ids: list[str]) -> set[str]:
+    """Which of these turns have not ended."""
+    return {str(row["turn_id"]) for row in tx.all(Q.running_turns, ids=ids)}
+
+
 # Prompt blocks
 
 

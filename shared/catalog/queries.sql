@@ -4,11 +4,12 @@
 SELECT pg_advisory_xact_lock(hashtextextended(:connection, 7216));
 
 -- running_scan --
--- A scan that has not ended after an hour has lost a step for good; it doesn't hold up the next one.
-SELECT id FROM scans
- WHERE connection_id = :connection AND team_id = :team AND closed_at IS NULL
-   AND created_at > now() - interval '1 hour'
- ORDER BY created_at DESC LIMIT 1;
+-- A scan that has not ended after an hour has lost a step for good; it doesn't hold up the next one, nor
+-- does one whose job was cancelled or failed.
+SELECT s.id FROM scans s JOIN jobs j ON j.id = s.id AND j.team_id = :team
+ WHERE s.connection_id = :connection AND s.team_id = :team AND s.closed_at IS NULL
+   AND j.state IN ('queued', 'running') AND s.created_at > now() - interval '1 hour'
+ ORDER BY s.created_at DESC LIMIT 1;
 
 -- open_scan --
 INSERT INTO scans (id, team_id, connection_id, datasets)

@@ -20,6 +20,7 @@ from shared.platform.errors import BridgeError, Conflict, NotFound, ValidationFa
 from shared.platform.ids import TeamId, UserId, is_id
 from shared.platform.jobs import JobAccepted
 from shared.platform.limits import budgets
+from shared.platform.messages import Part
 from shared.warehouses.model import DatasetInfo
 
 SCAN = "catalog_scan"
@@ -97,6 +98,7 @@ def index_snapshot(event: Finalized) -> None:
     """Bring the directory to the content of a snapshot and count its dataset, in one transaction."""
     connection, dataset, scan = event.names["connection"], event.names["dataset"], event.names["scan"]
     team = _owner(event)
+    ledger.part_of(Part(team, scan, dataset))
     data, _ = lake.get("catalog", event.name, generation=event.generation)
     head, tables = snapshot.unpack(data)
     if (head.dataset, head.scan) != (dataset, scan):
@@ -189,4 +191,5 @@ def _land(
     """Count the dataset; the landing that completes the scan promises its end, in the same transaction."""
     problem = {"dataset": dataset, "code": error.code, "message": error.message} if error else None
     if jobs.land(tx, job=scan, team=team, key=dataset, error=problem):
-        outbox.send(tx, ScanFinished(team=team, connection=connection, scan=scan))
+        going = jobs.round_of(tx, id=scan, team=team)
+        outbox.send(tx, ScanFinished(team=team, connection=connection, scan=scan, round=going))

@@ -104,8 +104,9 @@ def warehouse(team: TeamId, connection: str, connection_type: ConnectionType, ge
     fields = strict_json.loads(kms.open_sealed(blob, bound_to=f"{team}/{connection}"))
     if connection_type == "bigquery":
         from shared.warehouses.bigquery import BigQuery
+        from shared.warehouses.shielded import Shielded
 
-        return BigQuery(fields)
+        return Shielded(BigQuery(fields), connection)
     raise ValidationFailed(f"There is no adapter for {connection_type}.", field="connection_type")
 
 

@@ -9,7 +9,7 @@ from shared.platform.ids import TeamId
 from shared.platform.messages import Message
 
 
-class ValidateConnection(Message, step="connections-validate-connection", queue="connections"):
+class ValidateConnection(Message, step="connections-validate-connection", queue="connections", job="job"):
     """Try the stored credentials of a connection."""
 
     team: TeamId

@@ -17,6 +17,9 @@ SELECT id, team_id, name, connection_type, status, validation_error, validated_a
   FROM connections WHERE team_id = :team AND (id::text = :given OR name = :given)
  ORDER BY (id::text = :given) DESC LIMIT 1;
 
+-- existing_connections --
+SELECT id FROM connections WHERE team_id = :team AND id = ANY(:ids::uuid[]);
+
 -- team_of_connection --
 SELECT team_id FROM connections WHERE id = :id AND team_id = ANY(bridge_teams());
 

@@ -50,6 +50,11 @@ def team_of_deleted(tx: pg.Tx, id: str) -> TeamId:
     return TeamId(tx.one(Q.team_of_deleted_connection, id=id)["team_id"])
 
 
+def existing(tx: pg.Tx, team: TeamId, ids: list[str]) -> set[str]:
+    """Which of these connections the team has."""
+    return {str(row["id"]) for row in tx.all(Q.existing_connections, team=team, ids=ids)}
+
+
 def page(tx: pg.Tx, team: TeamId, page: Page) -> list[pg.Row]:
     """A page of the team's connections, newest first, with one row more than the limit."""
     after = page.after(2) or [None, None]

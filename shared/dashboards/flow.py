@@ -9,6 +9,9 @@ the agent's save: POST …/stream, POST …/generate, or chat/resume_turn that g
 every 10 minutes ─► dashboards/warm_due
                       └─ WarmDashboard × n ─► dashboards/warm_dashboard
 
+every 15 minutes ─► dashboards/reconcile
+                      └─ a document that the directory missed: its event once more, as above
+
 GET …/data that meets a soft-stale result
   └─ WarmDashboard (once a lease) ─► dashboards/warm_dashboard
 """

@@ -49,7 +49,7 @@ def index(team: TeamId, slug: str) -> None:
             raise NotFound("There is no such team.")
         row = store.find(tx, team, slug)
     stored = lake.head(BUCKET, object_name(team, slug))
-    if stored is None or (row is not None and row["object_generation"] >= stored.generation):
+    if stored is None or (row is not None and _is_known(row, stored)):
         telemetry.log("the index has this object already", slug=slug)
         return
     data, stored = lake.get(BUCKET, object_name(team, slug), generation=stored.generation)
@@ -127,6 +127,13 @@ def keep(
                 ),
             )
         return store.find_version(tx, team, save_id)
+
+
+def _is_known(row: pg.Row, stored: Stored) -> bool:
+    """Whether the row says what is to say of this object. One that could not be checked may be checked again."""
+    if row["object_generation"] == stored.generation:
+        return bool(row["status"] == "ready")
+    return bool(row["object_generation"] > stored.generation)
 
 
 def _dashboard_id(save_id: str) -> str:

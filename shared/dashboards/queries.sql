@@ -54,7 +54,8 @@ SELECT v.id, v.dashboard_id, v.version, v.object_generation, v.content_sha256, d
 
 -- put_dashboard --
 -- The generation decides: a save and the event of its own object, or two events in any order, leave the
--- row of the newest object, and the loser touches nothing. A deleted object does not come back.
+-- row of the newest object, and the loser touches nothing. A deleted object does not come back. An object
+-- that could not be checked, or was missing, may be found good later: that is no new version.
 INSERT INTO dashboards AS d (id, team_id, slug, title, description, view_type, tags, owner_id, connection_id,
                              status, errors, version, content_sha256, object_uri, object_generation, timezone,
                              page, refresh_ttl_seconds, refresh_schedule, next_warm_at, created_at)
@@ -66,12 +67,26 @@ ON CONFLICT (team_id, slug) DO UPDATE
    SET title = excluded.title, description = excluded.description, view_type = excluded.view_type,
        tags = excluded.tags, owner_id = coalesce(d.owner_id, excluded.owner_id),
        connection_id = excluded.connection_id, status = excluded.status, errors = excluded.errors,
-       version = d.version + 1, content_sha256 = excluded.content_sha256,
+       version = d.version + (d.object_generation < excluded.object_generation)::int, content_sha256 = excluded.content_sha256,
        object_generation = excluded.object_generation, timezone = excluded.timezone, page = excluded.page,
        refresh_ttl_seconds = excluded.refresh_ttl_seconds, refresh_schedule = excluded.refresh_schedule,
        next_warm_at = excluded.next_warm_at, updated_at = now()
  WHERE d.object_generation < excluded.object_generation
+    OR (d.object_generation = excluded.object_generation AND d.status = 'invalid' AND excluded.status = 'ready')
 RETURNING id, version;
+
+-- dashboards_between --
+SELECT name, team_id, slug, object_generation, missing FROM bridge_dashboards_between(:after, :upto, :most);
+
+-- tombstones_of --
+SELECT slug, object_generation FROM dashboard_tombstones WHERE team_id = :team AND slug = ANY(:slugs::text[]);
+
+-- mark_missing --
+-- Only the row of the object that was looked for: who saves again meanwhile has another generation.
+UPDATE dashboards SET status = 'invalid', errors = :errors::jsonb, updated_at = now()
+ WHERE team_id = :team AND slug = :slug AND object_generation = :generation
+   AND NOT errors @> '[{"code": "DOCUMENT_MISSING"}]'
+RETURNING id;
 
 -- add_version --
 INSERT INTO dashboard_versions (id, team_id, dashboard_id, version, content_sha256, object_generation, author_id, summary)

@@ -177,6 +177,23 @@ def set_warmed(tx: pg.Tx, team: TeamId, id: str, next_warm_at: datetime | None) 
     tx.run(Q.set_warmed, team=team, id=id, next_warm_at=next_warm_at)
 
 
+def between(tx: pg.Tx, after: str, upto: str | None, most: int) -> list[pg.Row]:
+    """Rows of any team whose objects' names come after one and up to another, in the order of names."""
+    return tx.all(Q.dashboards_between, after=after, upto=upto, most=most)
+
+
+def tombstone_generations(tx: pg.Tx, team: TeamId, slugs: list[str]) -> dict[str, int]:
+    """Up to which generation these dashboards were deleted."""
+    rows = tx.all(Q.tombstones_of, team=team, slugs=slugs)
+    return {str(row["slug"]): int(row["object_generation"]) for row in rows}
+
+
+def mark_missing(tx: pg.Tx, team: TeamId, slug: str, *, generation: int, problem: dict[str, Any]) -> bool:
+    """Say on the row that its object is gone; False when it points at another one by now."""
+    row = tx.find(Q.mark_missing, team=team, slug=slug, generation=generation, errors=_json([problem]))
+    return row is not None
+
+
 def _json(value: list[Any]) -> str:
     from shared.platform import strict_json
 

@@ -31,6 +31,12 @@ def get(collection: str, key: str) -> dict[str, Any] | None:
         return _alive(reference(collection, key).get(timeout=TIMEOUT_SECONDS))
 
 
+def glance(collection: str, key: str, *, seconds: float) -> dict[str, Any] | None:
+    """Like get, asked once and no longer than this: for what one can do without. Raises Unavailable."""
+    with translated():
+        return _alive(reference(collection, key).get(retry=None, timeout=seconds))
+
+
 def get_many(collection: str, keys: list[str]) -> dict[str, dict[str, Any]]:
     """The documents that are there and alive, by key, in one round trip."""
     if not keys:

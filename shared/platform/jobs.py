@@ -2,19 +2,43 @@
 
 A job's children land in any order and more than once; the counter on the job's own row decides who is
 the last one (counting child rows would let the two last ones both miss, or both win).
+
+    queued ─► running ─► completed | completed_with_errors | failed ─┐
+                │   ▲                                               │ an administrator replays a dead step
+                │   └───────────────── next round ──────────────────┘
+                └─► cancelled (for good)
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
-from shared.platform import pg, sql
+from shared.platform import audit, clock, pg, sql
 from shared.platform.clock import iso
+from shared.platform.edge.call import Call
+from shared.platform.errors import BridgeError, Conflict
+from shared.platform.ids import TeamId, UserId
 from shared.platform.limits import budgets
+from shared.platform.paging import Page, cut
 
 Q = sql.load(__file__)
+
+
+State = Literal["queued", "running", "completed", "completed_with_errors", "failed", "cancelled"]
+
+
+class JobEnded(Conflict):
+    """The job has ended already; there is nothing left to cancel."""
+
+    code = "JOB_ENDED"
+
+
+class JobStalled(BridgeError):
+    """No step of this work is on its way any more, and it has not ended; start it again."""
+
+    code, retryable = "JOB_STALLED", False
 
 
 class Progress(BaseModel):
@@ -29,8 +53,9 @@ class JobView(BaseModel):
     """A job as it is answered."""
 
     job_id: str
+    team_id: str
     kind: str
-    state: str
+    state: State
     progress: Progress
     errors: list[Any]
     warnings: list[Any]
@@ -38,6 +63,26 @@ class JobView(BaseModel):
     created_at: str | None
     started_at: str | None
     finished_at: str | None
+
+
+class JobPage(Page):
+    """Which jobs of a team to list."""
+
+    team_id: str | None = Field(default=None, description="Needed by members of several teams.")
+    state: State | None = Field(default=None, description="Only jobs in this state.")
+    kind: str | None = Field(
+        default=None,
+        pattern=r"^[a-z][a-z0-9_]{0,59}$",
+        description="Only jobs of this kind, as `catalog_scan`.",
+    )
+
+
+class Jobs(BaseModel):
+    """A page of jobs, newest first."""
+
+    jobs: list[JobView]
+    has_more: bool
+    next_cursor: str | None
 
 
 class JobAccepted(BaseModel):
@@ -97,9 +142,67 @@ def finish(
 
 def get(tx: pg.Tx, id: str) -> JobView:
     """The job, among the teams of the transaction; raises NotFound."""
-    row = tx.one(Q.find_job, id=id)
+    return _view(tx.one(Q.find_job, id=id))
+
+
+def round_of(tx: pg.Tx, *, id: str, team: str) -> int:
+    """How often the job went on after it had ended: a part of the key of the step that ends it."""
+    return int(tx.one(Q.job_round, id=id, team=team)["rounds"])
+
+
+def reopen(tx: pg.Tx, *, id: str, team: str, child: str | None, step: str) -> bool:
+    """Let the job go on, because a dead step of it is replayed; False when it was cancelled.
+
+    A child that had failed is expected again, and its complaint is taken back. Users see the job run, with
+    a warning that says why.
+    """
+    note = {"code": "REPLAYED", "message": f"The step {step} is tried again.", "at": iso(clock.now())}
+    return tx.find(Q.reopen_job, id=id, team=team, child=child, note=note) is not None
+
+
+def team_of(call: Call) -> TeamId:
+    """The team of the job in the path, among the caller's; raises NotFound."""
+    with pg.transaction(call.teams) as tx:
+        return TeamId(get(tx, call.path["job_id"]).team_id)
+
+
+def list_page(team: TeamId, page: JobPage) -> Jobs:
+    """A page of the team's jobs, newest first."""
+    after = page.after(2) or [None, None]
+    with pg.transaction(team) as tx:
+        rows = tx.all(
+            Q.list_jobs,
+            team=team,
+            state=page.state,
+            kind=page.kind,
+            after_at=after[0],
+            after_id=after[1],
+            limit=page.limit + 1,
+            offset=page.offset,
+        )
+    shown, paging = cut(rows, page.limit, "created_at", "id")
+    return Jobs(jobs=[_view(row) for row in shown], **paging)
+
+
+def cancel(team: TeamId, id: str, *, user: UserId) -> JobView:
+    """End the job as cancelled. Its steps find out and stop; a repetition answers the same.
+
+    Raises NotFound, and JobEnded for a job that has ended in another way.
+    """
+    with pg.transaction(team) as tx:
+        if tx.find(Q.cancel_job, id=id, team=team) is not None:
+            audit.write(tx, team=team, actor=user, action="job.cancelled", target=id)
+            budgets.end_all(tx, team, id)
+        view = get(tx, id)
+    if view.state != "cancelled":
+        raise JobEnded(f"The job has ended already: it is {view.state}.", reason=view.state)
+    return view
+
+
+def _view(row: pg.Row) -> JobView:
     return JobView(
         job_id=row["id"],
+        team_id=row["team_id"],
         kind=row["kind"],
         state=row["state"],
         progress=Progress(done=row["done"], total=row["total"], failed=row["failed"]),

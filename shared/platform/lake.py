@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
@@ -34,6 +35,8 @@ class Stored:
     size: int
     content_type: str
     metadata: Mapping[str, str] = field(default_factory=dict)
+    written_at: datetime | None = None
+    """When this generation was created; a download does not carry it."""
 
     @property
     def uri(self) -> str:
@@ -148,6 +151,20 @@ def listing(role: str, prefix: str) -> Iterator[Stored]:
             yield _stored(blob)
 
 
+def page(role: str, *, after: str, limit: int, prefix: str = "") -> list[Stored]:
+    """At most so many objects whose names come after this one, in name order."""
+    with _translated(after):
+        # The listing begins with the offset itself, which the caller has seen.
+        listed = _client().list_blobs(
+            settings().bucket(role),
+            prefix=prefix or None,
+            start_offset=after or None,
+            max_results=limit + 1,
+            timeout=TIMEOUT_SECONDS,
+        )
+        return [_stored(blob) for blob in listed if blob.name != after][:limit]
+
+
 def safe_name(*parts: str) -> str:
     """Join ids into an object name; raises ValueError for a part that could climb or confuse."""
     name = "/".join(parts)
@@ -169,6 +186,7 @@ def _stored(blob: Any) -> Stored:
         size=int(blob.size or 0),
         content_type=blob.content_type or "",
         metadata=dict(blob.metadata or {}),
+        written_at=blob.time_created,
     )
 
 

@@ -12,6 +12,10 @@ attempts up. Beats end with the step's deadline: nobody holds a step for longer 
 
 The transaction that holds a step's effects is the one that finishes the attempt, so either both are
 there or neither: `with finishing(team) as tx`.
+
+A step may be part of a job (`part_of`). Where somebody cancelled the job, its steps stop: at their
+beginning, at a beat while they work, and at the latest in the transaction that would keep their effects,
+which holds the job's row and so comes either before the cancel or not at all.
 """
 
 from __future__ import annotations
@@ -20,11 +24,14 @@ from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from typing import Any
 
-from shared.platform import pg, sql
+from shared.platform import pg, sql, telemetry
 from shared.platform.beat import beating
-from shared.platform.errors import StillRunning, Unavailable
+from shared.platform.errors import BridgeError, Conflict, StillRunning, Unavailable
 from shared.platform.ids import new_id
+from shared.platform.messages import Part
+from shared.platform.stopping import Stop, stoppable
 
 Q = sql.load(__file__)
 
@@ -38,6 +45,18 @@ class LostLease(Unavailable):
     code = "LEASE_LOST"
 
 
+class JobCancelled(Conflict):
+    """The job was cancelled; its steps do nothing more."""
+
+    code = "JOB_CANCELLED"
+
+
+class StepLost(BridgeError):
+    """A step of this work was sent several times and never came to an end; start the work again."""
+
+    code, retryable = "STEP_LOST", False
+
+
 @dataclass
 class Attempt:
     """One claimed run of one step."""
@@ -47,16 +66,21 @@ class Attempt:
     tries: int
     owner: str = field(default_factory=new_id)
     finished: bool = False
+    part: Part | None = None
+    stop: Stop = field(default_factory=Stop)
 
 
 _current: ContextVar[Attempt | None] = ContextVar("bridge_attempt", default=None)
 
 
-def claim(step: str, key: str, lease_seconds: int) -> Attempt | None:
-    """Take the step; None when it is already done. Raises StillRunning while another holds it."""
+def claim(step: str, key: str, lease_seconds: int, *, message: str | None = None) -> Attempt | None:
+    """Take the step; None when it is already done. Raises StillRunning while another holds it.
+
+    `message` is the row of the outbox that the delivery came from: it learns which attempt it led to.
+    """
     owner = new_id()
     with pg.transaction() as tx:
-        row = tx.find(Q.claim_attempt, step=step, key=key, owner=owner, lease=lease_seconds)
+        row = tx.find(Q.claim_attempt, step=step, key=key, owner=owner, lease=lease_seconds, message=message)
         if row is None:
             state = tx.one(Q.attempt_state, step=step, key=key)
             if state["state"] in ("done", "dead"):
@@ -70,9 +94,52 @@ def working_on(attempt: Attempt) -> Iterator[None]:
     """Make the attempt the one that `finishing` finishes."""
     token = _current.set(attempt)
     try:
+        with stoppable(attempt.stop):
+            yield
+    finally:
+        _current.reset(token)
+
+
+@contextmanager
+def apart() -> Iterator[None]:
+    """Work that is not the current attempt's effect: what is finished inside does not finish the attempt."""
+    token = _current.set(None)
+    try:
         yield
     finally:
         _current.reset(token)
+
+
+def part_of(part: Part) -> None:
+    """Say which job the current attempt works for; raises JobCancelled where there is nothing more to do.
+
+    Outside a step it says nothing.
+    """
+    attempt = _current.get()
+    if attempt is None:
+        return
+    attempt.part = part
+    with pg.transaction(part.team) as tx:
+        row = tx.find(
+            Q.join_job,
+            step=attempt.step,
+            key=attempt.key,
+            owner=attempt.owner,
+            job=part.job,
+            team=part.team,
+        )
+    if row is not None and row["state"] == "cancelled":
+        raise JobCancelled
+
+
+def is_cancelled(attempt: Attempt) -> bool:
+    """Whether the job that the attempt works for was cancelled."""
+    part = attempt.part
+    if part is None:
+        return False
+    with pg.transaction(part.team) as tx:
+        row = tx.find(Q.job_state, job=part.job, team=part.team)
+    return row is not None and row["state"] == "cancelled"
 
 
 def keeping(attempt: Attempt, seconds: float) -> AbstractContextManager[None]:
@@ -85,6 +152,8 @@ def _renew(attempt: Attempt) -> bool:
         renewed = tx.run(
             Q.renew_attempt, step=attempt.step, key=attempt.key, owner=attempt.owner, lease=LEASE_SECONDS
         )
+    if is_cancelled(attempt):
+        attempt.stop.request()
     return renewed == 1
 
 
@@ -95,6 +164,8 @@ def finishing(team: str | Iterable[str] | None) -> Iterator[pg.Tx]:
     Outside a step (the same service called by an endpoint) it is a plain transaction.
     """
     attempt = _current.get()
+    if team is None and attempt is not None and attempt.part is not None:
+        team = attempt.part.team
     with pg.transaction(team) as tx:
         yield tx
         if attempt is not None and not attempt.finished:
@@ -104,9 +175,21 @@ def finishing(team: str | Iterable[str] | None) -> Iterator[pg.Tx]:
 
 
 def finish(tx: pg.Tx, attempt: Attempt) -> None:
-    """Mark the attempt done in the caller's transaction."""
+    """Mark the attempt done in the caller's transaction. Raises LostLease or JobCancelled, and nothing stays."""
+    if attempt.part is not None:
+        held = tx.find(Q.hold_job, job=attempt.part.job, team=attempt.part.team)
+        if held is not None and held["state"] == "cancelled":
+            raise JobCancelled
     if tx.run(Q.finish_attempt, step=attempt.step, key=attempt.key, owner=attempt.owner) == 0:
         raise LostLease
+
+
+def settle(attempt: Attempt) -> None:
+    """End the attempt of a cancelled job: it is over, and has no effect and no dead letter."""
+    with pg.transaction() as tx:
+        if tx.run(Q.finish_attempt, step=attempt.step, key=attempt.key, owner=attempt.owner) == 0:
+            raise LostLease
+    attempt.finished = True
 
 
 def release(attempt: Attempt) -> None:
@@ -115,19 +198,52 @@ def release(attempt: Attempt) -> None:
         tx.run(Q.release_attempt, step=attempt.step, key=attempt.key, owner=attempt.owner)
 
 
-def bury(attempt: Attempt, payload: object, code: str, message: str) -> bool:
+def settle_message(tx: pg.Tx, id: str) -> None:
+    """Note that nothing more is to become of a message of the outbox."""
+    tx.run(Q.settle_message, id=id)
+
+
+@dataclass(frozen=True)
+class Letter:
+    """What a dead letter keeps: enough to see what happened and to send the step again."""
+
+    step: str
+    key: str
+    kind: str
+    queue: str
+    payload: Any
+    code: str
+    message: str
+    part: Part | None = None
+    trace_id: str = ""
+
+
+def bury(attempt: Attempt, letter: Letter) -> bool:
     """Close the step for good and keep a dead letter. False when another owner has it now."""
     with pg.transaction() as tx:
         if tx.run(Q.bury_attempt, step=attempt.step, key=attempt.key, owner=attempt.owner) == 0:
             return False
-        tx.run(
-            Q.keep_dead_letter,
-            id=new_id(),
-            step=attempt.step,
-            key=attempt.key,
-            payload={"message": payload},
-            code=code,
-            message=message[:2000],
-        )
+        keep_letter(tx, letter)
     attempt.finished = True
     return True
+
+
+def keep_letter(tx: pg.Tx, letter: Letter) -> str:
+    """Keep a dead letter in the caller's transaction; answers its id."""
+    id, part = new_id(), letter.part
+    tx.run(
+        Q.keep_dead_letter,
+        id=id,
+        step=letter.step,
+        key=letter.key,
+        kind=letter.kind,
+        queue=letter.queue,
+        payload=letter.payload,
+        code=letter.code,
+        message=letter.message[:2000],
+        trace_id=letter.trace_id or telemetry.context().trace_id,
+        job_team=part.team if part else None,
+        job_id=part.job if part else None,
+        job_child=part.child if part else None,
+    )
+    return id

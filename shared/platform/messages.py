@@ -6,15 +6,27 @@
         dataset: str
 
 The receiver is named on the message, so a sender needs no import of a function; the decorator of the
-receiving function checks that both agree.
+receiving function checks that both agree. A message that works for a job names the field that holds the
+job's id (`job="scan"`), and the field of the child that it stands for if the job counts children: so a
+cancelled job's steps stop, and a replayed step's child is counted anew.
 """
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
 QUEUES = ("default", "connections", "catalog", "chat", "dashboards")
+FINALIZED = "google.cloud.storage.object.v1.finalized"
+"""The type of the event of an object that has just been written whole."""
 REGISTRY: dict[str, "type[Message]"] = {}
+
+
+class Part(NamedTuple):
+    """The job that a step works for, and the child of it that the step stands for."""
+
+    team: str
+    job: str
+    child: str | None = None
 
 
 class Message(BaseModel):
@@ -24,8 +36,18 @@ class Message(BaseModel):
 
     step: ClassVar[str] = ""
     queue: ClassVar[str] = ""
+    job_field: ClassVar[str | None] = None
+    child_field: ClassVar[str | None] = None
 
-    def __init_subclass__(cls, *, step: str = "", queue: str = "", **kwargs: Any) -> None:
+    def __init_subclass__(
+        cls,
+        *,
+        step: str = "",
+        queue: str = "",
+        job: str | None = None,
+        child: str | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init_subclass__(**kwargs)
         if not step:
             raise TypeError(f"{cls.__name__} does not name the step that receives it")
@@ -33,4 +55,15 @@ class Message(BaseModel):
             raise TypeError(f"{cls.__name__} names the queue {queue!r}, which is not one of {QUEUES}")
         if REGISTRY.setdefault(step, cls).__qualname__ != cls.__qualname__:
             raise TypeError(f"{step} already receives {REGISTRY[step].__name__}")
+        for field in filter(None, (job, child, "team" if job else None)):
+            if field not in cls.__annotations__:
+                raise TypeError(f"{cls.__name__} has no field {field!r}")
         cls.step, cls.queue = step, queue
+        cls.job_field, cls.child_field = job, child
+
+    def part(self) -> Part | None:
+        """The job that this message works for, if it is part of one."""
+        if self.job_field is None:
+            return None
+        child = None if self.child_field is None else str(getattr(self, self.child_field))
+        return Part(str(vars(self)["team"]), str(getattr(self, self.job_field)), child)

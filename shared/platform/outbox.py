@@ -4,23 +4,32 @@ A message is a row in the transaction that decided to send it. After the commit 
 Tasks at once; if the process dies in between, a scheduled drainer hands over what was left. The task's
 name is made from the row's id, so a hand-over that happens twice is one task (Cloud Tasks remembers
 names for about an hour; the ledger covers the rest).
+
+A finalize event can leave from here too, as Eventarc would have delivered it: that is how a dead event is
+replayed and a forgotten one told again. Each delivery names its row, and the attempt that it leads to is
+noted there, so that what was handed over and never came to an end is found (`platform.ops.requeue`).
 """
 
 from __future__ import annotations
 
 import contextvars
 import threading
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import quote
 
 from shared.platform import clock, pg, sql, tasks, telemetry
 from shared.platform.ids import new_id
-from shared.platform.messages import Message
+from shared.platform.messages import FINALIZED, QUEUES, Message, Part
 
 Q = sql.load(__file__)
 
 DRAIN_BATCH = 200
 PATIENT_SECONDS = 5.0
 """A message that is due at least this much later does not hold up the request that sends it."""
+MOST_RESENDS = 3
+"""How often a message that was lost is sent again. The time after, its step is told to give it up."""
+MESSAGE_HEADER, GIVE_UP_HEADER = "X-Bridge-Message", "X-Bridge-Give-Up"
 
 
 def send(tx: pg.Tx, message: Message, *, delay_seconds: float = 0) -> str:
@@ -34,20 +43,48 @@ def send_all(tx: pg.Tx, messages: list[Message], *, delay_seconds: float = 0) ->
         return []
     not_before = clock.now() + timedelta(seconds=delay_seconds)
     outgoing = [
-        {
-            "id": new_id(),
-            "step": message.step,
-            "queue": message.queue,
-            "payload": message.model_dump(mode="json"),
-            "traceparent": telemetry.traceparent(),
-        }
+        _row(message.step, message.queue, message.model_dump(mode="json"), part=message.part())
         for message in messages
     ]
-    tx.run(Q.put_in_outbox, rows=outgoing, not_before=not_before)
-    ids = [str(row["id"]) for row in outgoing]
-    rows = [{**row, "not_before": not_before} for row in outgoing]
-    tx.after_commit(lambda: (_send_soon if delay_seconds >= PATIENT_SECONDS else _send_now)(rows))
-    return ids
+    return _promise(tx, outgoing, not_before, patient=delay_seconds >= PATIENT_SECONDS)
+
+
+def send_event(tx: pg.Tx, step: str, event: dict[str, Any], *, part: Part | None = None) -> str:
+    """Promise a finalize event (`bucket`, `name`, `generation`, `size`) to a step, as Eventarc delivers it."""
+    queue = queue_of_events(event["bucket"])
+    row = _row(step, queue, event, kind="event", key=event_key(event), part=part)
+    return _promise(tx, [row], clock.now(), patient=False)[0]
+
+
+def send_again(tx: pg.Tx, letter: pg.Row) -> str:
+    """Promise what a dead letter holds, as a new message; answers its outbox id."""
+    part = Part(letter["job_team"], letter["job_id"]) if letter["job_id"] else None
+    payload = letter["payload"]["message"]
+    if letter["kind"] == "event":
+        event = {name: payload[name] for name in ("bucket", "name", "generation", "size")}
+        return send_event(tx, letter["step"], event, part=part)
+    row = _row(letter["step"], letter["queue"], payload, part=part)
+    return _promise(tx, [row], clock.now(), patient=False)[0]
+
+
+def event_key(event: dict[str, Any]) -> str:
+    """The key of a finalize event's step: an overwrite is a new event, a redelivery is not."""
+    return f"{event['bucket']}/{event['name']}#{event['generation']}"
+
+
+def queue_of_events(bucket: str) -> str:
+    """The queue that carries the events of a bucket: the one of its domain, if there is one."""
+    return next((queue for queue in QUEUES if bucket.endswith(f"-{queue}")), "default")
+
+
+def hand_over_again(rows: list[pg.Row]) -> int:
+    """Hand over rows that are claimed already; answers how many."""
+    return _hand_over(rows)
+
+
+def dedup_of(row: pg.Row) -> str:
+    """What names the row's task: a message that is sent again is a new task."""
+    return f"{row['id']}/{row['resends']}" if row["resends"] else str(row["id"])
 
 
 def drain() -> int:
@@ -55,6 +92,52 @@ def drain() -> int:
     with pg.transaction() as tx:
         left = tx.all(Q.claim_unsent, batch=DRAIN_BATCH)
     return _hand_over(left)
+
+
+def _row(
+    step: str,
+    queue: str,
+    payload: Any,
+    *,
+    kind: str = "task",
+    key: str | None = None,
+    part: Part | None = None,
+) -> pg.Row:
+    return {
+        "id": new_id(),
+        "step": step,
+        "queue": queue,
+        "kind": kind,
+        "key": key,
+        "payload": payload,
+        "traceparent": telemetry.traceparent(),
+        "job_team": part.team if part else None,
+        "job_id": part.job if part else None,
+    }
+
+
+def _promise(tx: pg.Tx, outgoing: list[pg.Row], not_before: datetime, *, patient: bool) -> list[str]:
+    tx.run(Q.put_in_outbox, rows=outgoing, not_before=not_before)
+    rows = [{**row, "not_before": not_before, "resends": 0} for row in outgoing]
+    tx.after_commit(lambda: (_send_soon if patient else _send_now)(rows))
+    return [str(row["id"]) for row in outgoing]
+
+
+def _headers(row: pg.Row) -> dict[str, str]:
+    """What the delivery says of itself; an event's headers are those of a CloudEvent."""
+    headers = {"traceparent": row["traceparent"], MESSAGE_HEADER: str(row["id"])}
+    if row["resends"] > MOST_RESENDS:
+        headers[GIVE_UP_HEADER] = "1"
+    if row["kind"] == "event":
+        event = row["payload"]
+        headers |= {
+            "ce-specversion": "1.0",
+            "ce-id": str(row["id"]),
+            "ce-type": FINALIZED,
+            "ce-source": f"//storage.googleapis.com/projects/_/buckets/{event['bucket']}",
+            "ce-subject": f"objects/{quote(event['name'])}",
+        }
+    return headers
 
 
 def _send_now(rows: list[pg.Row]) -> None:
@@ -80,10 +163,11 @@ def _hand_over(rows: list[pg.Row]) -> int:
             tasks.create(
                 queue=row["queue"],
                 step=row["step"],
-                dedup=str(row["id"]),
+                dedup=dedup_of(row),
                 payload=row["payload"],
                 not_before=row["not_before"],
-                traceparent=row["traceparent"],
+                headers=_headers(row),
+                account="events" if row["kind"] == "event" else "steps",
             )
             sent.append(str(row["id"]))
     finally:

@@ -1,6 +1,10 @@
 -- claim_attempt --
 -- The conflict branch is the only way to take a step from somebody: its lease has ended, or it was
--- given back. A step that is done or dead matches nothing and returns no row.
+-- given back. A step that is done or dead matches nothing and returns no row. The message that was
+-- delivered learns its attempt's key in the same statement, whether or not it gets the step.
+WITH delivered AS (
+  UPDATE outbox SET key = :key WHERE id = :message::uuid AND step = :step AND key IS DISTINCT FROM :key
+)
 INSERT INTO attempts AS a (step, key, owner, state, lease_until, tries)
 VALUES (:step, :key, :owner, 'running', now() + make_interval(secs => :lease), 1)
 ON CONFLICT (step, key) DO UPDATE
@@ -12,6 +16,22 @@ RETURNING a.tries;
 -- Conditional on the owner like every other change: who lost the step can't take it back by a beat.
 UPDATE attempts SET lease_until = now() + make_interval(secs => :lease)
  WHERE step = :step AND key = :key AND owner = :owner AND state = 'running';
+
+-- join_job --
+-- Says whose work the attempt is, and answers whether that work is still wanted.
+WITH joined AS (
+  UPDATE attempts SET job_id = :job
+   WHERE step = :step AND key = :key AND owner = :owner AND job_id IS DISTINCT FROM :job::uuid
+)
+SELECT state FROM jobs WHERE id = :job::uuid AND team_id = :team;
+
+-- job_state --
+SELECT state FROM jobs WHERE id = :job AND team_id = :team;
+
+-- hold_job --
+-- A cancel that has not committed waits for this transaction, and one that has is seen: effects come
+-- before the cancel or not at all.
+SELECT state FROM jobs WHERE id = :job AND team_id = :team FOR SHARE;
 
 -- attempt_state --
 SELECT state, greatest(extract(epoch FROM lease_until - now()), 0)::float8 AS remaining
@@ -32,13 +52,19 @@ UPDATE attempts SET state = 'dead', finished_at = now()
  WHERE step = :step AND key = :key AND owner = :owner AND state = 'running';
 
 -- keep_dead_letter --
-INSERT INTO dead_letters (id, step, key, payload, error_code, error_message)
-VALUES (:id, :step, :key, :payload, :code, :message);
+INSERT INTO dead_letters (id, step, key, kind, queue, payload, error_code, error_message, trace_id, job_team,
+                          job_id, job_child)
+VALUES (:id, :step, :key, :kind, :queue, :payload, :code, :message, :trace_id, :job_team, :job_id, :job_child);
+
+-- settle_message --
+-- Nothing more is to become of it: it was refused, or its step has ended.
+UPDATE outbox SET settled_at = now() WHERE id = :id AND settled_at IS NULL;
 
 -- put_in_outbox --
-INSERT INTO outbox (id, step, queue, payload, traceparent, not_before)
-SELECT r.id, r.step, r.queue, r.payload, r.traceparent, :not_before
-  FROM jsonb_to_recordset(:rows) AS r(id uuid, step text, queue text, payload jsonb, traceparent text);
+INSERT INTO outbox (id, step, queue, kind, key, payload, traceparent, job_team, job_id, not_before)
+SELECT r.id, r.step, r.queue, r.kind, r.key, r.payload, r.traceparent, r.job_team, r.job_id, :not_before
+  FROM jsonb_to_recordset(:rows) AS r(id uuid, step text, queue text, kind text, key text, payload jsonb,
+                                      traceparent text, job_team uuid, job_id uuid);
 
 -- claim_unsent --
 -- Rows younger than half a minute are still in the hands of the instance that wrote them. Taking a row
@@ -48,7 +74,7 @@ UPDATE outbox SET claimed_until = now() + interval '60 seconds'
                WHERE sent_at IS NULL AND created_at < now() - interval '30 seconds'
                  AND (claimed_until IS NULL OR claimed_until < now())
                ORDER BY created_at LIMIT :batch FOR UPDATE SKIP LOCKED)
-RETURNING id, step, queue, payload, traceparent, not_before;
+RETURNING id, step, queue, kind, payload, traceparent, not_before, resends;
 
 -- mark_sent --
 UPDATE outbox SET sent_at = now() WHERE id = ANY(:ids::uuid[]) AND sent_at IS NULL;
@@ -63,6 +89,42 @@ ON CONFLICT (id) DO NOTHING;
 SELECT id, team_id, kind, state, total, done, failed, subject, errors, warnings, result,
        created_at, started_at, finished_at
   FROM jobs WHERE id = :id AND team_id = ANY(bridge_teams());
+
+-- list_jobs --
+SELECT id, team_id, kind, state, total, done, failed, subject, errors, warnings, result,
+       created_at, started_at, finished_at
+  FROM jobs
+ WHERE team_id = :team AND (:state::text IS NULL OR state = :state) AND (:kind::text IS NULL OR kind = :kind)
+   AND (:after_at::timestamptz IS NULL OR (created_at, id) < (:after_at::timestamptz, :after_id::uuid))
+ ORDER BY created_at DESC, id DESC LIMIT :limit OFFSET :offset;
+
+-- cancel_job --
+-- Waits for the step that is just keeping its effects (it holds the row), and shuts the others out.
+UPDATE jobs SET state = 'cancelled', finished_at = now(), updated_at = now()
+ WHERE id = :id AND team_id = :team AND state IN ('queued', 'running')
+RETURNING id;
+
+-- reopen_job --
+-- A child that failed is expected again, and what it complained about is forgotten; a cancelled job stays so.
+WITH expected AS (
+  DELETE FROM job_children
+   WHERE job_id = :id AND team_id = :team AND key = :child::text AND error IS NOT NULL RETURNING key
+), complaints AS (
+  SELECT coalesce(jsonb_agg(c.error ORDER BY c.created_at), '[]') AS left_over
+    FROM (SELECT error, created_at FROM job_children
+           WHERE job_id = :id AND team_id = :team AND error IS NOT NULL AND key IS DISTINCT FROM :child::text
+           ORDER BY created_at LIMIT 200) c
+)
+UPDATE jobs j
+   SET state = 'running', finished_at = NULL, rounds = j.rounds + 1,
+       failed = j.failed - (SELECT count(*) FROM expected), errors = complaints.left_over,
+       warnings = j.warnings || :note::jsonb, updated_at = now()
+  FROM complaints
+ WHERE j.id = :id AND j.team_id = :team AND j.state <> 'cancelled'
+RETURNING j.id;
+
+-- job_round --
+SELECT rounds FROM jobs WHERE id = :id AND team_id = :team;
 
 -- find_running_job --
 SELECT id FROM jobs

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from datetime import datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, Literal
 
 from shared.platform import clock, strict_json
 from shared.platform.errors import Unavailable
@@ -20,25 +21,34 @@ def step_url(step: str) -> str:
 
 
 def create(
-    *, queue: str, step: str, dedup: str, payload: Any, not_before: datetime | None, traceparent: str
+    *,
+    queue: str,
+    step: str,
+    dedup: str,
+    payload: Any,
+    not_before: datetime | None,
+    headers: Mapping[str, str],
+    account: Literal["steps", "events"] = "steps",
 ) -> None:
-    """Create the task, or find that it exists. Raises Unavailable when the queue can't be reached."""
+    """Create the task, or find that it exists. Raises Unavailable when the queue can't be reached.
+
+    `account` is whose identity the delivery carries: a step takes messages from one and events from the other.
+    """
     from google.api_core.exceptions import AlreadyExists, GoogleAPICallError, RetryError
     from google.cloud import tasks_v2
     from google.protobuf import duration_pb2, timestamp_pb2
 
     config = settings()
-    parent = f"projects/{config.project}/locations/{config.region}/queues/{queue}"
+    parent = _parent(queue)
+    emails = {"steps": config.step_service_account, "events": config.events_service_account}
     task = tasks_v2.Task(
-        name=f"{parent}/tasks/{step}-{hashlib.sha256(dedup.encode()).hexdigest()[:32]}",
+        name=_name(queue, step, dedup),
         http_request=tasks_v2.HttpRequest(
             url=step_url(step),
             http_method=tasks_v2.HttpMethod.POST,
-            headers={"Content-Type": "application/json", "traceparent": traceparent},
+            headers={"Content-Type": "application/json", **headers},
             body=strict_json.dumps(payload),
-            oidc_token=tasks_v2.OidcToken(
-                service_account_email=config.step_service_account, audience=step_url(step)
-            ),
+            oidc_token=tasks_v2.OidcToken(service_account_email=emails[account], audience=step_url(step)),
         ),
         dispatch_deadline=duration_pb2.Duration(seconds=DISPATCH_DEADLINE_SECONDS),
     )
@@ -52,6 +62,28 @@ def create(
         return
     except (GoogleAPICallError, RetryError) as error:
         raise Unavailable("The task queue is not reachable.") from error
+
+
+def waits(*, queue: str, step: str, dedup: str) -> bool:
+    """Whether the queue still has the task: not delivered yet, or to be repeated. Raises Unavailable."""
+    from google.api_core.exceptions import GoogleAPICallError, NotFound, RetryError
+
+    try:
+        _client().get_task(name=_name(queue, step, dedup), timeout=10)
+    except NotFound:
+        return False
+    except (GoogleAPICallError, RetryError) as error:
+        raise Unavailable("The task queue is not reachable.") from error
+    return True
+
+
+def _parent(queue: str) -> str:
+    config = settings()
+    return f"projects/{config.project}/locations/{config.region}/queues/{queue}"
+
+
+def _name(queue: str, step: str, dedup: str) -> str:
+    return f"{_parent(queue)}/tasks/{step}-{hashlib.sha256(dedup.encode()).hexdigest()[:32]}"
 
 
 @lru_cache(maxsize=1)

@@ -18,6 +18,7 @@ from typing import Any
 
 from shared.platform.errors import QueryInvalid
 from shared.platform.settings import settings
+from shared.platform.stopping import cancelling
 from shared.warehouses import bigquery_catalog, values
 from shared.warehouses.bigquery_errors import translated
 from shared.warehouses.bigquery_patience import patience
@@ -184,15 +185,16 @@ class BigQuery:
                 return self.client.get_job(limits.job_id, location=place[1] if place else None, **patience())
 
     def rows(self, job: Any, limits: Limits) -> Any:
-        """Wait for a job; its row iterator. A job that outlives its limit is cancelled."""
+        """Wait for a job; its row iterator. A job that outlives its limit, or that nobody wants, is cancelled."""
         with translated():
             try:
-                return job.result(
-                    max_results=limits.max_rows,
-                    timeout=limits.timeout_seconds + 2,
-                    retry=patience()["retry"],
-                    job_retry=None,
-                )
+                with cancelling(lambda: job.cancel(**patience())):
+                    return job.result(
+                        max_results=limits.max_rows,
+                        timeout=limits.timeout_seconds + 2,
+                        retry=patience()["retry"],
+                        job_retry=None,
+                    )
             except FutureTimeout:
                 job.cancel(**patience())
                 raise QueryTimedOut(

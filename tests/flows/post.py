@@ -147,9 +147,9 @@ class Post:
     def new(self) -> list[Delivery]:
         """What was promised since the last look, oldest first: messages, then finalize events."""
         found = []
-        for row in self.sql("SELECT id, step, payload FROM outbox ORDER BY created_at, id"):
+        for row in self.sql("SELECT id, step, kind, payload FROM outbox ORDER BY created_at, id"):
             if self._is_new(str(row["id"])):
-                found.append(Delivery(row["step"], row["payload"]))
+                found.append(Delivery(row["step"], row["payload"], event=row["kind"] == "event"))
         for function in MANIFEST:
             if function["kind"] != "finalized":
                 continue

@@ -11,7 +11,6 @@ import http.server
 import importlib
 import json
 import os
-import socket
 import subprocess
 import sys
 import threading
@@ -25,10 +24,11 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from local import ports
 from shared.platform.limit_defaults import RATES
 
 ROOT = Path(__file__).resolve().parents[2]
-DOORS = ("auth", "teams", "connections", "catalog", "jobs")
+DOORS = ("auth", "teams", "connections", "catalog", "jobs", "ops")
 PROJECT = "bridge-local"
 KEY = f"projects/{PROJECT}/locations/us-central1/keyRings/bridge/cryptoKeys/credentials"
 ACCOUNTS = {
@@ -77,6 +77,8 @@ class Delivery:
     function: str
     body: dict[str, Any]
     event: bool
+    message: str | None = None
+    """The row of the outbox that it comes from; None for what a bucket tells."""
 
 
 class Cloud:
@@ -210,10 +212,11 @@ class Cloud:
         from shared.platform import lake
 
         found = []
-        for row in self.sql("SELECT id, step, payload FROM outbox ORDER BY created_at, id"):
+        for row in self.sql("SELECT id, step, kind, payload FROM outbox ORDER BY created_at, id"):
             if str(row["id"]) not in self._delivered:
                 self._delivered.add(str(row["id"]))
-                found.append(Delivery(row["step"], row["payload"], event=False))
+                event = row["kind"] == "event"
+                found.append(Delivery(row["step"], row["payload"], event, str(row["id"])))
         for stored in lake.listing("catalog", ""):
             mark = f"{stored.name}#{stored.generation}"
             if mark not in self._delivered:
@@ -226,7 +229,7 @@ class Cloud:
         body = {"bucket": bucket, "name": name, "generation": str(generation), "size": "1"}
         return Delivery("catalog-index-snapshot", body, event=True)
 
-    def deliver(self, item: Delivery, *, tries: int = 0) -> int:
+    def deliver(self, item: Delivery, *, tries: int = 0, give_up: bool = False) -> int:
         """Deliver once, as the queue or Eventarc would; answers the status."""
         from local import identity
 
@@ -239,6 +242,10 @@ class Cloud:
         }
         if item.event:
             headers["ce-type"] = "google.cloud.storage.object.v1.finalized"
+        if item.message is not None:
+            headers["X-Bridge-Message"] = item.message
+        if give_up:
+            headers["X-Bridge-Give-Up"] = "1"
         door = next(door for door in self.doors if door.__bridge__.name == item.function)
         return self._enter(door, "POST", "/", json.dumps(item.body).encode(), headers).status
 
@@ -363,13 +370,6 @@ def dying_after(effects: int) -> Iterator[None]:
 # Servers ---------------------------------------------------------------------------------------
 
 
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @contextmanager
 def _serving(module: str, port: int, data: Path, *options: str) -> Iterator[None]:
     child = subprocess.Popen(
@@ -424,17 +424,18 @@ def servers(open_folder: Path) -> Iterator[dict[str, Any]]:
 
     home = open_folder / "servers"
     home.mkdir()
-    ports = {name: free_port() for name in ("postgres", "storage", "kms", "bigquery")}
+    port_of = {name: ports.free() for name in ("postgres", "storage", "kms", "bigquery", "firestore")}
     identity.ensure(home)
     with (
-        _serving("local.postgres", ports["postgres"], home / "postgres"),
-        _serving("local.storage", ports["storage"], home / "storage"),
-        _serving("local.kms", ports["kms"], home / "kms", "--ensure-key", KEY),
+        _serving("local.postgres", port_of["postgres"], home / "postgres"),
+        _serving("local.storage", port_of["storage"], home / "storage"),
+        _serving("local.firestore", port_of["firestore"], home / "firestore"),
+        _serving("local.kms", port_of["kms"], home / "kms", "--ensure-key", KEY),
         _certificates(home) as certs,
     ):
         secrets = cluster.passwords(home / "postgres")
         app, owner = (
-            cluster.url(role, secrets[role], ports["postgres"]) for role in (cluster.APP, cluster.OWNER)
+            cluster.url(role, secrets[role], port_of["postgres"]) for role in (cluster.APP, cluster.OWNER)
         )
         environment = {
             "BRIDGE_ENV": "local",
@@ -447,11 +448,12 @@ def servers(open_folder: Path) -> Iterator[dict[str, Any]]:
             "BRIDGE_STEP_SERVICE_ACCOUNT": STEPS,
             "BRIDGE_EVENTS_SERVICE_ACCOUNT": EVENTS,
             "BRIDGE_OIDC_CERTS_URL": certs,
-            "STORAGE_EMULATOR_HOST": f"http://127.0.0.1:{ports['storage']}",
-            "KMS_EMULATOR_HOST": f"127.0.0.1:{ports['kms']}",
-            "BIGQUERY_EMULATOR_HOST": f"http://127.0.0.1:{ports['bigquery']}",
+            "STORAGE_EMULATOR_HOST": f"http://127.0.0.1:{port_of['storage']}",
+            "KMS_EMULATOR_HOST": f"127.0.0.1:{port_of['kms']}",
+            "FIRESTORE_EMULATOR_HOST": f"127.0.0.1:{port_of['firestore']}",
+            "BIGQUERY_EMULATOR_HOST": f"http://127.0.0.1:{port_of['bigquery']}",
             # Nobody listens: messages stay in the outbox until the test delivers them.
-            "CLOUD_TASKS_EMULATOR_HOST": f"127.0.0.1:{free_port()}",
+            "CLOUD_TASKS_EMULATOR_HOST": f"127.0.0.1:{ports.free()}",
             "BRIDGE_LIMITS": json.dumps(dict.fromkeys(RATES, 1_600_000)),
         }
         subprocess.run(
@@ -475,7 +477,7 @@ def servers(open_folder: Path) -> Iterator[dict[str, Any]]:
             "home": home,
             "key": key.decode(),
             "public_key": public_key.decode(),
-            "bigquery_port": ports["bigquery"],
+            "bigquery_port": port_of["bigquery"],
         }
 
 
@@ -526,10 +528,11 @@ def weather(request: pytest.FixtureRequest) -> Callable[[Cloud, list[Delivery]],
 
 def _forget_clients() -> None:
     from shared.connections import credentials
-    from shared.platform import kms, lake, oidc, pg, settings, tasks
+    from shared.platform import hot, kms, lake, oidc, pg, settings, tasks
 
     for cached in (
-        settings.settings, pg._pool, lake._client, kms._client, oidc._certs, tasks._client, credentials.warehouse,
+        settings.settings, pg._pool, lake._client, kms._client, oidc._certs, tasks._client, hot.client,
+        credentials.warehouse,
     ):  # fmt: skip
         cached.cache_clear()
 

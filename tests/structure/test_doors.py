@@ -43,6 +43,7 @@ def address(function: dict[str, Any]) -> str:
         "session_id",
         "turn_id",
         "token_id",
+        "letter_id",
         "query_id",
     ):
         path = path.replace(f"{{{parameter}}}", str(uuid.uuid4()))

@@ -26,7 +26,7 @@ ENDPOINTS = [f for f in MANIFEST if f["kind"] in ("http", "sse") and f["role"] !
 
 IDS = (
     "team_id", "connection_id", "dataset_id", "dataset_ids", "table_id", "job_id", "session_id", "turn_id",
-    "token_id", "slug", "yaml_content",
+    "token_id", "slug", "yaml_content", "letter_id",
 )  # fmt: skip
 """Parameters that name something of a team. A document names its connection."""
 PLAIN: dict[str, Any] = {
@@ -38,7 +38,7 @@ PLAIN: dict[str, Any] = {
 LEFT_OUT = {
     "limit", "cursor", "offset", "tag", "owner", "view_type", "status", "provider", "model", "tools", "scopes",
     "expires_in_days", "include_tool_results", "before", "after", "include_archived", "data_types", "order", "role",
-    "until", "action", "actor", "target", "since",
+    "until", "action", "actor", "target", "since", "state", "kind", "step", "code", "replayed",
 }  # fmt: skip
 """Optional parameters that only narrow an answer."""
 
@@ -139,6 +139,18 @@ def _own(world: World, person: Any, team: str, connection_id: str, slug: str) ->
     }  # fmt: skip
 
 
+def _letter(post: Post, team: str) -> dict[str, str]:
+    """A dead letter of the team's work, which only administrators of the platform see."""
+    id = str(uuid.uuid4())
+    post.sql(
+        "INSERT INTO dead_letters (id, step, key, payload, error_code, error_message, job_team)"
+        " VALUES (:id, 'catalog-scan-dataset', '', '{}', 'MALFORMED_EVENT', '', :team)",
+        id=id,
+        team=team,
+    )
+    return {"letter_id": id}
+
+
 @pytest.fixture(scope="module")
 def post(world: World) -> Iterator[Post]:
     """A look behind the doors."""
@@ -151,7 +163,8 @@ def first(world: World, post: Post) -> Owned:
     """The demo team, with one thing of each kind."""
     return Owned(
         world.admin,
-        _own(world, world.admin, world.team_id, world.connection_id, f"first-{uuid.uuid4().hex[:10]}"),
+        _own(world, world.admin, world.team_id, world.connection_id, f"first-{uuid.uuid4().hex[:10]}")
+        | _letter(post, world.team_id),
     )
 
 
@@ -163,7 +176,8 @@ def stranger(world: World, first: Owned, post: Post) -> Owned:
     connection_id = connection(world, as_=person, team=team)
     scan = world.post("/v1/onboarding/catalog/scan", {"connection_id": connection_id}, as_=person)
     world.wait_job(scan.json["job_id"], as_=person)
-    owned = Owned(person, _own(world, person, team, connection_id, f"other-{uuid.uuid4().hex[:10]}"))
+    things = _own(world, person, team, connection_id, f"other-{uuid.uuid4().hex[:10]}")
+    owned = Owned(person, things | _letter(post, team))
     post.wait_quiet()
     return owned
 
@@ -317,6 +331,7 @@ def test_the_owner_does_see_what_the_stranger_does_not(world: World, first: Owne
         f"/v1/onboarding/catalog/datasets/{v['dataset_id']}/tables",
         f"/v1/onboarding/catalog/tables/{v['table_id']}/schema",
         f"/v1/onboarding/jobs/{v['job_id']}",
+        f"/v1/jobs/{v['job_id']}",
         f"/v1/chat/sessions/{v['session_id']}/messages",
         f"/v1/chat/sessions/{v['session_id']}/turns/{v['turn_id']}/events",
         f"/v1/dashboards/{v['slug']}?team_id={v['team_id']}",

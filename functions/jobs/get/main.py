@@ -1,11 +1,11 @@
-"""GET /v1/onboarding/jobs/{job_id}: state, progress, errors and result of background work."""
+"""GET /v1/jobs/{job_id}: state, progress, errors and result of background work."""
 
 from shared.platform import jobs, pg
 from shared.platform.edge import Call, http
 from shared.platform.jobs import JobView
 
 
-@http("GET", "/v1/onboarding/jobs/{job_id}", role="user")
+@http("GET", "/v1/jobs/{job_id}", "/v1/onboarding/jobs/{job_id}", role="user")
 def get(call: Call) -> JobView:
     with pg.transaction(call.teams) as tx:
         return jobs.get(tx, call.path["job_id"])

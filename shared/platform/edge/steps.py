@@ -2,7 +2,8 @@
 
 A step may be delivered twice, at the same time, or after the worker that had it died. Its key comes
 from its message; the ledger lets one attempt work at a time and none after it is done. The answer tells
-the queue what to do: 2xx done (or refused for good: a dead letter was kept), 5xx repeat.
+the queue what to do: 2xx done (or refused for good: a dead letter was kept), 5xx repeat. A step whose job
+was cancelled ends without effect.
 """
 
 from __future__ import annotations
@@ -15,17 +16,18 @@ from typing import Any, TypeVar, cast
 from flask import Request, Response
 from pydantic import BaseModel
 
-from shared.platform import clock, ledger, oidc, strict_json, tasks, telemetry
+from shared.platform import clock, ledger, oidc, outbox, pg, strict_json, tasks, telemetry
 from shared.platform.edge import answers, intake
 from shared.platform.edge.declare import Declaration, attach, compile_path, describe
 from shared.platform.errors import BridgeError, MalformedEvent, NotFound
-from shared.platform.messages import Message
+from shared.platform.ids import is_id
+from shared.platform.ledger import Letter
+from shared.platform.messages import FINALIZED, Message
 from shared.platform.settings import settings
 
 F = TypeVar("F", bound=Callable[..., Any])
 GaveUp = Callable[[Any, BridgeError], None]
 
-FINALIZED = "google.cloud.storage.object.v1.finalized"
 LEASE_MARGIN_SECONDS = 30
 MAX_MESSAGE = 256 * 1024
 
@@ -119,7 +121,7 @@ def finalized(
 
         def read(request: Request) -> tuple[Finalized, str]:
             event = _finalized_event(request, bucket_role, matcher)
-            return event, f"{event.bucket}/{event.name}#{event.generation}"
+            return event, outbox.event_key(vars(event))
 
         return _entry(handler, declaration, _events_account, read, gave_up)
 
@@ -155,6 +157,41 @@ def scheduled(cron: str, *, timeout: int = 300, memory_mb: int = 256) -> Callabl
     return decorate
 
 
+@dataclass(frozen=True)
+class Arrival:
+    """One delivery of one step."""
+
+    declaration: Declaration
+    step: Any
+    key: str
+    message: str | None
+    """The row of the outbox that it came from; None for what Eventarc or the clock delivers."""
+    tries: int | None
+    """How often the queue has tried before; None where it does not say, and the ledger counts."""
+    give_up: bool
+    """The queue has lost it too often: it comes for its end, not to be tried again."""
+
+    @staticmethod
+    def of(request: Request, declaration: Declaration, step: Any, key: str) -> Arrival:
+        """What the delivery's headers say of it."""
+        count = request.headers.get("X-CloudTasks-TaskRetryCount") or request.headers.get(
+            "ce-deliveryattempt", ""
+        )
+        return Arrival(
+            declaration,
+            step,
+            key,
+            _message_of(request),
+            int(count) if count.isascii() and count.isdigit() else None,
+            outbox.GIVE_UP_HEADER in request.headers,
+        )
+
+    def is_last(self, attempt: ledger.Attempt) -> bool:
+        """Whether the queue will not try again. The ledger's own count starts anew with a replay."""
+        tried = attempt.tries if self.tries is None else self.tries + 1
+        return tried >= self.declaration.attempts
+
+
 def _entry(
     handler: F,
     declaration: Declaration,
@@ -176,7 +213,7 @@ def _entry(
                     step, key = read(request)
                 except Exception as error:
                     return _refuse(request, declaration, error)
-                _run(handler, declaration, step, key, _is_last(request, declaration), gave_up)
+                _run(handler, Arrival.of(request, declaration, step, key), gave_up)
                 return answers.finish(request, Response(status=204))
             except Exception as error:
                 return answers.fail(request, error)
@@ -185,15 +222,9 @@ def _entry(
     return cast(F, entry)
 
 
-def _run(
-    handler: Callable[..., Any],
-    declaration: Declaration,
-    step: Any,
-    key: str,
-    last: bool,
-    gave_up: GaveUp | None,
-) -> None:
-    attempt = ledger.claim(declaration.name, key, ledger.LEASE_SECONDS)
+def _run(handler: Callable[..., Any], arrival: Arrival, gave_up: GaveUp | None) -> None:
+    declaration = arrival.declaration
+    attempt = ledger.claim(declaration.name, arrival.key, ledger.LEASE_SECONDS, message=arrival.message)
     if attempt is None:
         telemetry.log("step was already done", step=declaration.name)
         return
@@ -203,31 +234,53 @@ def _run(
             ledger.keeping(attempt, declaration.timeout + LEASE_MARGIN_SECONDS),
             ledger.working_on(attempt),
         ):
-            handler(step)
+            part = arrival.step.part() if isinstance(arrival.step, Message) else None
+            if part is not None:
+                ledger.part_of(part)
+            if arrival.give_up:
+                raise ledger.StepLost
+            handler(arrival.step)
             if not attempt.finished:
                 with ledger.finishing(None):
                     pass
     except ledger.LostLease:
         raise
     except Exception as error:
+        if isinstance(error, ledger.JobCancelled) or ledger.is_cancelled(attempt):
+            # Also what failed because it was stopped: nobody waits for this job's steps any more.
+            telemetry.log("the step's job was cancelled", step=declaration.name)
+            ledger.settle(attempt)
+            return
         known = error if isinstance(error, BridgeError) else BridgeError()
         if not isinstance(error, BridgeError):
             telemetry.log_exception("an unexpected error ended the step", error, step=declaration.name)
-        if known.retryable and not last:
+        if known.retryable and not arrival.is_last(attempt):
             ledger.release(attempt)
             raise known from error
-        _give_up(declaration, step, attempt, known, gave_up)
+        _give_up(arrival, attempt, known, gave_up)
 
 
-def _give_up(
-    declaration: Declaration, step: Any, attempt: ledger.Attempt, error: BridgeError, gave_up: GaveUp | None
-) -> None:
+def _give_up(arrival: Arrival, attempt: ledger.Attempt, error: BridgeError, gave_up: GaveUp | None) -> None:
     """No further attempt will help: tell the user first, then keep the dead letter."""
+    step, declaration = arrival.step, arrival.declaration
     telemetry.log("step is given up", "ERROR", step=declaration.name, code=error.code, error=error.message)
     if gave_up is not None:
         gave_up(step, error)
     payload = step.model_dump(mode="json") if isinstance(step, BaseModel) else vars(step)
-    ledger.bury(attempt, strict_json.loads(strict_json.dumps(payload)), error.code, error.message)
+    letter = Letter(
+        step=declaration.name,
+        key=attempt.key,
+        kind=_KINDS[declaration.kind],
+        queue=declaration.queue or "default",
+        payload={"message": strict_json.loads(strict_json.dumps(payload))},
+        code=error.code,
+        message=error.message,
+        part=attempt.part,
+    )
+    ledger.bury(attempt, letter)
+
+
+_KINDS = {"task": "task", "finalized": "event", "scheduled": "scheduled"}
 
 
 def _refuse(request: Request, declaration: Declaration, error: Exception) -> Response:
@@ -235,23 +288,22 @@ def _refuse(request: Request, declaration: Declaration, error: Exception) -> Res
     telemetry.log(
         "a malformed delivery was refused", "ERROR", step=declaration.name, error_type=type(error).__name__
     )
-    from shared.platform import pg
-    from shared.platform.ids import new_id
-    from shared.platform.ledger import Q
-
     reason = (
         error.message if isinstance(error, BridgeError) else f"not a valid message: {type(error).__name__}"
     )
+    letter = Letter(
+        step=declaration.name,
+        key="",
+        kind=_KINDS[declaration.kind],
+        queue=declaration.queue or "default",
+        payload={"bytes": request.content_length or 0},
+        code=MalformedEvent.code,
+        message=reason,
+    )
     with pg.transaction() as tx:
-        tx.run(
-            Q.keep_dead_letter,
-            id=new_id(),
-            step=declaration.name,
-            key="",
-            payload={"bytes": request.content_length or 0},
-            code="MALFORMED_EVENT",
-            message=reason,
-        )
+        ledger.keep_letter(tx, letter)
+        if (message := _message_of(request)) is not None:
+            ledger.settle_message(tx, message)
     return answers.finish(request, Response(status=202))
 
 
@@ -272,12 +324,10 @@ def _finalized_event(request: Request, bucket_role: str, matcher: Any) -> Finali
     return Finalized(bucket, name, int(generation), int(body.get("size", 0)), match.groupdict())
 
 
-def _is_last(request: Request, declaration: Declaration) -> bool:
-    """Whether the queue will not try again: its retry count is in a header for tasks and for events."""
-    count = (
-        request.headers.get("X-CloudTasks-TaskRetryCount") or request.headers.get("ce-deliveryattempt") or "0"
-    )
-    return count.isdigit() and int(count) + 1 >= declaration.attempts
+def _message_of(request: Request) -> str | None:
+    """The row of the outbox that this delivery came from."""
+    given = request.headers.get(outbox.MESSAGE_HEADER, "")
+    return given if is_id(given) else None
 
 
 def _step_account() -> str:

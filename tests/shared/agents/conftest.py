@@ -36,19 +36,19 @@ def stores(open_folder: Path) -> Iterator[dict[str, str]]:
 
     home = open_folder / "stores"
     home.mkdir()
-    ports = {name: ports.free() for name in ("postgres", "storage", "firestore", "dispatch", "tasks")}
+    port_of = {name: ports.free() for name in ("postgres", "storage", "firestore", "dispatch", "tasks")}
     children = [
-        launch("local.postgres", "--port", str(ports["postgres"]), "--data", str(home / "postgres")),
-        launch("local.storage", "--port", str(ports["storage"]), "--data", str(home / "storage")),
-        launch("local.firestore", "--port", str(ports["firestore"]), "--data", str(home / "firestore")),
+        launch("local.postgres", "--port", str(port_of["postgres"]), "--data", str(home / "postgres")),
+        launch("local.storage", "--port", str(port_of["storage"]), "--data", str(home / "storage")),
+        launch("local.firestore", "--port", str(port_of["firestore"]), "--data", str(home / "firestore")),
         launch(
-            "local.dispatch", "--port", str(ports["dispatch"]), "--grpc-port", str(ports["tasks"]),
+            "local.dispatch", "--port", str(port_of["dispatch"]), "--grpc-port", str(port_of["tasks"]),
             "--data", str(home), "--queue", "chat", "--no-clock", "--step-url", "http://127.0.0.1:1/{name}",
         ),
     ]  # fmt: skip
     secrets = cluster.passwords(home / "postgres")
     urls = {
-        role: cluster.url(role, secrets[role], ports["postgres"]) for role in ("bridge_owner", "bridge_app")
+        role: cluster.url(role, secrets[role], port_of["postgres"]) for role in ("bridge_owner", "bridge_app")
     }
     subprocess.run(
         [sys.executable, "-m", "migrations", "up"],
@@ -57,7 +57,7 @@ def stores(open_folder: Path) -> Iterator[dict[str, str]]:
         check=True,
         capture_output=True,
     )
-    storage = f"http://127.0.0.1:{ports['storage']}"
+    storage = f"http://127.0.0.1:{port_of['storage']}"
     for role in BUCKETS:
         request = urllib.request.Request(
             f"{storage}/storage/v1/b?project=bridge-local",
@@ -78,8 +78,8 @@ def stores(open_folder: Path) -> Iterator[dict[str, str]]:
         "BRIDGE_STEP_SERVICE_ACCOUNT": "steps@bridge-local.iam.gserviceaccount.com",
         "BRIDGE_EVENTS_SERVICE_ACCOUNT": "events@bridge-local.iam.gserviceaccount.com",
         "STORAGE_EMULATOR_HOST": storage,
-        "FIRESTORE_EMULATOR_HOST": f"127.0.0.1:{ports['firestore']}",
-        "CLOUD_TASKS_EMULATOR_HOST": f"127.0.0.1:{ports['tasks']}",
+        "FIRESTORE_EMULATOR_HOST": f"127.0.0.1:{port_of['firestore']}",
+        "CLOUD_TASKS_EMULATOR_HOST": f"127.0.0.1:{port_of['tasks']}",
     }
     for child in children:
         child.terminate()

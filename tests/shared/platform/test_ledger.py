@@ -135,7 +135,10 @@ def test_a_buried_step_is_over_and_leaves_a_dead_letter(directory: dict[str, str
     key = new_id()
     attempt = ledger.claim("step", key, 60)
     assert attempt is not None
-    assert ledger.bury(attempt, {"scan": "s"}, "QUERY_INVALID", "no such table")
+    letter = ledger.Letter(
+        "step", key, "task", "default", {"message": {"scan": "s"}}, "QUERY_INVALID", "no such table"
+    )
+    assert ledger.bury(attempt, letter)
     assert ledger.claim("step", key, 60) is None
     rows = owner.run("SELECT error_code, payload FROM dead_letters WHERE key = :key", key=key)
     assert rows == [["QUERY_INVALID", {"message": {"scan": "s"}}]]

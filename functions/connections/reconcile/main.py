@@ -1,0 +1,9 @@
+"""Every hour: remove sealed credentials that no connection has pointed at for a day."""
+
+from shared.connections import reconciling
+from shared.platform.edge import Tick, scheduled
+
+
+@scheduled("40 * * * *")
+def reconcile(_tick: Tick) -> None:
+    reconciling.reconcile()

@@ -1,0 +1,10 @@
+"""POST /v1/jobs/{job_id}/cancel: stop background work; its steps end without effect."""
+
+from shared.platform import jobs
+from shared.platform.edge import Call, http
+from shared.platform.jobs import JobView
+
+
+@http("POST", "/v1/jobs/{job_id}/cancel", role="member", team=jobs.team_of)
+def cancel(call: Call) -> JobView:
+    return jobs.cancel(call.team, call.path["job_id"], user=call.user)

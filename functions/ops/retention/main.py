@@ -1,0 +1,9 @@
+"""Every night: remove the platform's rows that are older than they are kept."""
+
+from shared.platform.edge import Tick, scheduled
+from shared.platform.ops import retention as service
+
+
+@scheduled("30 2 * * *", timeout=540)
+def retention(_tick: Tick) -> None:
+    service.run(seconds=480)
