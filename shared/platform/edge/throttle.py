@@ -6,7 +6,7 @@ import hashlib
 import ipaddress
 from typing import cast
 
-from flask import Request
+from werkzeug.wrappers import Request
 
 from shared.platform.auth import Principal
 from shared.platform.edge.declare import Declaration
@@ -23,7 +23,7 @@ def caller(request: Request, declaration: Declaration, principal: Principal | No
     route_class = declaration.route_class
     if principal is None or route_class in ("login", "public"):
         name = "rate_login" if route_class == "login" else "rate_public"
-        standing = rates.spend(name, "address:" + _of_address(request))
+        standing = rates.spend(name, "address:" + address_key(request))
     else:
         standing = rates.spend(f"rate_{route_class}", f"user:{principal.user_id}")
     request.environ[STANDING] = standing
@@ -47,7 +47,7 @@ def standing_of(request: Request) -> Standing:
     return cast(Standing, request.environ[STANDING])
 
 
-def _of_address(request: Request) -> str:
+def address_key(request: Request) -> str:
     """The client's network, hashed. Entries of X-Forwarded-For that no proxy of ours wrote are the client's word."""
     hops = settings().proxy_hops
     chain = [part.strip() for part in request.headers.get("X-Forwarded-For", "").split(",") if part.strip()]

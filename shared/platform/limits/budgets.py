@@ -234,15 +234,15 @@ def _refusal(tx: pg.Tx, team: str, amount: int, part: Part) -> BridgeError:
         "unit": limit.unit,
         "resets_at": clock.iso(reset),
     }
-    error = QuotaExceeded if limit.is_quota else BudgetExceeded
-    return error(
+    text = (
         f"{limit.what}: {usage:,} of {most:,}{_UNITS[limit.unit]} are used or promised, this needs {amount:,}. "
         f"{_NEXT.get(limit.window) or f'It begins anew at {clock.iso(reset)}'}; "
-        "an administrator of the platform can raise the limit.",
-        field=limit.name,
-        reason="the limit is reached",
-        details=details,
+        "an administrator of the platform can raise the limit."
     )
+    reason = "the limit is reached"
+    if limit.is_quota:
+        return QuotaExceeded(text, field=limit.name, reason=reason, details=details)
+    return BudgetExceeded(text, field=limit.name, reason=reason, details=details)
 
 
 _UNITS = {"bytes": " bytes", "micro_usd": " micro-dollars", "count": "", "requests": " requests"}

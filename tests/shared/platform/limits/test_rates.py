@@ -198,6 +198,21 @@ def test_grants_never_exceed_the_limit_in_any_window(
     assert most_in_a_window(spent_at) <= shared
 
 
+def test_two_bursts_a_minute_apart_do_not_meet_in_one_window(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All is granted at the end of a second and spent a second later: for 60 s after that nothing is granted."""
+    start = 1_700_000_000.0
+    monkeypatch.setattr(rates.time, "time", lambda: start + 0.99)
+    document, first = rates.granted(None, shared=10, want=10, unspent=0, slot=0)
+    last_spent = start + 0.99 + rates.SLOT_SECONDS
+    granted_at = []
+    for second in range(1, 70):
+        monkeypatch.setattr(rates.time, "time", lambda at=start + second: at)
+        if rates.granted(document, shared=10, want=1, unspent=0, slot=0)[1].tokens:
+            granted_at.append(start + second)
+    assert first.tokens == 10
+    assert last_spent + rates.WINDOW_SECONDS <= granted_at[0] <= last_spent + rates.WINDOW_SECONDS + 1
+
+
 def test_what_is_not_spent_is_given_back() -> None:
     """A grant that was not needed can be granted again in the same window."""
     document, first = rates.granted(None, shared=10, want=10, unspent=0, slot=0)
@@ -212,3 +227,61 @@ def test_a_clock_far_ahead_does_not_stop_everybody(monkeypatch: pytest.MonkeyPat
     document, _ = rates.granted(None, shared=10, want=10, unspent=0, slot=0)
     monkeypatch.setattr(rates.time, "time", lambda: 1_700_000_000.0)
     assert rates.granted(document, shared=10, want=10, unspent=0, slot=0)[1].tokens == 10
+
+
+def test_a_token_that_was_not_spent_in_time_is_gone(
+    limited: Limited, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After its second an instance asks again, however many tokens it still has."""
+    limited(rate_read=16_000)
+    who, asked = someone(), 0
+    real, now = rates.hot.change, time.monotonic()
+
+    def counting(*given: Any, **options: Any) -> Any:
+        nonlocal asked
+        asked += 1
+        return real(*given, **options)
+
+    monkeypatch.setattr(rates.hot, "change", counting)
+    monkeypatch.setattr(rates.time, "monotonic", lambda: now)
+    # The pocket money, then grants that grow with what is spent.
+    spend(who, 100 + 1 + 2 + 4 + 1)
+    assert asked == 4
+    spend(who, 1)
+    assert asked == 4
+    monkeypatch.setattr(rates.time, "monotonic", lambda: now + rates.SLOT_SECONDS)
+    spend(who, 1)
+    assert asked == 5
+
+
+@pytest.mark.parametrize(
+    ("forwarded", "hops", "same_as"),
+    [
+        ("6.6.6.6, 9.9.9.9", 1, "9.9.9.9"),
+        ("1.2.3.4, 9.9.9.9, 10.0.0.1", 2, "9.9.9.9"),
+        ("6.6.6.6", 0, "127.0.0.1"),
+        ("", 1, "127.0.0.1"),
+        ("9.9.9.9", 2, "127.0.0.1"),
+        ("2001:db8:1:2:3:4:5:6", 1, "2001:db8:1:2::1"),
+        ("junk", 1, "other junk"),
+    ],
+)
+def test_an_address_is_the_one_that_our_own_proxy_wrote(
+    limited: Limited, monkeypatch: pytest.MonkeyPatch, forwarded: str, hops: int, same_as: str
+) -> None:
+    """What a client puts into X-Forwarded-For changes nothing, and a network of IPv6 is one caller."""
+    from werkzeug.test import EnvironBuilder
+    from werkzeug.wrappers import Request
+
+    from shared.platform.edge import throttle
+
+    def key(header: str, number: int, remote: str = "127.0.0.1") -> str:
+        from shared.platform import settings as module
+
+        monkeypatch.setenv("BRIDGE_PROXY_HOPS", str(number))
+        module.settings.cache_clear()
+        builder = EnvironBuilder(headers={"X-Forwarded-For": header}, environ_base={"REMOTE_ADDR": remote})
+        return throttle.address_key(Request(builder.get_environ()))
+
+    assert key(forwarded, hops) == key("", 0, same_as)
+    assert key("9.9.9.9", 1) != key("9.9.9.8", 1)
