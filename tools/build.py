@@ -23,6 +23,8 @@ from tools import imports, requirements  # noqa: E402
 
 BUILD = ROOT / "build"
 LOCK = ROOT / "requirements.lock"
+OTLP = frozenset({"shared.platform.otlp"})
+"""The one module that needs the OpenTelemetry SDK; bundles carry it with --otlp (docs/observability.md)."""
 _MOMENT = (1980, 1, 1, 0, 0, 0)
 _MODE = 0o100644
 
@@ -53,10 +55,10 @@ class Bundle:
         return hashlib.sha256(self.requirements.encode()).hexdigest()[:12]
 
 
-def bundle(function: dict[str, Any], root: Path = ROOT, lock: Path = LOCK) -> Bundle:
+def bundle(function: dict[str, Any], root: Path = ROOT, lock: Path = LOCK, *, otlp: bool = False) -> Bundle:
     """Put one function's bundle together, in memory."""
     door = root / function["source"]
-    reached = imports.closure(root, door)
+    reached = imports.closure(root, door, without=frozenset() if otlp else OTLP)
     content = {str(path.relative_to(root)): path.read_bytes() for path in reached.files}
     outside = tuple(
         sorted(
@@ -137,6 +139,7 @@ def main() -> int:
     """Build; answers the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", metavar="NAME", help="the deployed name of one function")
+    parser.add_argument("--otlp", action="store_true", help="with the exporter of spans and figures")
     parser.add_argument("--out", type=Path, default=BUILD, help="where to write (default: build/)")
     arguments = parser.parse_args()
     build: Path = arguments.out
@@ -145,7 +148,7 @@ def main() -> int:
     changed = 0
     for function in functions(arguments.only):
         try:
-            made = bundle(function)
+            made = bundle(function, otlp=arguments.otlp)
         except imports.Unbundlable as problem:
             print(f"{function['name']}: {problem}", file=sys.stderr)
             return 1

@@ -48,8 +48,11 @@ class Closure:
     outside: set[Imported] = field(default_factory=set)
 
 
-def closure(root: Path, door: Path, *, whole: bool = True) -> Closure:
-    """What `door` reaches below `root`. With `whole=False` only what importing it executes."""
+def closure(root: Path, door: Path, *, whole: bool = True, without: frozenset[str] = frozenset()) -> Closure:
+    """What `door` reaches below `root`. With `whole=False` only what importing it executes.
+
+    Modules in `without`, and what they alone import, are left out: who imports them copes with that.
+    """
     found = Closure()
     waiting = [door]
     while waiting:
@@ -66,7 +69,7 @@ def closure(root: Path, door: Path, *, whole: bool = True) -> Closure:
                 found.outside.add(wanted)
                 continue
             for name in _modules_of(root, source.path, wanted):
-                if name not in found.modules:
+                if name not in found.modules and name not in without:
                     found.modules.add(name)
                     waiting.append(_file_of(root, name))
     found.files.update(_file_of(root, name) for name in found.modules)

@@ -53,6 +53,7 @@ def entry(declaration: Any) -> dict[str, Any]:
         "method": declaration.method,
         "paths": list(declaration.paths) or None,
         "role": declaration.role,
+        "scope": declaration.needs,
         "rate": declaration.route_class if declaration.method else None,
         "team": declaration.team,
         "body": model(declaration.body),

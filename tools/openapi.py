@@ -121,12 +121,12 @@ def error_codes(declaration: Any) -> list[str]:
         codes.add("NOT_FOUND")
     if declaration.role in ("member", "admin") and declaration.team is None:
         codes.add("VALIDATION_ERROR")
-    if declaration.role in ("admin", "platform_admin"):
+    if declaration.needs is not None:
         codes.add("FORBIDDEN")
     if declaration.method in SAFE:
         codes.discard("CSRF_REJECTED")
     if declaration.role == "public":
-        codes.discard("UNAUTHENTICATED")
+        codes -= {"UNAUTHENTICATED", "FORBIDDEN"}
     return sorted(codes)
 
 
@@ -193,6 +193,8 @@ def _operation(
             },
         }
     found["responses"] = _answers(declaration, schemas, references) | _problems(codes)
+    if declaration.needs is not None:
+        found["x-token-scope"] = declaration.needs
     found["x-function"] = declaration.name
     found["x-error-codes"] = codes
     return found

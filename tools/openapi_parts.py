@@ -180,7 +180,8 @@ TAGS = {
     "chat": "Conversations with the agent, as server-sent events.",
     "dashboards": "Dashboard documents, their versions and their data.",
     "jobs": "The record of background work.",
-    "ops": "Health.",
+    "limits": "What teams may use: quotas and feature flags, and what overrides them.",
+    "ops": "Health, the audit log, dead letters.",
     "console": "The web console's page and files.",
 }
 

@@ -24,6 +24,7 @@ from local.manifest import Watched
 
 MAX_BODY = 32 * 1024 * 1024  # Cloud Run's limit for HTTP/1 requests.
 _IN_MEMORY = 1024 * 1024
+_CODES = {400: "VALIDATION_ERROR", 404: "NOT_FOUND", 413: "PAYLOAD_TOO_LARGE", 502: "SERVICE_UNAVAILABLE"}
 
 
 class Gateway:
@@ -71,7 +72,11 @@ class Gateway:
         record.function = match.function.name
         if match.allowed:
             return refused_method(environ, start, match.allowed)
-        body = _bounded(environ)
+        try:
+            body = _bounded(environ)
+        except OSError:  # gunicorn's errors of chunked bodies are OSErrors.
+            message = "The body breaks off, or its chunks can't be read."
+            return problem(environ, start, 400, "BAD_REQUEST", message, retryable=False)
         if body is None:
             message = f"The body is larger than {MAX_BODY} bytes."
             return problem(environ, start, 413, "PAYLOAD_TOO_LARGE", message, retryable=False)
@@ -90,7 +95,14 @@ class Gateway:
             )
             message = f"The function {match.function.name} can't be loaded; logs/gateway.log has the reason."
             return problem(environ, start, 500, "INTERNAL", message, retryable=True)
-        return app(environ | {"SCRIPT_NAME": "", "PATH_INFO": match.path}, start)
+        try:
+            return app(environ | {"SCRIPT_NAME": "", "PATH_INFO": match.path}, start)
+        except Exception as error:
+            cause = "".join(traceback.format_exception(error))
+            name = match.function.name
+            _log("ERROR", f"{name} did not answer: {error}", function=name, stack=cause)
+            message = f"The function {name} did not answer; logs/gateway.log has the reason."
+            return problem(environ, start, 502, "SERVICE_UNAVAILABLE", message, retryable=True)
 
     def _local(self, environ: dict[str, Any], start: Callable[..., Any], path: str) -> Iterable[bytes]:
         if path == "/_local/health":
@@ -133,7 +145,11 @@ def _forward(address: str, environ: dict[str, Any], start: Callable[..., Any]) -
     try:
         connection.request(environ["REQUEST_METHOD"], environ["PATH_INFO"], body or None, headers)
         response = connection.getresponse()
-        return document(start, response.status, json.loads(response.read() or b"{}"))
+        content = json.loads(response.read() or b"{}")
+        if response.status >= 400 and isinstance(content.get("error"), str):
+            code = _CODES.get(response.status, "INTERNAL")
+            return problem(environ, start, response.status, code, content["error"], retryable=False)
+        return document(start, response.status, content)
     except (OSError, ValueError) as error:
         _log("WARNING", f"the dispatch process did not answer: {error}")
         return problem(

@@ -9,9 +9,19 @@ import time
 from typing import Any
 
 from gunicorn.arbiter import Arbiter  # type: ignore[import-untyped]
+from gunicorn.http.errors import (  # type: ignore[import-untyped]
+    LimitRequestHeaders,
+    LimitRequestLine,
+    ParseException,
+    UnsupportedTransferCoding,
+)
+from gunicorn.util import write_nonblock  # type: ignore[import-untyped]
 from gunicorn.workers.gthread import ThreadWorker  # type: ignore[import-untyped]
 
+from local.gateway.answers import problem
+
 _LINGER = 0.5
+_LIMITS = {LimitRequestHeaders: 431, LimitRequestLine: 414, UnsupportedTransferCoding: 501}
 
 
 class Worker(ThreadWorker):  # type: ignore[misc]
@@ -34,6 +44,27 @@ class Worker(ThreadWorker):  # type: ignore[misc]
                 self.poller.unregister(listener)
         if time.monotonic() - self._leaving_since > _LINGER and not self._unread():
             self.alive = False
+
+    def handle_error(self, _request: Any, client: Any, addr: Any, error: BaseException) -> None:
+        """Answer what is no HTTP request, or breaks our limits, in the envelope; gunicorn's page is HTML."""
+        if isinstance(error, ParseException):
+            status = next((s for kind, s in _LIMITS.items() if isinstance(error, kind)), 400)
+            code, message = "BAD_REQUEST", "This is not an HTTP request that can be read."
+            self.log.warning("unreadable request from %s: %s", (addr or ("",))[0], error)
+        else:
+            status, code, message = 500, "INTERNAL", "Something went wrong on our side."
+            self.log.error("a request ended with an error", exc_info=error)
+        lines: list[str] = []
+
+        def start(line: str, headers: list[tuple[str, str]]) -> None:
+            fields = [("Connection", "close"), *headers]
+            lines.extend([f"HTTP/1.1 {line}", *(f"{name}: {value}" for name, value in fields), "", ""])
+
+        body = b"".join(problem({}, start, status, code, message, retryable=status >= 500))
+        try:
+            write_nonblock(client, "\r\n".join(lines).encode() + body)
+        except OSError:
+            self.log.debug("the client is gone")
 
     def _unread(self) -> int:
         """How many accepted connections have not sent their first request yet."""

@@ -10,9 +10,9 @@ import hashlib
 import hmac
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal
+from typing import Literal, get_args
 
 from shared.platform import pg, sql
 from shared.platform.errors import CsrfRejected, Unauthenticated
@@ -26,6 +26,10 @@ SESSION_HOURS = 24 * 14
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 
 Role = Literal["member", "admin"]
+Scope = Literal["read", "write", "admin", "full"]
+"""What an access token may do, each including those before it: look; change as a member; change as an admin;
+everything its owner may, also make other tokens. What the owner may not do, no scope allows."""
+SCOPES: tuple[Scope, ...] = get_args(Scope)
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,15 @@ class Principal:
     teams: Mapping[TeamId, Role]
     credential_id: str
     kind: Literal["session", "token"]
+    sha: str = field(repr=False, default="")
+    """By which the credential is found again while a stream lasts."""
+    only_team: TeamId | None = None
+    """The one team that a token is confined to; `teams` then holds no other."""
+
+    def has_scope(self, needed: Scope) -> bool:
+        """Whether one of the scopes is the needed one or includes it."""
+        most = max((SCOPES.index(scope) for scope in self.scopes if scope in SCOPES), default=-1)
+        return most >= SCOPES.index(needed)
 
 
 @dataclass(frozen=True)
@@ -85,10 +98,18 @@ def end_session(tx: pg.Tx, who: Principal) -> None:
 
 
 def issue_token(
-    tx: pg.Tx, *, id: str, user: UserId, name: str, scopes: tuple[str, ...], expires_at: datetime | None
+    tx: pg.Tx,
+    *,
+    id: str,
+    user: UserId,
+    name: str,
+    scopes: tuple[str, ...],
+    expires_at: datetime | None,
+    lifetime_days: int | None = None,
+    only_team: TeamId | None = None,
 ) -> str:
     """Make a personal access token; the text is returned once and only its hash kept."""
-    token = TOKEN_PREFIX + secrets.token_urlsafe(32)
+    token = _new_text()
     tx.run(
         Q.add_access_token,
         id=id,
@@ -97,15 +118,42 @@ def issue_token(
         sha=_sha(token),
         scopes=list(scopes),
         expires_at=expires_at,
+        lifetime=lifetime_days,
+        only_team=only_team,
     )
     return token
+
+
+def rotate_token(tx: pg.Tx, *, id: str, user: UserId) -> tuple[str, pg.Row] | None:
+    """Another text for a live token of this person, and the token's row; None where there is none.
+
+    There is one hash, so the old text stops as the new one begins.
+    """
+    token = _new_text()
+    row = tx.find(Q.rotate_access_token, id=id, user=user, sha=_sha(token))
+    return None if row is None else (token, row)
+
+
+def confirm(who: Principal) -> None:
+    """Raise Unauthenticated unless the credential holds and still reaches every team that it did."""
+    again = _principal(who.kind, who.sha)
+    if not set(who.teams.items()) <= set(again.teams.items()):
+        raise Unauthenticated("Your access has changed; connect again.")
+
+
+def _new_text() -> str:
+    return TOKEN_PREFIX + secrets.token_urlsafe(32)
 
 
 def _resolve(kind: Literal["session", "token"], token: str) -> Principal:
     if len(token) > 200:
         raise Unauthenticated
+    return _principal(kind, _sha(token))
+
+
+def _principal(kind: Literal["session", "token"], sha: str) -> Principal:
     with pg.transaction() as tx:
-        row = tx.find(Q.principal, kind=kind, sha=_sha(token))
+        row = tx.find(Q.principal, kind=kind, sha=sha)
     if row is None:
         raise Unauthenticated("The session or token is not valid any more.")
     return Principal(
@@ -116,6 +164,8 @@ def _resolve(kind: Literal["session", "token"], token: str) -> Principal:
         teams={TeamId(team): role for team, role in row["teams"].items()},
         credential_id=row["credential_id"],
         kind=kind,
+        sha=sha,
+        only_team=None if row["only_team"] is None else TeamId(row["only_team"]),
     )
 
 

@@ -169,7 +169,7 @@ UPDATE jobs
 RETURNING id;
 
 -- principal --
-SELECT user_id, email, name, credential_id, scopes, teams FROM bridge_principal(:kind, :sha);
+SELECT user_id, email, name, credential_id, scopes, only_team, teams FROM bridge_principal(:kind, :sha);
 
 -- open_auth_session --
 INSERT INTO auth_sessions (id, user_id, token_sha256, expires_at)
@@ -179,8 +179,17 @@ VALUES (:id, :user, :sha, now() + make_interval(hours => :hours));
 UPDATE auth_sessions SET revoked_at = now() WHERE id = :id AND user_id = :user AND revoked_at IS NULL;
 
 -- add_access_token --
-INSERT INTO access_tokens (id, user_id, name, token_sha256, scopes, expires_at)
-VALUES (:id, :user, :name, :sha, :scopes::text[], :expires_at) ON CONFLICT (id) DO NOTHING;
+INSERT INTO access_tokens (id, user_id, name, token_sha256, scopes, expires_at, lifetime_days, only_team)
+VALUES (:id, :user, :name, :sha, :scopes::text[], :expires_at, :lifetime, :only_team) ON CONFLICT (id) DO NOTHING;
+
+-- rotate_access_token --
+-- The hash is replaced, not added: there is no moment with two texts, and none in which a revoked or
+-- expired token comes back.
+UPDATE access_tokens
+   SET token_sha256 = :sha, rotated_at = now(), updated_at = now(), last_used_at = NULL,
+       expires_at = CASE WHEN lifetime_days IS NULL THEN expires_at ELSE now() + make_interval(days => lifetime_days) END
+ WHERE id = :id AND user_id = :user AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())
+RETURNING id, name, scopes, only_team, expires_at;
 
 -- list_access_tokens --
 SELECT id, name, scopes, created_at, expires_at, last_used_at FROM access_tokens

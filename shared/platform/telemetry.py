@@ -1,13 +1,17 @@
-"""Logs in Cloud Logging's form, and the ids that tie one request's lines together.
+"""What a request tells of itself: logs in Cloud Logging's form, spans, figures, and the ids that tie them together.
 
-One JSON object a line on stdout. No secret and no row value is ever logged: callers pass names,
-counts and durations. The context (correlation id, trace, function, team) is attached here.
+    traceparent ─► request ─┬─ span ─┬─ span …          each has the one around it as its parent
+                            │        └─ message, object ─► step: its request is a child of this span
+                            └─ log lines with the trace, the span, the correlation id, the function, the team
+
+Logs are one JSON object a line on stdout. Spans and figures go nowhere by default and then cost next to
+nothing; shared/platform/recording.py says where they can go. No secret and no row value is ever told:
+callers pass names, counts and durations.
 """
 
 from __future__ import annotations
 
 import hashlib
-import logging
 import re
 import secrets
 import sys
@@ -18,7 +22,11 @@ from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from typing import Any
 
-from shared.platform import strict_json
+from flask import Response
+
+from shared.platform import clock, recording, strict_json
+from shared.platform.settings import BadConfiguration, settings
+from shared.platform.spans import Span
 
 _TRACEPARENT = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})\Z")
 _CORRELATION = re.compile(r"[A-Za-z0-9._:-]{8,128}\Z")
@@ -44,18 +52,92 @@ def context() -> Context:
     return _context.get()
 
 
+class Request:
+    """The root span of one request. A stream's ends with the stream."""
+
+    def __init__(
+        self, context: Context, parent_id: str, attributes: dict[str, Any], background: bool
+    ) -> None:
+        self.attributes = attributes
+        self._context, self._parent_id, self._background = context, parent_id, background
+        self._began, self._started = time.time(), time.perf_counter()
+        self._streams = self._over = False
+
+    def answers(self, response: Response) -> Response:
+        """Take note of the answer."""
+        self.attributes["status"] = response.status_code
+        if response.is_streamed:
+            self._streams = True
+            response.call_on_close(self.end)
+        return response
+
+    def caused_by(self, traceparent: str | None) -> None:
+        """The cause is known only now: an event says it in its body."""
+        match = _TRACEPARENT.match(traceparent or "")
+        if match:
+            self._parent_id = match[2]
+            self._context = replace(self._context, trace_id=match[1])
+            _context.set(replace(_context.get(), trace_id=match[1]))
+
+    def leave(self) -> None:
+        """The handler is done; only a stream goes on."""
+        if not self._streams:
+            self.end()
+
+    def end(self) -> None:
+        """Record the span and the request's duration, once."""
+        if self._over or not recording.active():
+            return
+        self._over = True
+        duration = (time.perf_counter() - self._started) * 1000
+        attributes = self.attributes
+        function, status = self._context.function, int(attributes.get("status", 0))
+        name = f"{attributes['method']} {attributes['route']}" if "route" in attributes else function
+        recording.keep(
+            Span(
+                name,
+                self._context.trace_id,
+                self._context.span_id,
+                self._parent_id,
+                self._began,
+                duration,
+                function,
+                attributes | {"duration_ms": round(duration, 2)},
+                failed=status >= 500,
+            )
+        )
+        recording.measure(
+            "bridge.step.duration" if self._background else "bridge.request.duration",
+            duration,
+            function=function,
+            status=status,
+        )
+        recording.flush(background=self._background)
+
+
 @contextmanager
-def request_context(function: str, correlation_id: str | None, traceparent: str | None) -> Iterator[Context]:
+def request_context(
+    function: str,
+    correlation_id: str | None,
+    traceparent: str | None,
+    *,
+    background: bool = False,
+    **attributes: Any,
+) -> Iterator[Request]:
     """Take the caller's ids when they are well formed, make them otherwise."""
     match = _TRACEPARENT.match(traceparent or "")
-    trace_id = match[1] if match and match[1] != "0" * 32 else secrets.token_hex(16)
+    trace_id, parent_id = (
+        (match[1], match[2]) if match and match[1] != "0" * 32 else (secrets.token_hex(16), "")
+    )
     known = correlation_id if correlation_id and _CORRELATION.match(correlation_id) else secrets.token_hex(12)
     made = Context(known, trace_id, secrets.token_hex(8), function)
     token = _context.set(made)
+    request = Request(made, parent_id, attributes | {"correlation_id": known}, background)
     try:
-        yield made
+        yield request
     finally:
         _context.reset(token)
+        request.leave()
 
 
 def in_team(team: str) -> None:
@@ -69,17 +151,76 @@ def traceparent() -> str:
     return f"00-{current.trace_id or secrets.token_hex(16)}-{current.span_id or secrets.token_hex(8)}-01"
 
 
+class span:
+    """Time a piece of work; the dictionary that is yielded takes more attributes.
+
+        with telemetry.span("sql.execute", query_hash=hash) as told:
+            told["bytes_scanned"] = …
+
+    Where nothing is recorded, only a failure is told, as a log line.
+    """
+
+    __slots__ = ("_around", "_attributes", "_began", "_name", "_started")
+
+    def __init__(self, name: str, **attributes: Any) -> None:
+        self._name, self._attributes = name, attributes
+        self._around: Context | None = None
+
+    def __enter__(self) -> dict[str, Any]:
+        self._started = time.perf_counter()
+        if recording.active():
+            self._around, self._began = _context.get(), time.time()
+            _context.set(replace(self._around, span_id=secrets.token_hex(8)))
+        return self._attributes
+
+    def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
+        duration = (time.perf_counter() - self._started) * 1000
+        if error is not None:
+            self._attributes["error_type"] = type(error).__name__
+            log(
+                f"span {self._name}",
+                "DEBUG",
+                span=self._name,
+                duration_ms=round(duration, 2),
+                **self._attributes,
+            )
+        around = self._around
+        if around is None:
+            return
+        here = _context.get()
+        _context.set(replace(here, span_id=around.span_id))
+        recording.keep(
+            Span(
+                self._name,
+                here.trace_id,
+                here.span_id,
+                around.span_id,
+                self._began,
+                duration,
+                here.function,
+                self._attributes | {"duration_ms": round(duration, 2)},
+                failed=error is not None,
+            )
+        )
+
+
 def log(message: str, severity: str = "INFO", **labels: Any) -> None:
-    """One structured line; `labels` are names, counts and durations."""
+    """One structured line; `labels` are names, counts and durations.
+
+    The names with slashes are Cloud Logging's own: it moves them out of the payload into the entry.
+    """
     current = context()
-    line: dict[str, Any] = {"severity": severity, "message": message, "time": time.time()}
-    for name in ("correlation_id", "function", "team"):
-        if value := getattr(current, name):
-            line[name] = value
+    line: dict[str, Any] = {"severity": severity, "message": message, "time": clock.iso(clock.now())}
+    ours = {
+        name: value for name in ("correlation_id", "function", "team") if (value := getattr(current, name))
+    }
+    if ours:
+        line["logging.googleapis.com/labels"] = ours
     if current.trace_id:
-        line["logging.googleapis.com/trace"] = current.trace_id
+        line["logging.googleapis.com/trace"] = _trace_name(current.trace_id)
         line["logging.googleapis.com/spanId"] = current.span_id
-    sys.stdout.write(strict_json.dumps(line | _plain(labels)).decode() + "\n")
+        line["logging.googleapis.com/trace_sampled"] = recording.active()
+    sys.stdout.write(strict_json.dumps(_plain(labels) | line).decode() + "\n")
     sys.stdout.flush()
 
 
@@ -98,20 +239,12 @@ def log_exception(message: str, error: BaseException, **labels: Any) -> None:
     )
 
 
-@contextmanager
-def span(name: str, **attributes: Any) -> Iterator[dict[str, Any]]:
-    """Time a piece of work; the dictionary that is yielded takes more attributes."""
-    started = time.perf_counter()
-    extra: dict[str, Any] = dict(attributes)
+def _trace_name(trace_id: str) -> str:
+    """The trace's resource name, which the log viewer links by; the bare id where there is no project."""
     try:
-        yield extra
-    except BaseException as error:
-        extra["error_type"] = type(error).__name__
-        raise
-    finally:
-        extra["duration_ms"] = round((time.perf_counter() - started) * 1000, 2)
-        if logging.getLogger("bridge").isEnabledFor(logging.DEBUG) or "error_type" in extra:
-            log(f"span {name}", "DEBUG", span=name, **extra)
+        return f"projects/{settings().project}/traces/{trace_id}"
+    except BadConfiguration:
+        return trace_id
 
 
 def _plain(labels: dict[str, Any]) -> dict[str, Any]:

@@ -6,8 +6,8 @@ from datetime import timedelta
 
 from shared.platform import auth, clock, pg
 from shared.platform.clock import iso
-from shared.platform.errors import NotFound
-from shared.platform.ids import UserId
+from shared.platform.errors import Forbidden, NotFound
+from shared.platform.ids import TeamId, UserId
 from shared.platform.paging import Page, cut
 from shared.teams import service, store
 from shared.teams.model import (
@@ -48,13 +48,52 @@ def me(who: auth.Principal, *, session_token: str | None) -> Me:
 
 
 def issue_token(new: NewToken, *, who: auth.Principal, id: str) -> IssuedToken:
-    """Make an access token; its text is in this answer and nowhere else."""
+    """Make an access token; its text is in this answer and nowhere else.
+
+    Raises NotFound for a team that is not the caller's, Forbidden where the new token would reach further
+    than the one that makes it.
+    """
+    team = None if new.team_id is None else TeamId(new.team_id)
+    if team is not None and team not in who.teams:
+        raise NotFound
+    if who.only_team is not None and team is None:
+        raise Forbidden(
+            "A token of one team makes tokens of that team alone.", field="team_id", reason="team"
+        )
     expires_at = clock.now() + timedelta(days=new.expires_in_days)
+    scopes = [scope for scope in auth.SCOPES if scope in new.scopes]
     with pg.transaction() as tx:
         text = auth.issue_token(
-            tx, id=id, user=who.user_id, name=new.name, scopes=tuple(new.scopes), expires_at=expires_at
+            tx,
+            id=id,
+            user=who.user_id,
+            name=new.name,
+            scopes=tuple(scopes),
+            expires_at=expires_at,
+            lifetime_days=new.expires_in_days,
+            only_team=team,
         )
-    return IssuedToken(id=id, token=text, name=new.name, scopes=list(new.scopes), expires_at=iso(expires_at))
+    return IssuedToken(
+        id=id, token=text, name=new.name, scopes=list(scopes), team_id=team, expires_at=iso(expires_at)
+    )
+
+
+def rotate_token(id: str, *, who: auth.Principal) -> IssuedToken:
+    """Exchange the text of a live token of the caller. Name, scopes, team and lifetime stay. Raises NotFound."""
+    with pg.transaction() as tx:
+        _reachable(tx, id, who)
+        rotated = auth.rotate_token(tx, id=id, user=who.user_id)
+    if rotated is None:
+        raise NotFound
+    text, row = rotated
+    return IssuedToken(
+        id=row["id"],
+        token=text,
+        name=row["name"],
+        scopes=row["scopes"],
+        team_id=row["only_team"],
+        expires_at=iso(row["expires_at"]),
+    )
 
 
 def list_tokens(who: auth.Principal, page: Page) -> AccessTokens:
@@ -66,6 +105,7 @@ def list_tokens(who: auth.Principal, page: Page) -> AccessTokens:
             id=row["id"],
             name=row["name"],
             scopes=row["scopes"],
+            team_id=row["only_team"],
             created_at=iso(row["created_at"]),
             expires_at=iso(row["expires_at"]),
             last_used_at=iso(row["last_used_at"]),
@@ -78,5 +118,14 @@ def list_tokens(who: auth.Principal, page: Page) -> AccessTokens:
 def revoke_token(id: str, *, who: auth.Principal) -> None:
     """Revoke a token of the caller; it is refused from the next call on. Raises NotFound."""
     with pg.transaction() as tx:
+        _reachable(tx, id, who)
         if not store.revoke_token(tx, id=id, user=who.user_id):
             raise NotFound
+
+
+def _reachable(tx: pg.Tx, id: str, who: auth.Principal) -> None:
+    """A token of one team has no say over tokens that reach further; raises NotFound."""
+    if who.only_team is not None and not store.is_token_of_team(
+        tx, id=id, user=who.user_id, team=who.only_team
+    ):
+        raise NotFound

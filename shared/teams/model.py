@@ -6,6 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from shared.platform.auth import Scope
+
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=120)]
 Email = Annotated[
     str,
@@ -16,6 +18,7 @@ Email = Annotated[
         pattern=r"^[A-Za-z0-9._%+'-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?$",
     ),
 ]
+Id = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
 Role = Literal["member", "admin"]
 
 
@@ -94,19 +97,25 @@ class Me(BaseModel):
 
 
 class NewToken(Given):
-    """A personal access token to be made. `full` is the only scope: all that its owner may do."""
+    """A personal access token to be made. It never may more than its owner.
+
+    `read` looks, `write` also changes what a member may change, `admin` also what an admin may, `full` does
+    everything, also making other tokens. With `team_id` it reaches that team alone.
+    """
 
     name: Name
-    scopes: list[Literal["full"]] = Field(default=["full"], min_length=1, max_length=1)
+    scopes: list[Scope] = Field(default=["full"], min_length=1, max_length=4)
+    team_id: Id | None = None
     expires_in_days: int = Field(default=90, ge=1, le=365)
 
 
 class AccessToken(BaseModel):
-    """A token without its text."""
+    """A token without its text. `team_id` is the one team that it reaches, if it is confined."""
 
     id: str
     name: str
     scopes: list[str]
+    team_id: str | None
     created_at: str | None
     expires_at: str | None
     last_used_at: str | None
@@ -119,6 +128,7 @@ class IssuedToken(BaseModel):
     token: str
     name: str
     scopes: list[str]
+    team_id: str | None
     expires_at: str | None
 
 

@@ -36,10 +36,13 @@ SELECT (SELECT count(*) FROM team_members WHERE team_id = :team) AS members,
        (SELECT count(*) FROM connections WHERE team_id = :team) AS connections;
 
 -- list_tokens --
-SELECT id, name, scopes, created_at, expires_at, last_used_at FROM access_tokens
+SELECT id, name, scopes, only_team, created_at, expires_at, last_used_at FROM access_tokens
  WHERE user_id = :user AND revoked_at IS NULL
    AND (:after_at::timestamptz IS NULL OR (created_at, id) < (:after_at::timestamptz, :after_id::uuid))
  ORDER BY created_at DESC, id DESC LIMIT :limit OFFSET :offset;
+
+-- find_token_of_team --
+SELECT id FROM access_tokens WHERE id = :id AND user_id = :user AND only_team = :team;
 
 -- revoke_token --
 -- Revoking twice is as good as once; another person's token is not found.

@@ -8,7 +8,7 @@ import unicodedata
 from shared.platform import audit, pg
 from shared.platform.auth import Principal
 from shared.platform.clock import iso
-from shared.platform.errors import SlugTaken
+from shared.platform.errors import Forbidden, SlugTaken
 from shared.platform.ids import TeamId
 from shared.platform.paging import Page, cut
 from shared.teams import store
@@ -23,6 +23,8 @@ _OTHER = re.compile(r"[^a-z0-9]+")
 
 def create(new: NewTeam, *, who: Principal, id: str) -> Team:
     """Make a team with the caller as its admin. A repetition with the same id finds the first."""
+    if who.only_team is not None:
+        raise Forbidden("A token of one team makes no other.", reason="team")
     team = TeamId(id)
     with pg.transaction(team) as tx:
         _insert(tx, team, new.name)

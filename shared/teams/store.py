@@ -70,6 +70,11 @@ def list_tokens(tx: pg.Tx, user: UserId, page: Page) -> list[pg.Row]:
     )
 
 
+def is_token_of_team(tx: pg.Tx, *, id: str, user: UserId, team: TeamId) -> bool:
+    """Whether this token of the person is confined to the team."""
+    return tx.find(Q.find_token_of_team, id=id, user=user, team=team) is not None
+
+
 def revoke_token(tx: pg.Tx, *, id: str, user: UserId) -> bool:
     """Revoke a token of this person; False when they have none of that id."""
     return tx.run(Q.revoke_token, id=id, user=user) > 0

@@ -62,7 +62,7 @@ def test_the_closure_is_what_a_fresh_interpreter_imports() -> None:
 def test_the_closure_is_what_the_bytecode_says(bundles: dict[str, build.Bundle]) -> None:
     """For every function: the standard library's finder, which reads bytecode, sees the same modules."""
     for name, made in bundles.items():
-        finder = modulefinder.ModuleFinder(path=[str(ROOT)])
+        finder = modulefinder.ModuleFinder(path=[str(ROOT)], excludes=list(build.OTLP))
         finder.run_script(str(ROOT / BY_NAME[name]["source"]))
         seen = {
             str(Path(module.__file__).relative_to(ROOT))
@@ -70,6 +70,16 @@ def test_the_closure_is_what_the_bytecode_says(bundles: dict[str, build.Bundle])
             if module.__file__ and module.__name__ != "__main__"
         }
         assert {place for place in made.content if place.endswith(".py") and place != "main.py"} == seen, name
+
+
+def test_only_a_bundle_that_shall_export_carries_the_sdk(bundles: dict[str, build.Bundle]) -> None:
+    """The exporter and what it stands on come with --otlp; without, no bundle has a trace of them."""
+    for name, made in bundles.items():
+        assert "shared/platform/otlp.py" not in made.content, name
+        assert "opentelemetry-sdk" not in made.requirements, name
+    made = build.bundle(BY_NAME["ops-health"], otlp=True)
+    assert "shared/platform/otlp.py" in made.content
+    assert {"opentelemetry-sdk", "opentelemetry-exporter-otlp-proto-http"} <= set(made.direct)
 
 
 def test_a_bundle_holds_a_door_its_rooms_and_its_requirements(bundles: dict[str, build.Bundle]) -> None:

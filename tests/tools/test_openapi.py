@@ -168,8 +168,8 @@ def test_the_codes_follow_the_calls(codes: dict[str, set[str]]) -> None:
     assert "DASHBOARD_INVALID" in codes["dashboards-save"]
     assert "DASHBOARD_INVALID" not in codes["dashboards-validate"], "it reports, it does not refuse"
     assert codes["teams-get"] == {
-        "INTERNAL", "METHOD_NOT_ALLOWED", "NOT_FOUND", "SERVICE_UNAVAILABLE", "UNAUTHENTICATED",
-        "VALIDATION_ERROR",
+        "FORBIDDEN", "INTERNAL", "METHOD_NOT_ALLOWED", "NOT_FOUND", "RATE_LIMITED",
+        "SERVICE_UNAVAILABLE", "UNAUTHENTICATED", "VALIDATION_ERROR",
     }  # fmt: skip
 
 

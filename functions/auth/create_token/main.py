@@ -5,6 +5,6 @@ from shared.teams import identity
 from shared.teams.model import IssuedToken, NewToken
 
 
-@http("POST", "/v1/auth/tokens", role="user", body=NewToken, status=201)
+@http("POST", "/v1/auth/tokens", role="user", scope="full", body=NewToken, status=201)
 def create_token(call: Call, new: NewToken) -> IssuedToken:
     return created(identity.issue_token(new, who=call.who, id=call.new_id()))

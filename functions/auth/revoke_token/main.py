@@ -4,6 +4,6 @@ from shared.platform.edge import Call, http
 from shared.teams import identity
 
 
-@http("DELETE", "/v1/auth/tokens/{token_id}", role="user", status=204)
+@http("DELETE", "/v1/auth/tokens/{token_id}", role="user", scope="full", status=204)
 def revoke_token(call: Call) -> None:
     identity.revoke_token(call.path["token_id"], who=call.who)

@@ -14,6 +14,7 @@ from typing import Any, Literal, get_type_hints
 
 from pydantic import BaseModel
 
+from shared.platform.auth import Scope
 from shared.platform.settings import service_name
 
 Kind = Literal["http", "sse", "task", "finalized", "scheduled"]
@@ -39,6 +40,7 @@ class Declaration:
     method: str | None = None
     paths: tuple[str, ...] = ()
     role: Who | None = None
+    scope: Scope | None = None
     team: str | None = None
     max_body: int = MAX_BODY
     body: type[BaseModel] | None = None
@@ -63,6 +65,15 @@ class Declaration:
         if self.role == "public":
             return "public"
         return "stream" if self.kind == "sse" else "read" if self.method == "GET" else "write"
+
+    @property
+    def needs(self) -> Scope | None:
+        """The scope that an access token must have: by what is done, unless the function says otherwise."""
+        if self.scope is not None or self.role in (None, "public"):
+            return self.scope
+        if self.role in ("admin", "platform_admin"):
+            return "admin"
+        return "read" if self.method == "GET" else "write"
 
     @property
     def name(self) -> str:

@@ -8,7 +8,7 @@ from typing import Any, TypeVar, cast
 from flask import Request, Response
 
 from shared.platform import clock, telemetry
-from shared.platform.edge import answers, intake, throttle
+from shared.platform.edge import answers, intake, outside, throttle
 from shared.platform.edge.call import Call
 from shared.platform.edge.declare import Declaration, attach, compile_path, describe, handler_models
 from shared.platform.edge.intake import TeamOf
@@ -30,20 +30,28 @@ def endpoint(wanted: Declaration, team: TeamOf | None, serve: Serve) -> Callable
 
         def entry(request: Request) -> Response:
             with telemetry.request_context(
-                declaration.name, request.headers.get("X-Correlation-Id"), request.headers.get("traceparent")
-            ):
+                declaration.name,
+                request.headers.get("X-Correlation-Id"),
+                request.headers.get("traceparent"),
+                method=request.method,
+                route=declaration.paths[0],
+            ) as root:
                 try:
-                    if request.method == "OPTIONS":
-                        return answers.preflight(request, (str(declaration.method), "OPTIONS"))
-                    if declaration.local_only and not settings().is_local:
-                        raise NotFound
-                    call = _open(request, declaration, patterns, team)
-                    values = {name: getattr(call, source) for name, source in arguments.items()}
-                    return serve(request, call, lambda: handler(call, **values))
+                    return root.answers(answer(request))
                 except Exception as error:
-                    return answers.fail(request, error)
+                    return root.answers(answers.fail(request, error))
+
+        def answer(request: Request) -> Response:
+            if request.method == "OPTIONS":
+                return answers.preflight(request, (str(declaration.method), "OPTIONS"))
+            if declaration.local_only and not settings().is_local:
+                raise NotFound
+            call = _open(request, declaration, patterns, team)
+            values = {name: getattr(call, source) for name, source in arguments.items()}
+            return serve(request, call, lambda: handler(call, **values))
 
         attach(entry, handler, declaration)
+        outside.speak_for(declaration)
         return cast(F, entry)
 
     return decorate

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from flask import Request, Response
 from pydantic import BaseModel
 
+from shared.platform.auth import Scope
 from shared.platform.edge import answers, repeats
 from shared.platform.edge.call import Call
 from shared.platform.edge.declare import MAX_BODY, Declaration, RouteClass, Who, qualified_name
@@ -21,6 +22,7 @@ def http(
     method: str,
     *paths: str,
     role: Who,
+    scope: Scope | None = None,
     body: type[BaseModel] | None = None,
     query: type[BaseModel] | None = None,
     team: TeamOf | None = None,
@@ -37,7 +39,8 @@ def http(
 
     `role` is who may call it: anyone, a signed-in user, a member or an admin of the team, an administrator
     of the platform. The team is `team_id` of path, query or body, or what `team(call)` finds for a resource;
-    either way it must be one of the caller's. `body` and `query` are the models of the handler's parameters
+    either way it must be one of the caller's. `scope` is what an access token needs where method and role do
+    not tell. `body` and `query` are the models of the handler's parameters
     of those types. `once` honours the Idempotency-Key header. `local_only` functions answer 404 outside a
     laptop. `any_query` ignores the query string: for pages, whose scripts read it. `rate` is the class whose
     rate limit counts the requests, where the method does not tell it.
@@ -47,6 +50,7 @@ def http(
         method=method,
         paths=paths,
         role=role,
+        scope=scope,
         team=qualified_name(team),
         once=once,
         status=status,

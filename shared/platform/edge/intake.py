@@ -12,11 +12,13 @@ from typing import Any
 
 from flask import Request
 from pydantic import BaseModel, ValidationError
+from werkzeug.exceptions import ClientDisconnected
 
 from shared.platform import auth, strict_json, telemetry
 from shared.platform.edge.call import Call
 from shared.platform.edge.declare import Declaration
 from shared.platform.errors import (
+    BadInput,
     Forbidden,
     MethodNotAllowed,
     NotFound,
@@ -66,7 +68,16 @@ def read_caller(request: Request, declaration: Declaration) -> auth.Principal | 
         if declaration.role == "public":
             return None
         raise
-    if declaration.role == "platform_admin" and caller.email not in settings().platform_admins:
+    needed = declaration.needs
+    if needed is not None and not caller.has_scope(needed):
+        raise Forbidden(
+            f"This access token may do {' and '.join(caller.scopes) or 'nothing'}; this needs the scope {needed}.",
+            reason="scope",
+            details={"missing_scope": needed},
+        )
+    if declaration.role == "platform_admin" and (
+        caller.email not in settings().platform_admins or caller.only_team is not None
+    ):
         raise Forbidden("Only an administrator of the platform may do this.", reason="role")
     return caller
 
@@ -111,7 +122,10 @@ def read_bytes(request: Request, most: int) -> bytes:
     message = f"The body is larger than {most} bytes."
     if request.content_length is not None and request.content_length > most:
         raise PayloadTooLarge(message, details={"max_bytes": most})
-    raw = request.stream.read(most + 1)
+    try:
+        raw = request.stream.read(most + 1)
+    except (OSError, ClientDisconnected):  # gunicorn's errors of chunked bodies are OSErrors.
+        raise BadInput("The body breaks off, or its chunks can't be read.") from None
     if len(raw) > most:
         raise PayloadTooLarge(message, details={"max_bytes": most})
     return raw

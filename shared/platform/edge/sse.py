@@ -1,4 +1,5 @@
-"""`@sse`: an endpoint that streams events. Authorised before the first byte, flushed event by event.
+"""`@sse`: an endpoint that streams events. Flushed event by event, and authorised twice: before the first byte and
+while it lasts.
 
 The handler is a generator of Event. A heartbeat comment goes out when it is silent for 15 s, which
 needs the generator to run in a thread of its own. When the client goes away the generator is closed
@@ -18,17 +19,21 @@ from typing import Any, TypeVar
 from flask import Request, Response
 from pydantic import BaseModel
 
-from shared.platform import strict_json, telemetry
+from shared.platform import auth, clock, strict_json, telemetry
 from shared.platform.edge import answers
 from shared.platform.edge.call import Call
 from shared.platform.edge.declare import MAX_BODY, Declaration, RouteClass, Who, qualified_name
 from shared.platform.edge.endpoint import endpoint
 from shared.platform.edge.intake import TeamOf
-from shared.platform.errors import BridgeError
+from shared.platform.errors import BridgeError, Unavailable
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 HEARTBEAT_SECONDS = 15.0
+CONFIRM_SECONDS = 1.0
+"""How often an open stream looks whether it may go on: a revoked token's streams end within about two of this."""
+UNCONFIRMED_SECONDS = 30.0
+"""How long a stream goes on while nobody can say whether it may."""
 _BUFFERED = 256
 _END = object()
 
@@ -80,11 +85,12 @@ def sse(
         rate=rate,
     )
 
-    def serve(request: Request, _call: Call, handle: Callable[[], Any]) -> Response:
+    def serve(request: Request, call: Call, handle: Callable[[], Any]) -> Response:
         events = iter(handle())
         # The first event (or None) is awaited here: until then, a refusal can still be a status.
         first = next(events, _END)
-        response = Response(_stream(first, events), content_type="text/event-stream; charset=utf-8")
+        body = _stream(first, events, _Watch(call.principal))
+        response = Response(body, content_type="text/event-stream; charset=utf-8")
         response.headers["Cache-Control"] = "no-cache"
         response.headers["X-Accel-Buffering"] = "no"
         return answers.finish(request, response)
@@ -92,7 +98,35 @@ def sse(
     return endpoint(declaration, team, serve)
 
 
-def _stream(first: Any, events: Iterator[Event | None]) -> Iterator[bytes]:
+class _Watch:
+    """Looks, while a stream lasts, whether its credential still holds and its teams are still the caller's.
+
+    In a thread of its own: a directory that is slow to answer must not hold up events.
+    """
+
+    def __init__(self, who: auth.Principal | None) -> None:
+        self._who = who
+        self.refusal: BridgeError | None = None
+        """Why the stream must end now, if it must."""
+
+    def until(self, gone: threading.Event) -> None:
+        """Look now and then until nobody reads any more, or may not."""
+        confirmed = clock.monotonic()
+        while self._who is not None and not gone.wait(CONFIRM_SECONDS):
+            try:
+                auth.confirm(self._who)
+                confirmed = clock.monotonic()
+            except Unavailable as error:
+                # The directory restarts; a stream may outlive that, but not for long unconfirmed.
+                if clock.monotonic() - confirmed > UNCONFIRMED_SECONDS:
+                    self.refusal = error
+                    return
+            except BridgeError as error:
+                self.refusal = error
+                return
+
+
+def _stream(first: Any, events: Iterator[Event | None], watch: _Watch) -> Iterator[bytes]:
     if first is _END:
         return
     yield b": open\n\n" if first is None else first.encode()
@@ -100,15 +134,23 @@ def _stream(first: Any, events: Iterator[Event | None]) -> Iterator[bytes]:
     gone = threading.Event()
     context = contextvars.copy_context()
     threading.Thread(target=context.run, args=(_pump, events, ready, gone), daemon=True).start()
+    threading.Thread(target=watch.until, args=(gone,), name="watch", daemon=True).start()
+    silent_since = clock.monotonic()
     try:
         while True:
+            if watch.refusal is not None:
+                yield _error(watch.refusal).encode()
+                return
             try:
-                item = ready.get(timeout=HEARTBEAT_SECONDS)
+                item = ready.get(timeout=min(CONFIRM_SECONDS / 2, HEARTBEAT_SECONDS))
             except queue.Empty:
-                yield b": heartbeat\n\n"
+                if clock.monotonic() - silent_since >= HEARTBEAT_SECONDS:
+                    silent_since = clock.monotonic()
+                    yield b": heartbeat\n\n"
                 continue
             if item is _END:
                 return
+            silent_since = clock.monotonic()
             yield item.encode()
     finally:
         gone.set()
@@ -134,9 +176,13 @@ def _pump(events: Iterator[Event | None], ready: queue.Queue[Any], gone: threadi
         known = error if isinstance(error, BridgeError) else BridgeError()
         if not isinstance(error, BridgeError):
             telemetry.log_exception("an unexpected error ended the stream", error)
-        offer(Event("error", {"code": known.code, "message": known.message, "retryable": known.retryable}))
+        offer(_error(known))
     finally:
         close = getattr(events, "close", None)
         if close is not None:
             close()
         offer(_END)
+
+
+def _error(known: BridgeError) -> Event:
+    return Event("error", {"code": known.code, "message": known.message, "retryable": known.retryable})

@@ -17,7 +17,7 @@ from flask import Request, Response
 from pydantic import BaseModel
 
 from shared.platform import clock, ledger, oidc, outbox, pg, strict_json, tasks, telemetry
-from shared.platform.edge import answers, intake
+from shared.platform.edge import answers, intake, outside
 from shared.platform.edge.declare import Declaration, attach, compile_path, describe
 from shared.platform.errors import BridgeError, MalformedEvent, NotFound
 from shared.platform.ids import is_id
@@ -219,6 +219,7 @@ def _entry(
                 return answers.fail(request, error)
 
     attach(entry, handler, declaration)
+    outside.speak_for(declaration)
     return cast(F, entry)
 
 

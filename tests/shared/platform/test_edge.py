@@ -1,6 +1,7 @@
 """What the edge refuses, repeats and promises, called as functions-framework calls it."""
 
 import json
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -89,7 +90,7 @@ def token(two_teams: dict[str, Any]) -> str:
     """An access token of our team's admin."""
     user = UserId(two_teams["ours"]["user"])
     with pg.transaction() as tx:
-        return auth.issue_token(tx, id=new_id(), user=user, name="test", scopes=(), expires_at=None)
+        return auth.issue_token(tx, id=new_id(), user=user, name="test", scopes=("full",), expires_at=None)
 
 
 def bearer(token: str, **more: str) -> dict[str, str]:
@@ -317,3 +318,58 @@ def test_only_a_platform_admin_reaches_what_works_across_teams(
     module.settings.cache_clear()
     answer = client(operate).put(path, json=note, headers=bearer(token))
     assert (answer.status_code, answer.get_json()) == (200, {"by": email})
+
+
+@sse("GET", "/v1/streams/{stream_id}", role="user")
+def long_stream(call: Call) -> Iterator[Event | None]:
+    for number in range(600):
+        yield Event("token", {"n": number}) if number % 10 == 0 else None
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE access_tokens SET revoked_at = now() WHERE user_id = :user",
+        "UPDATE access_tokens SET expires_at = now() - interval '1 s' WHERE user_id = :user",
+        "UPDATE access_tokens SET token_sha256 = 'rotated-' || id WHERE user_id = :user",
+        "UPDATE team_members SET role = 'member' WHERE user_id = :user",
+        "DELETE FROM team_members WHERE user_id = :user",
+    ],
+    ids=["revoked", "expired", "rotated", "no admin any more", "removed"],
+)
+def test_an_open_stream_ends_when_its_credential_does(
+    change: str, token: str, two_teams: dict[str, Any], owner: Any
+) -> None:
+    """Within two seconds, with an error event that says why."""
+    response = client(long_stream).get(f"/v1/streams/{new_id()}", headers=bearer(token))
+    parts = iter(response.response)
+    assert b"event: token" in next(parts)
+    owner.run(change, user=two_teams["ours"]["user"])
+    changed = time.monotonic()
+    rest = b"".join(bytes(part) for part in parts)
+    assert time.monotonic() - changed < 4
+    assert rest.count(b"event: error") == 1
+    assert b'"code":"UNAUTHENTICATED"' in rest[rest.index(b"event: error") :]
+
+
+def test_a_stream_outlives_a_directory_that_is_away_for_a_moment(
+    token: str, two_teams: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It goes on while nobody can say whether it may, and ends when that takes too long."""
+    from shared.platform.errors import Unavailable
+
+    module: Any = sys.modules["shared.platform.edge.sse"]
+
+    def away(_who: object) -> None:
+        raise Unavailable
+
+    monkeypatch.setattr(module, "CONFIRM_SECONDS", 0.1)
+    monkeypatch.setattr(module, "UNCONFIRMED_SECONDS", 1.0)
+    response = client(long_stream).get(f"/v1/streams/{new_id()}", headers=bearer(token))
+    parts = iter(response.response)
+    monkeypatch.setattr(module.auth, "confirm", away)
+    began, rest = time.monotonic(), b"".join(bytes(part) for part in parts)
+    assert 0.6 < time.monotonic() - began < 10
+    assert rest.count(b"event: token") >= 2
+    assert b'"code":"SERVICE_UNAVAILABLE"' in rest

@@ -1,6 +1,7 @@
 """Signing in, teams and access tokens, through their doors."""
 
 import re
+import uuid
 
 import pytest
 
@@ -236,3 +237,91 @@ def test_a_strangers_team_answers_like_one_that_does_not_exist(cloud):
 def test_a_slug_is_plain_ascii(name, expected):
     """Folded, lower case, hyphens between words, never empty."""
     assert slug(name) == expected
+
+
+def _token(cloud, person, **options):
+    made = cloud.call("POST", "/v1/auth/tokens", {"name": "ci", **options}, as_=person)
+    assert made.status == 201, made.content
+    return made.json, type(person)(person.id, made.json["token"])
+
+
+def test_a_rotated_token_has_a_new_text_and_is_otherwise_the_same(cloud):
+    """The old text stops at once; name, scopes, team and lifetime stay."""
+    person = cloud.person()
+    team = cloud.team(person)
+    made, before = _token(cloud, person, scopes=["write", "read"], team_id=team, expires_in_days=7)
+    assert made["scopes"] == ["read", "write"]
+    cloud.sql("UPDATE access_tokens SET expires_at = now() + interval '1 hour' WHERE id = :id", id=made["id"])
+    rotated = cloud.call("POST", f"/v1/auth/tokens/{made['id']}/rotate", as_=person)
+    assert rotated.status == 200
+    after = type(person)(person.id, rotated.json["token"])
+    assert cloud.call("GET", "/v1/auth/me", as_=before).status == 401
+    assert cloud.call("GET", "/v1/auth/me", as_=after).status == 200
+    assert {**rotated.json, "token": "", "expires_at": ""} == {**made, "token": "", "expires_at": ""}
+    left = cloud.sql(
+        "SELECT extract(epoch FROM expires_at - now())::float8 AS left FROM access_tokens WHERE id = :id",
+        id=made["id"],
+    )[0]["left"]
+    assert 6.9 * 86_400 < left < 7.1 * 86_400, "the lifetime begins anew"
+    listed = cloud.call("GET", "/v1/auth/tokens", as_=person).json["tokens"]
+    assert [token["id"] for token in listed].count(made["id"]) == 1
+
+
+def test_only_a_live_token_of_one_s_own_is_rotated(cloud):
+    """A revoked or expired one does not come back to life, a stranger's is not found."""
+    owner, stranger = cloud.person(), cloud.person()
+    made, holder = _token(cloud, owner)
+    path = f"/v1/auth/tokens/{made['id']}/rotate"
+    assert cloud.call("POST", path, as_=stranger).status == 404
+    assert cloud.call("GET", "/v1/auth/me", as_=holder).status == 200
+    cloud.sql("UPDATE access_tokens SET expires_at = now() - interval '1 s' WHERE id = :id", id=made["id"])
+    assert cloud.call("POST", path, as_=owner).status == 404
+    cloud.sql("UPDATE access_tokens SET expires_at = NULL, revoked_at = now() WHERE id = :id", id=made["id"])
+    assert cloud.call("POST", path, as_=owner).status == 404
+
+
+def test_a_token_of_one_team_reaches_no_other(cloud):
+    """Not by naming it, not by listing, not by making a team or a wider token, not by ending another token."""
+    person = cloud.person()
+    ours, other = cloud.team(person), cloud.team(person)
+    wide, _ = _token(cloud, person)
+    narrow_id, narrow = _token(cloud, person, team_id=ours)
+    assert [team["id"] for team in cloud.call("GET", "/v1/onboarding/teams", as_=narrow).json["teams"]] == [
+        ours
+    ]
+    assert cloud.call("GET", f"/v1/onboarding/teams/{ours}", as_=narrow).status == 200
+    unknown = cloud.call("GET", f"/v1/onboarding/teams/{uuid.uuid4()}", as_=narrow)
+    answer = cloud.call("GET", f"/v1/onboarding/teams/{other}", as_=narrow)
+    assert (
+        (answer.status, answer.error["code"]) == (unknown.status, unknown.error["code"]) == (404, "NOT_FOUND")
+    )
+    assert cloud.call("POST", "/v1/onboarding/teams", {"name": "More"}, as_=narrow).status == 403
+    assert cloud.call("POST", "/v1/auth/tokens", {"name": "wide"}, as_=narrow).status == 403
+    elsewhere = {"name": "elsewhere", "team_id": other}
+    assert cloud.call("POST", "/v1/auth/tokens", elsewhere, as_=narrow).status == 404
+    same = {"name": "same", "team_id": ours}
+    assert cloud.call("POST", "/v1/auth/tokens", same, as_=narrow).status == 201
+    for end in ("DELETE", "POST"):
+        path = f"/v1/auth/tokens/{wide['id']}" + ("/rotate" if end == "POST" else "")
+        assert cloud.call(end, path, as_=narrow).status == 404
+    path = f"/v1/auth/tokens/{narrow_id['id']}/rotate"
+    assert cloud.call("POST", path, as_=narrow).status == 200
+
+
+def test_a_token_is_confined_to_a_team_of_its_maker(cloud):
+    """Another's team is not found, whether it exists or not."""
+    owner, stranger = cloud.person(), cloud.person()
+    for team in (cloud.team(owner), str(uuid.uuid4())):
+        body = {"name": "x", "team_id": team}
+        assert cloud.call("POST", "/v1/auth/tokens", body, as_=stranger).status == 404
+
+
+def test_a_token_that_reads_can_only_end_itself(cloud):
+    """It signs out, and can make no other."""
+    person = cloud.person()
+    _, reader = _token(cloud, person, scopes=["read"])
+    assert cloud.call("GET", "/v1/auth/me", as_=reader).status == 200
+    refused = cloud.call("POST", "/v1/auth/tokens", {"name": "full"}, as_=reader)
+    assert (refused.status, refused.error["details"]) == (403, {"missing_scope": "full"})
+    assert cloud.call("POST", "/v1/auth/logout", as_=reader).status == 204
+    assert cloud.call("GET", "/v1/auth/me", as_=reader).status == 401

@@ -1,0 +1,149 @@
+"""Where spans and figures go: nowhere, to the laptop's trace view, over OTLP to a collector, or both.
+
+    BRIDGE_TRACES_ADDRESS         one datagram for each span to the laptop's trace view; lost if nobody looks
+    OTEL_EXPORTER_OTLP_ENDPOINT   OTLP over HTTP, by the OpenTelemetry SDK, which only then is imported
+
+Cloud Run gives no CPU between requests, so nothing here waits for a background thread: what is kept is
+sent at the end of a request, before its answer leaves (shared/platform/otlp.py says how seldom).
+"""
+
+from __future__ import annotations
+
+import socket
+from typing import Any, Protocol
+
+from shared.platform import strict_json
+from shared.platform.settings import BadConfiguration, Settings, settings
+from shared.platform.spans import Span, complain
+
+_MOST_BYTES = 8192
+
+
+class Recorder(Protocol):
+    """Somewhere that spans and figures go."""
+
+    def keep(self, span: Span) -> None:
+        """Take a span that has ended."""
+
+    def count(self, name: str, amount: float, attributes: dict[str, Any]) -> None:
+        """Add to a counter."""
+
+    def measure(self, name: str, value: float, attributes: dict[str, Any]) -> None:
+        """Add a value to a distribution."""
+
+    def state(self, name: str, value: float, attributes: dict[str, Any]) -> None:
+        """Set a value that goes up and down."""
+
+    def flush(self, *, background: bool) -> None:
+        """A request ends; of a background one nobody waits for the answer."""
+
+
+_recorders: tuple[Recorder, ...] | None = None
+
+
+def active() -> bool:
+    """Whether anything is recorded at all."""
+    return bool(_all())
+
+
+def keep(span: Span) -> None:
+    """Record a span."""
+    for recorder in _all():
+        recorder.keep(span)
+
+
+def count(name: str, amount: float = 1, **attributes: Any) -> None:
+    """Add to a counter."""
+    for recorder in _all():
+        recorder.count(name, amount, attributes)
+
+
+def measure(name: str, value: float, **attributes: Any) -> None:
+    """Add a value to a distribution."""
+    for recorder in _all():
+        recorder.measure(name, value, attributes)
+
+
+def state(name: str, value: float, **attributes: Any) -> None:
+    """Set a value that goes up and down."""
+    for recorder in _all():
+        recorder.state(name, value, attributes)
+
+
+def flush(*, background: bool) -> None:
+    """Send what is due."""
+    for recorder in _all():
+        recorder.flush(background=background)
+
+
+def reset() -> None:
+    """Read the settings again at the next use. For tests, which change them."""
+    global _recorders
+    _recorders = None
+
+
+def _all() -> tuple[Recorder, ...]:
+    return _configured() if _recorders is None else _recorders
+
+
+def _configured() -> tuple[Recorder, ...]:
+    global _recorders
+    try:
+        config = settings()
+    except BadConfiguration:
+        return ()  # The request itself says so; telemetry must not come before it.
+    _recorders = tuple(_made(config))
+    return _recorders
+
+
+def _made(config: Settings) -> list[Recorder]:
+    found: list[Recorder] = []
+    if config.traces_address:
+        found.append(Datagrams(config.traces_address))
+    if config.otlp_endpoint:
+        try:
+            from shared.platform import otlp
+        except ImportError as error:
+            complain(
+                "OTEL_EXPORTER_OTLP_ENDPOINT is set, but this bundle has no exporter: build with --otlp",
+                error=str(error),
+            )
+        else:
+            found.append(otlp.Exporter())
+    return found
+
+
+class Datagrams:
+    """To the laptop's trace view. Sending never waits: a full or closed socket loses the span."""
+
+    def __init__(self, address: str) -> None:
+        host, _, port = address.partition(":")
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.setblocking(False)
+        self._address = host, int(port)
+
+    def keep(self, span: Span) -> None:
+        line = strict_json.dumps(
+            [span.trace_id, span.span_id, span.parent_id, span.name, span.began, round(span.duration_ms, 3),
+             span.function, span.failed, {name: _short(value) for name, value in span.attributes.items()}]
+        )  # fmt: skip
+        try:
+            self._socket.sendto(line[:_MOST_BYTES], self._address)
+        except OSError:
+            return  # The trace view is a convenience: what it misses is missed.
+
+    def count(self, name: str, amount: float, attributes: dict[str, Any]) -> None:
+        """The view shows spans alone."""
+
+    def measure(self, name: str, value: float, attributes: dict[str, Any]) -> None:
+        """The view shows spans alone."""
+
+    def state(self, name: str, value: float, attributes: dict[str, Any]) -> None:
+        """The view shows spans alone."""
+
+    def flush(self, *, background: bool) -> None:
+        """Nothing waits here."""
+
+
+def _short(value: Any) -> Any:
+    return value if isinstance(value, int | float | bool | None) else str(value)[:300]
