@@ -82,7 +82,7 @@ RATES: Mapping[str, Limit] = _by_name(
     Limit("rate_write", "write", "minute", "requests", 300, "Requests that change something, by one user"),
     Limit("rate_stream", "stream", "minute", "requests", 60, "Streams opened by one user"),
     Limit("rate_login", "login", "minute", "requests", 20, "Attempts to sign in, from one address"),
-    Limit("rate_public", "public", "minute", "requests", 1_200, "Requests without a credential, from one address"),
+    Limit("rate_public", "public", "minute", "requests", 6_000, "Requests without a credential, from one address"),
     Limit("rate_team_read", "read", "minute", "requests", 12_000, "Requests that read, by one team"),
     Limit("rate_team_write", "write", "minute", "requests", 3_000, "Requests that change something, by one team"),
     Limit("rate_team_stream", "stream", "minute", "requests", 600, "Streams opened by one team"),
