@@ -31,7 +31,12 @@ class Engine:
         self._db = duckdb.connect(str(data / "tables.duckdb"), config=config)
         self.write_lock = threading.RLock()
         self._db.execute("CREATE TABLE IF NOT EXISTS applied_jobs (job VARCHAR PRIMARY KEY, rows BIGINT)")
-        self._db.execute(_MACROS.read_text())
+        macros = _MACROS.read_text()
+        self._db.execute(macros)
+        self._db.execute(
+            "CREATE OR REPLACE MACRO bqs_nothing(message) AS NULL;"
+            + macros.replace("bq_", "bqs_").replace("error(", "bqs_nothing(")
+        )
         self._db.execute("ATTACH ':memory:' AS results")
         # Only load jobs read files, and only from this folder; user SQL has no function that names a file.
         self._db.execute(f"SET allowed_directories = ['{self.uploads}/']")

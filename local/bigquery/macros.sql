@@ -1,4 +1,5 @@
--- DuckDB macros that behave like the BigQuery functions of the same names. `lowering_*.py` calls them.
+-- DuckDB macros that behave like the BigQuery functions of the same names; the modules of `lowering` call them.
+-- The engine makes a second set, `bqs_…`, where every error() is NULL: for functions with the prefix SAFE.
 
 -- x / 0 is an error in BigQuery; DuckDB gives infinity for floating point.
 CREATE OR REPLACE MACRO bq_div(a, b) AS CASE WHEN b = 0 THEN error('division by zero: ' || a || ' / ' || b) ELSE a / b END;
@@ -43,3 +44,61 @@ CREATE OR REPLACE MACRO bq_top_count(h, nulls, n) AS list_slice(list_transform(l
 
 -- JSON_VALUE answers scalars only; an object, an array or a JSON null is NULL.
 CREATE OR REPLACE MACRO bq_json_value(j, p) AS CASE WHEN json_type(j, p) IN ('OBJECT', 'ARRAY', 'NULL') THEN NULL ELSE json_extract_string(j, p) END;
+
+-- Outside a function's domain DuckDB answers NaN or infinity, BigQuery an error.
+CREATE OR REPLACE MACRO bq_sqrt(x) AS CASE WHEN x < 0 THEN error('Argument to SQRT cannot be negative: ' || x) ELSE sqrt(x) END;
+CREATE OR REPLACE MACRO bq_ln(x) AS CASE WHEN x <= 0 THEN error('Floating point error in function: LN(' || x || ')') ELSE ln(x) END;
+CREATE OR REPLACE MACRO bq_log(base, x) AS CASE WHEN x <= 0 OR base <= 0 OR base = 1 THEN error('Floating point error in function: LOG(' || x || ', ' || base || ')') ELSE log(base, x) END;
+CREATE OR REPLACE MACRO bq_exp(x) AS CASE WHEN isinf(exp(x)) AND NOT isinf(CAST(x AS DOUBLE)) THEN error('Floating point error in function: EXP(' || x || ')') ELSE exp(x) END;
+CREATE OR REPLACE MACRO bq_asin(x) AS CASE WHEN x < -1 OR x > 1 THEN error('Floating point error in function: ASIN(' || x || ')') ELSE asin(x) END;
+CREATE OR REPLACE MACRO bq_acos(x) AS CASE WHEN x < -1 OR x > 1 THEN error('Floating point error in function: ACOS(' || x || ')') ELSE acos(x) END;
+CREATE OR REPLACE MACRO bq_acosh(x) AS CASE WHEN x < 1 THEN error('Floating point error in function: ACOSH(' || x || ')') ELSE acosh(x) END;
+CREATE OR REPLACE MACRO bq_atanh(x) AS CASE WHEN x <= -1 OR x >= 1 THEN error('Floating point error in function: ATANH(' || x || ')') ELSE atanh(x) END;
+CREATE OR REPLACE MACRO bq_pow(x, y) AS CASE WHEN x < 0 AND y <> floor(y) OR x = 0 AND y < 0 OR isinf(pow(x, y)) AND NOT isinf(CAST(x AS DOUBLE)) AND NOT isinf(CAST(y AS DOUBLE)) THEN error('Floating point error in function: POW(' || x || ', ' || y || ')') ELSE pow(x, y) END;
+CREATE OR REPLACE MACRO bq_reciprocal(v, name, x) AS CASE WHEN v = 0 THEN error('Floating point error in function: ' || name || '(' || x || ')') ELSE 1 / v END;
+CREATE OR REPLACE MACRO bq_sec(x) AS 1 / cos(x);
+CREATE OR REPLACE MACRO bq_csc(x) AS bq_reciprocal(sin(x), 'CSC', x);
+CREATE OR REPLACE MACRO bq_cot(x) AS bq_reciprocal(tan(x), 'COT', x);
+CREATE OR REPLACE MACRO bq_sech(x) AS 1 / cosh(x);
+CREATE OR REPLACE MACRO bq_csch(x) AS bq_reciprocal(sinh(x), 'CSCH', x);
+CREATE OR REPLACE MACRO bq_coth(x) AS bq_reciprocal(tanh(x), 'COTH', x);
+CREATE OR REPLACE MACRO bq_distance(a, b, d) AS CASE WHEN len(a) <> len(b) THEN error('Array length mismatch: ' || len(a) || ' and ' || len(b)) ELSE d END;
+CREATE OR REPLACE MACRO bq_parse_numeric(s) AS CAST(regexp_replace(regexp_replace(s, '[\s,]', '', 'g'), '^(.*[0-9.])([+-])$', '\2\1') AS DECIMAL(38, 9));
+
+-- Texts: characters are code points; positions count from 1 and are 0 when there is nothing.
+CREATE OR REPLACE MACRO bq_ascii(s) AS CASE WHEN s = '' THEN 0 WHEN unicode(s) > 127 THEN error('ASCII: the first character is not an ASCII character') ELSE unicode(s) END;
+CREATE OR REPLACE MACRO bq_unicode(s) AS CASE WHEN s = '' THEN 0 ELSE unicode(s) END;
+CREATE OR REPLACE MACRO bq_code_points(s) AS list_transform(range(1, length(s) + 1), lambda i: CAST(unicode(substring(s, i, 1)) AS BIGINT));
+CREATE OR REPLACE MACRO bq_text_of(a) AS CASE WHEN a IS NULL OR len(list_filter(a, lambda c: c IS NULL)) > 0 THEN NULL WHEN len(list_filter(a, lambda c: c < 0 OR c > 1114111 OR c BETWEEN 55296 AND 57343)) > 0 THEN error('A code point is no valid Unicode character') ELSE array_to_string(list_transform(a, lambda c: CASE WHEN c = 0 THEN '' ELSE chr(CAST(c AS INTEGER)) END), '') END;
+CREATE OR REPLACE MACRO bq_bytes_of(a) AS CASE WHEN len(list_filter(a, lambda c: c IS NULL)) > 0 THEN NULL WHEN len(list_filter(a, lambda c: c < 0 OR c > 255)) > 0 THEN error('CODE_POINTS_TO_BYTES: code points must be from 0 to 255') ELSE unhex(array_to_string(list_transform(a, lambda c: printf('%02x', c)), '')) END;
+CREATE OR REPLACE MACRO bq_instr(s, t, p, n) AS CASE
+    WHEN p = 0 THEN error('The third argument (position) in INSTR() cannot be 0')
+    WHEN n < 1 THEN error('The fourth argument (occurrence) in INSTR() must be positive')
+    WHEN p > 0 THEN coalesce(list_filter(range(p, length(s) + 1), lambda i: substring(s, i, length(t)) = t)[n], 0)
+    ELSE coalesce(list_reverse(list_filter(range(1, length(s) + p + 2), lambda i: substring(s, i, length(t)) = t))[n], 0) END;
+CREATE OR REPLACE MACRO bq_decode_safely(b) AS CASE WHEN b IS NULL THEN NULL ELSE coalesce(TRY(decode(b)), error('SAFE_CONVERT_BYTES_TO_STRING of bytes that are not UTF-8 is not supported by the local BigQuery server')) END;
+-- The first match begins after the shortest text that a match can follow.
+CREATE OR REPLACE MACRO bq_regexp_instr(s, r) AS CASE WHEN s IS NULL OR r IS NULL THEN NULL WHEN regexp_matches(s, r) THEN length(regexp_extract(s, '^((?s:.*?))(?:' || r || ')', 1)) + 1 ELSE 0 END;
+CREATE OR REPLACE MACRO bq_regexp_extract_nth(s, r, g, p, n) AS CASE WHEN p < 1 THEN error('Position must be positive') WHEN n < 1 THEN error('Occurrence must be positive') WHEN p > length(s) + 1 THEN NULL ELSE regexp_extract_all(substring(s, p), r, g)[n] END;
+
+-- Arrays: offsets count from 0, negative ones from the end; both ends belong to a slice.
+CREATE OR REPLACE MACRO bq_offset(i, n) AS CASE WHEN i < 0 THEN n + i ELSE i END;
+CREATE OR REPLACE MACRO bq_slice(a, s, e) AS CASE WHEN a IS NULL OR s IS NULL OR e IS NULL THEN NULL WHEN bq_offset(e, len(a)) < 0 OR bq_offset(s, len(a)) > bq_offset(e, len(a)) THEN list_slice(a, 2, 1) ELSE list_slice(a, greatest(bq_offset(s, len(a)), 0) + 1, bq_offset(e, len(a)) + 1) END;
+
+-- JSON: a null inside a text is no value; inside JSON it is JSON's null.
+CREATE OR REPLACE MACRO bq_json_query_text(j, p) AS CASE WHEN json_type(j, p) = 'NULL' THEN NULL ELSE CAST(json_extract(j, p) AS VARCHAR) END;
+CREATE OR REPLACE MACRO bq_json_array(j, p) AS CASE WHEN json_type(j, p) = 'ARRAY' THEN json_extract(j, p || '[*]') END;
+CREATE OR REPLACE MACRO bq_json_values(j, p) AS CASE WHEN json_type(j, p) = 'ARRAY' AND len(list_filter(json_extract(j, p || '[*]'), lambda e: json_type(e) IN ('OBJECT', 'ARRAY'))) = 0 THEN json_extract_string(j, p || '[*]') END;
+CREATE OR REPLACE MACRO bq_json_type(j) AS CASE json_type(j) WHEN 'NULL' THEN 'null' WHEN 'BOOLEAN' THEN 'boolean' WHEN 'VARCHAR' THEN 'string' WHEN 'OBJECT' THEN 'object' WHEN 'ARRAY' THEN 'array' WHEN NULL THEN NULL ELSE 'number' END;
+CREATE OR REPLACE MACRO bq_json_wrong(j, name) AS error('The provided JSON input is not ' || name || ': ' || bq_json_type(j));
+CREATE OR REPLACE MACRO bq_json_int64(j) AS CASE WHEN j IS NULL THEN NULL WHEN json_type(j) IN ('BIGINT', 'UBIGINT') THEN CAST(json_extract_string(j, '$') AS BIGINT) WHEN json_type(j) = 'DOUBLE' AND CAST(json_extract_string(j, '$') AS DOUBLE) = floor(CAST(json_extract_string(j, '$') AS DOUBLE)) THEN CAST(CAST(json_extract_string(j, '$') AS DOUBLE) AS BIGINT) ELSE bq_json_wrong(j, 'an integer') END;
+CREATE OR REPLACE MACRO bq_json_float64(j) AS CASE WHEN j IS NULL THEN NULL WHEN bq_json_type(j) = 'number' THEN CAST(json_extract_string(j, '$') AS DOUBLE) ELSE bq_json_wrong(j, 'a number') END;
+CREATE OR REPLACE MACRO bq_json_bool(j) AS CASE WHEN j IS NULL THEN NULL WHEN bq_json_type(j) = 'boolean' THEN CAST(json_extract_string(j, '$') AS BOOLEAN) ELSE bq_json_wrong(j, 'a boolean') END;
+CREATE OR REPLACE MACRO bq_json_string(j) AS CASE WHEN j IS NULL THEN NULL WHEN bq_json_type(j) = 'string' THEN json_extract_string(j, '$') ELSE bq_json_wrong(j, 'a string') END;
+CREATE OR REPLACE MACRO bq_lax_string(j) AS CASE WHEN bq_json_type(j) IN ('string', 'number', 'boolean') THEN json_extract_string(j, '$') END;
+CREATE OR REPLACE MACRO bq_lax_float64(j) AS CASE WHEN bq_json_type(j) IN ('string', 'number') THEN TRY_CAST(json_extract_string(j, '$') AS DOUBLE) END;
+CREATE OR REPLACE MACRO bq_lax_int64(j) AS CASE bq_json_type(j) WHEN 'boolean' THEN CAST(CAST(json_extract_string(j, '$') AS BOOLEAN) AS BIGINT) WHEN 'string' THEN coalesce(TRY_CAST(json_extract_string(j, '$') AS BIGINT), TRY_CAST(round(TRY_CAST(json_extract_string(j, '$') AS DOUBLE)) AS BIGINT)) WHEN 'number' THEN coalesce(TRY_CAST(json_extract_string(j, '$') AS BIGINT), TRY_CAST(round(TRY_CAST(json_extract_string(j, '$') AS DOUBLE)) AS BIGINT)) END;
+CREATE OR REPLACE MACRO bq_lax_bool(j) AS CASE bq_json_type(j) WHEN 'boolean' THEN CAST(json_extract_string(j, '$') AS BOOLEAN) WHEN 'string' THEN CASE lower(json_extract_string(j, '$')) WHEN 'true' THEN true WHEN 'false' THEN false END WHEN 'number' THEN CAST(json_extract_string(j, '$') AS DOUBLE) <> 0 END;
+
+-- Times and buckets.
+CREATE OR REPLACE MACRO bq_time_trunc(t, unit) AS CAST(TIMESTAMP '1970-01-01 00:00:00' + to_microseconds(epoch_us(DATE '1970-01-01' + t) // CAST(unit AS BIGINT) * CAST(unit AS BIGINT)) AS TIME);

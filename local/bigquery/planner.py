@@ -24,7 +24,7 @@ from sqlglot.optimizer.qualify import qualify
 from sqlglot.schema import MappingSchema
 from sqlglot.tokens import Token
 
-from local.bigquery import functions, information_schema, parameters, scan, sources
+from local.bigquery import functions, information_schema, parameters, pivots, scan, sources
 from local.bigquery.engine import Engine
 from local.bigquery.errors import BigQueryError, invalid_query, unsupported
 from local.bigquery.fields import Field, from_duckdb, quote, standard_type
@@ -111,6 +111,7 @@ class Planner:
         scope = self.scope(request, may_read)
         tree = parameters.bind(tree, request.parameters, request.parameter_mode)
         tree = sources.bind(tree, scope, request.sql)
+        tree = pivots.write_out(tree)
         names = _output_names(tree, scope)
         tree = self.resolve(tree, scope, request.sql)
         _refuse_duplicates(tree)
@@ -252,6 +253,8 @@ def translate(error: duckdb.Error) -> BigQueryError:
     message = _ENGINE_NAMES.sub("", _DUCKDB_NOISE.sub("", str(error))).strip()
     if isinstance(error, duckdb.InterruptException) or "INTERRUPT" in message:
         return BigQueryError(200, "stopped", "Job execution was cancelled")
+    if isinstance(error, duckdb.ParserException | duckdb.CatalogException | duckdb.NotImplementedException):
+        return unsupported(f"this form of the query ({message.splitlines()[0][:200]})")
     if "GROUP BY clause" in message or "must appear in the GROUP BY" in message:
         column = re.search(r'column "?([\w.]+)"?', message)
         name = column[1] if column else "column"

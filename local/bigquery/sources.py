@@ -68,7 +68,9 @@ def _refuse_modifiers(node: exp.Table) -> None:
     if node.args.get("sample"):
         raise unsupported("TABLESAMPLE")
     if node.args.get("version") or node.args.get("when"):
-        raise unsupported("FOR SYSTEM_TIME AS OF")
+        raise unsupported(
+            "FOR SYSTEM_TIME AS OF: no earlier state of a table is kept; query the table as it is now"
+        )
 
 
 def _is_cte(node: exp.Table) -> bool:

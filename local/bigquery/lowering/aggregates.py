@@ -141,6 +141,19 @@ def _array_agg(node: exp.ArrayAgg) -> Node:
     return _collected(node, ignore_nulls=False)
 
 
+@rule(exp.ArrayConcatAgg)
+def _array_concat_agg(node: exp.ArrayConcatAgg) -> Node:
+    value, order, limit = _unpack(node.this)
+    present = exp.Not(this=exp.Is(this=exp.Paren(this=value.copy()), expression=exp.Null()))
+    listed: Node = exp.Filter(
+        this=exp.Anonymous(this="array_agg", expressions=[_ordered(value, order)]),
+        expression=exp.Where(this=present),
+    )
+    if limit is not None:
+        listed = call("list_slice", listed, 1, limit)
+    return call("flatten", listed)
+
+
 @rule(exp.IgnoreNulls)
 def _ignore_nulls(node: exp.IgnoreNulls) -> Node:
     inner = node.this
@@ -196,6 +209,10 @@ def _string_agg(node: exp.GroupConcat) -> Node:
     if kind(bare) not in TEXTUAL:
         raise no_signature("aggregate function STRING_AGG", kind(bare))
     separator = node.args.get("separator") or text(",")
+    if isinstance(node.parent, exp.Window):
+        if order is not None or limit is not None:
+            raise unsupported("STRING_AGG … OVER with ORDER BY or LIMIT inside")
+        return typed(call("string_agg", value, separator), "STRING")
     present = exp.Not(this=exp.Is(this=exp.Paren(this=bare.copy()), expression=exp.Null()))
     listed: Node = exp.Filter(
         this=exp.Anonymous(this="array_agg", expressions=[_ordered(value, order)]),

@@ -5,7 +5,7 @@ from typing import Any
 from sqlglot import exp
 
 from local.bigquery.errors import invalid_query, unsupported
-from local.bigquery.lowering.rules import Node, call, integer, kind, paren, rule, typed
+from local.bigquery.lowering.rules import Node, call, cast, integer, kind, paren, rule, text, typed
 from local.bigquery.lowering.signatures import ANY, INT, simple
 
 simple(exp.ArraySize, "len", "INT64", ("this", frozenset({"ARRAY", "NULL", "UNKNOWN"})))
@@ -52,8 +52,10 @@ def _array(node: exp.Array) -> Node:
 
 @rule(exp.Bracket)
 def _bracket(node: exp.Bracket) -> Node:
-    if len(node.expressions) != 1 or kind(node.this) == "JSON":
-        raise unsupported("JSON subscripts; use JSON_VALUE or JSON_QUERY")
+    if len(node.expressions) != 1:
+        raise unsupported("several subscripts")
+    if kind(node.this) == "JSON":
+        return _json_subscript(node)
     if kind(node.this) == "STRUCT":
         raise unsupported("struct subscripts; use the field's name")
     index = node.expressions[0]
@@ -62,8 +64,23 @@ def _bracket(node: exp.Bracket) -> Node:
     return call("bq_safe_at" if node.args.get("safe") else "bq_at", node.this, index)
 
 
+def _json_subscript(node: exp.Bracket) -> Node:
+    key = node.expressions[0]
+    if isinstance(key, exp.Literal) and key.is_string:
+        path = '$."' + key.name.replace('"', "") + '"'
+    elif kind(key) == "INT64" and isinstance(key, exp.Cast) and isinstance(key.this, exp.Literal):
+        path = f"$[{key.this.name}]"
+    else:
+        raise unsupported("JSON subscripts that are not literals; use JSON_VALUE or JSON_QUERY")
+    return typed(call("json_extract", node.this, text(path)), "JSON")
+
+
 @rule(exp.SafeFunc)
 def _safe_function(node: exp.SafeFunc) -> Node:
+    """TRY catches what DuckDB raises; our own error(), which TRY can't, is NULL in the second set of macros."""
+    for inner in node.this.find_all(exp.Anonymous):
+        if str(inner.this).startswith("bq_"):
+            inner.set("this", "bqs_" + str(inner.this)[3:])
     return call("try", node.this)
 
 
@@ -101,3 +118,15 @@ def _generate_array(node: Any) -> Node:
     if not {kind(p) for p in parts} <= INT:
         raise unsupported("GENERATE_ARRAY of numbers that are not INT64")
     return call("generate_series", *parts)
+
+
+@rule(exp.ArraySlice)
+def _array_slice(node: exp.ArraySlice) -> Node:
+    return call("bq_slice", node.this, node.args["start"], node.args["end"])
+
+
+@rule(exp.CosineDistance, exp.EuclideanDistance)
+def _distance(node: Any) -> Node:
+    name = "list_cosine_distance" if isinstance(node, exp.CosineDistance) else "list_distance"
+    measured = call(name, cast(node.this, "DOUBLE[]"), cast(node.expression, "DOUBLE[]"))
+    return typed(call("bq_distance", node.this.copy(), node.expression.copy(), measured), "FLOAT64")

@@ -1,11 +1,9 @@
 """CAST and SAFE_CAST: BigQuery's rounding and spelling, and the casts that it doesn't have."""
 
-from typing import Any
-
 from sqlglot import exp
 
 from local.bigquery.errors import invalid_query, unsupported
-from local.bigquery.lowering.rules import DUCKDB, Node, call, kind, rule
+from local.bigquery.lowering.rules import DUCKDB, Node, call, kind, rule, typed_as
 
 
 @rule(exp.Cast, exp.TryCast)
@@ -13,7 +11,7 @@ def _cast(node: exp.Cast) -> Node:
     if node.args.get("format"):
         raise unsupported("CAST … FORMAT; use FORMAT_DATE, FORMAT_TIMESTAMP or PARSE_DATE")
     safe = isinstance(node, exp.TryCast)
-    target = kind(_typed_as(node.to))
+    target = kind(typed_as(node.to))
     if target in ("UNKNOWN", "BIGNUMERIC", "INTERVAL"):
         raise unsupported(f"CAST to {node.to.sql('bigquery')}")
     source = kind(node.this)
@@ -24,6 +22,8 @@ def _cast(node: exp.Cast) -> Node:
         return call("bq_float_to_text", inner)
     if source == "NUMERIC" and target == "STRING":
         return call("bq_numeric_to_text", inner)
+    if source == "INTERVAL":
+        raise unsupported("CAST of an INTERVAL")
     if source == "BYTES" and target == "STRING":
         return call("decode", inner)
     if source == "STRING" and target == "BYTES":
@@ -43,18 +43,12 @@ def _cast(node: exp.Cast) -> Node:
     return exp.TryCast(this=inner, to=to) if safe else exp.Cast(this=inner, to=to)
 
 
-def _typed_as(to: exp.DataType) -> Any:
-    holder = exp.Placeholder()
-    holder.type = to
-    return holder
-
-
 def duckdb_datatype(to: exp.DataType) -> exp.DataType:
     """BigQuery's NUMERIC is DECIMAL(38, 9) and its DATETIME a plain TIMESTAMP, at any depth."""
     from sqlglot import parse_one
 
     spelled = to.sql("bigquery")
-    name = kind(_typed_as(to))
+    name = kind(typed_as(to))
     if name in DUCKDB:
         return exp.DataType.build(DUCKDB[name], dialect="duckdb")
     if name == "ARRAY":

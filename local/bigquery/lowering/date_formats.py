@@ -82,7 +82,7 @@ def _piece(what: str, value: str, moment: Node) -> Node:
     raise unsupported(f"the date format element {value}")
 
 
-@rule(exp.StrToDate, exp.StrToTime, exp.ParseDatetime)
+@rule(exp.StrToDate, exp.StrToTime, exp.ParseDatetime, exp.ParseTime)
 def _parse(node: Any) -> Node:
     pattern = node.args["format"]
     if not (isinstance(pattern, exp.Literal) and pattern.is_string):
@@ -95,6 +95,8 @@ def _parse(node: Any) -> Node:
     parsed = call("strptime", node.this, spelled.replace("%e", "%-d"))
     if isinstance(node, exp.StrToDate):
         return typed(cast(parsed, "DATE"), "DATE")
+    if isinstance(node, exp.ParseTime):
+        return typed(cast(parsed, "TIME"), "TIME")
     if isinstance(node, exp.ParseDatetime):
         return typed(parsed, "DATETIME")
     return typed(

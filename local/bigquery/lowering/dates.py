@@ -132,6 +132,10 @@ def _truncation(default: str) -> Callable[[Any], Node]:
                 f"DATE_TRUNC does not support the {unit} date part when the argument is DATE type"
             )
         local = call("timezone", zone or text("UTC"), moment) if name == "TIMESTAMP" else moment
+        if name == "TIME":
+            if unit not in _MICROS or unit == "DAY":
+                raise invalid_query(f"TIME_TRUNC does not support the {unit} date part")
+            return typed(call("bq_time_trunc", local, _MICROS[unit]), name)
         if unit == "WEEK":
             cut = call("bq_week_trunc", local, days)
         elif unit == "ISOYEAR":
@@ -285,6 +289,21 @@ def _time(node: Node) -> Node:
     return typed(
         cast(call("timezone", text("UTC"), moment) if name == "TIMESTAMP" else moment, "TIME"), "TIME"
     )
+
+
+@rule(exp.Time)
+def _time_of(node: exp.Time) -> Node:
+    """TIME(timestamp[, zone]) and TIME(datetime)."""
+    moment, name = _moment(node.this, "TIME")
+    zone = node.args.get("zone")
+    local = call("timezone", zone or text("UTC"), moment) if name == "TIMESTAMP" else moment
+    return typed(cast(local, "TIME"), "TIME")
+
+
+@rule(exp.TimeFromParts)
+def _time_parts(node: exp.TimeFromParts) -> Node:
+    parts = [node.args["hour"], node.args["min"], cast(node.args["sec"], "DOUBLE")]
+    return typed(call("make_time", *parts), "TIME")
 
 
 @rule(exp.TsOrDsToDate, exp.TsOrDsToTimestamp)

@@ -12,17 +12,26 @@ from local.bigquery.lowering.signatures import NUMERIC, simple
 simple(exp.Sin, "sin", "FLOAT64", ("this", NUMERIC))
 simple(exp.Cos, "cos", "FLOAT64", ("this", NUMERIC))
 simple(exp.Tan, "tan", "FLOAT64", ("this", NUMERIC))
-simple(exp.Asin, "asin", "FLOAT64", ("this", NUMERIC))
-simple(exp.Acos, "acos", "FLOAT64", ("this", NUMERIC))
+simple(exp.Asin, "bq_asin", "FLOAT64", ("this", NUMERIC))
+simple(exp.Acos, "bq_acos", "FLOAT64", ("this", NUMERIC))
 simple(exp.Atan, "atan", "FLOAT64", ("this", NUMERIC))
 simple(exp.Atan2, "atan2", "FLOAT64", ("this", NUMERIC), ("expression", NUMERIC))
 simple(exp.Sinh, "sinh", "FLOAT64", ("this", NUMERIC))
 simple(exp.Cosh, "cosh", "FLOAT64", ("this", NUMERIC))
 simple(exp.Tanh, "tanh", "FLOAT64", ("this", NUMERIC))
+simple(exp.Sec, "bq_sec", "FLOAT64", ("this", NUMERIC))
+simple(exp.Csc, "bq_csc", "FLOAT64", ("this", NUMERIC))
+simple(exp.Cot, "bq_cot", "FLOAT64", ("this", NUMERIC))
+simple(exp.Sech, "bq_sech", "FLOAT64", ("this", NUMERIC))
+simple(exp.Csch, "bq_csch", "FLOAT64", ("this", NUMERIC))
+simple(exp.Coth, "bq_coth", "FLOAT64", ("this", NUMERIC))
+simple(exp.Acosh, "bq_acosh", "FLOAT64", ("this", NUMERIC))
+simple(exp.Asinh, "asinh", "FLOAT64", ("this", NUMERIC))
+simple(exp.Atanh, "bq_atanh", "FLOAT64", ("this", NUMERIC))
 simple(exp.Cbrt, "cbrt", "FLOAT64", ("this", NUMERIC))
-simple(exp.Sqrt, "sqrt", "FLOAT64", ("this", NUMERIC))
-simple(exp.Exp, "exp", "FLOAT64", ("this", NUMERIC))
-simple(exp.Ln, "ln", "FLOAT64", ("this", NUMERIC))
+simple(exp.Sqrt, "bq_sqrt", "FLOAT64", ("this", NUMERIC))
+simple(exp.Exp, "bq_exp", "FLOAT64", ("this", NUMERIC))
+simple(exp.Ln, "bq_ln", "FLOAT64", ("this", NUMERIC))
 simple(exp.IsNan, "isnan", "BOOL", ("this", NUMERIC))
 simple(exp.IsInf, "isinf", "BOOL", ("this", NUMERIC))
 simple(exp.Rand, "random", "FLOAT64")
@@ -50,12 +59,13 @@ for _cls, _name in ((exp.Round, "round"), (exp.Ceil, "ceil"), (exp.Floor, "floor
 
 @rule(exp.Pow)
 def _pow(node: exp.Pow) -> Node:
-    return typed(call("pow", node.this, node.expression), "FLOAT64")
+    return typed(call("bq_pow", node.this, node.expression), "FLOAT64")
 
 
 @rule(exp.Log)
 def _log(node: exp.Log) -> Node:
-    return typed(call("log", cast(node.this, "DOUBLE"), cast(node.expression, "DOUBLE")), "FLOAT64")
+    # sqlglot reads LOG(x, base) as Log(this=base, expression=x) and LOG10(x) likewise.
+    return typed(call("bq_log", cast(node.this, "DOUBLE"), cast(node.expression, "DOUBLE")), "FLOAT64")
 
 
 @rule(exp.Sign)
@@ -99,3 +109,8 @@ def _extreme(node: Any) -> Node:
 @rule(exp.BitwiseLeftShift, exp.BitwiseRightShift, exp.BitwiseCount)
 def _bits(node: Any) -> Node:
     return node
+
+
+@rule(exp.ParseNumeric)
+def _parse_numeric(node: exp.ParseNumeric) -> Node:
+    return typed(call("bq_parse_numeric", node.this), "NUMERIC")

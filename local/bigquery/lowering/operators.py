@@ -8,7 +8,6 @@ from local.bigquery.errors import unsupported
 from local.bigquery.lowering.rules import (
     DUCKDB,
     NUMBERS,
-    TEXTUAL,
     Node,
     call,
     cast,
@@ -49,7 +48,17 @@ def _raw_string(node: Node) -> Node:
 
 @rule(exp.ByteString)
 def _bytes(node: Node) -> Node:
-    return call("encode", text(node.this))
+    """Escapes and UTF-8 arrive from the tokenizer as one character for each byte."""
+    try:
+        raw = node.this.encode("latin-1")
+    except UnicodeEncodeError:
+        raw = node.this.encode()
+    return typed(call("unhex", text(raw.hex())), "BYTES")
+
+
+@rule(exp.HexString)
+def _hexadecimal(node: exp.HexString) -> Node:
+    return cast(exp.Literal.number(int(node.this, 16)), "BIGINT")
 
 
 @rule(exp.Dot)
@@ -186,11 +195,3 @@ def _in(node: exp.In) -> Node:
 def _whole_row(node: exp.TableColumn) -> Node:
     """A table's alias as a value: the row as a struct, in both engines."""
     return exp.Column(this=exp.to_identifier(node.name, quoted=True))
-
-
-@rule(exp.Like)
-def _like(node: exp.Like) -> Node:
-    if not {kind(node.this), kind(node.expression)} <= TEXTUAL | {"NULL", "UNKNOWN"}:
-        raise no_signature("operator LIKE", kind(node.this), kind(node.expression))
-    # BigQuery's LIKE knows the backslash as escape.
-    return exp.Escape(this=node, expression=text("\\"))

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 from sqlglot import exp
 
-from local.bigquery.errors import invalid_query
+from local.bigquery.errors import invalid_query, unsupported
 
 Node: TypeAlias = exp.Expression
 Rule = Callable[[Any], Node]
@@ -20,7 +20,7 @@ _NAMES = {
     "BIGINT": "INT64", "INT": "INT64", "SMALLINT": "INT64", "TINYINT": "INT64", "DOUBLE": "FLOAT64",
     "FLOAT": "FLOAT64", "DECIMAL": "NUMERIC", "BIGDECIMAL": "BIGNUMERIC", "TEXT": "STRING", "VARCHAR": "STRING",
     "CHAR": "STRING", "BINARY": "BYTES", "VARBINARY": "BYTES", "BOOLEAN": "BOOL", "DATE": "DATE",
-    "TIMESTAMP": "DATETIME", "DATETIME": "DATETIME", "TIMESTAMPTZ": "TIMESTAMP", "TIMESTAMPLTZ": "TIMESTAMP",
+    "TIMESTAMP": "DATETIME", "TIMESTAMPNTZ": "DATETIME", "DATETIME": "DATETIME", "TIMESTAMPTZ": "TIMESTAMP", "TIMESTAMPLTZ": "TIMESTAMP",
     "TIME": "TIME", "JSON": "JSON", "ARRAY": "ARRAY", "STRUCT": "STRUCT", "INTERVAL": "INTERVAL", "NULL": "NULL",
 }  # fmt: skip
 TEXTUAL = frozenset({"STRING", "BYTES"})
@@ -85,4 +85,14 @@ def typed(node: Node, name: str) -> Node:
 
 
 def no_signature(name: str, *kinds: str) -> Exception:
+    """The error for arguments of these types. Many functions take BYTES in the service and only texts here."""
+    if "BYTES" in kinds:
+        return unsupported(f"{name} of {', '.join(kinds)}")
     return invalid_query(f"No matching signature for {name} for argument types: {', '.join(kinds)}")
+
+
+def typed_as(to: exp.DataType) -> Any:
+    """A stand-in node of a type, for rules that ask about types."""
+    holder = exp.Placeholder()
+    holder.type = to
+    return holder

@@ -12,6 +12,7 @@ TEXT: Check = frozenset({"STRING", "NULL", "UNKNOWN"})
 TEXTUAL: Check = frozenset({"STRING", "BYTES", "NULL", "UNKNOWN"})
 NUMERIC: Check = frozenset({"INT64", "FLOAT64", "NUMERIC", "NULL", "UNKNOWN"})
 INT: Check = frozenset({"INT64", "NULL", "UNKNOWN"})
+ARRAY: Check = frozenset({"ARRAY", "NULL", "UNKNOWN"})
 ANY: Check = frozenset()
 
 

@@ -1,13 +1,23 @@
-"""Texts and regular expressions (both engines use RE2); lengths and positions count as BigQuery's do."""
+"""Texts: lengths and positions count characters, as BigQuery's do."""
 
-import re
 from typing import Any
 
 from sqlglot import exp
 
-from local.bigquery.errors import invalid_query, unsupported
-from local.bigquery.lowering.rules import Node, call, cast, kind, no_signature, rule, text, typed
-from local.bigquery.lowering.signatures import INT, TEXT, TEXTUAL, simple
+from local.bigquery.errors import unsupported
+from local.bigquery.lowering.rules import (
+    RULES,
+    Node,
+    call,
+    cast,
+    integer,
+    kind,
+    no_signature,
+    rule,
+    text,
+    typed,
+)
+from local.bigquery.lowering.signatures import ARRAY, INT, TEXT, TEXTUAL, simple
 
 simple(exp.Upper, "upper", "STRING", ("this", TEXT))
 simple(exp.Replace, "replace", "STRING", ("this", TEXT), ("expression", TEXT), ("replacement", TEXT))
@@ -19,10 +29,13 @@ simple(exp.Contains, "contains", "BOOL", ("this", TEXT), ("expression", TEXT))
 simple(exp.Split, "string_split", "ARRAY<STRING>", ("this", TEXT), ("expression", TEXT))
 simple(exp.Left, "left", "STRING", ("this", TEXT), ("expression", INT))
 simple(exp.Right, "right", "STRING", ("this", TEXT), ("expression", INT))
-simple(exp.RegexpLike, "regexp_matches", "BOOL", ("this", TEXT), ("expression", TEXT))
-simple(exp.Levenshtein, "levenshtein", "INT64", ("this", TEXT), ("expression", TEXT))
 simple(exp.Translate, "translate", "STRING", ("this", TEXT), ("from_", TEXT), ("to", TEXT))
-simple(exp.Chr, "chr", "STRING", ("this", INT))
+simple(exp.Ascii, "bq_ascii", "INT64", ("this", TEXT))
+simple(exp.Unicode, "bq_unicode", "INT64", ("this", TEXT))
+simple(exp.ToCodePoints, "bq_code_points", "ARRAY<INT64>", ("this", TEXT))
+simple(exp.CodePointsToString, "bq_text_of", "STRING", ("this", ARRAY))
+simple(exp.CodePointsToBytes, "bq_bytes_of", "BYTES", ("this", ARRAY))
+simple(exp.SafeConvertBytesToString, "bq_decode_safely", "STRING", ("this", frozenset({"BYTES", "NULL"})))
 simple(exp.Initcap, "bq_initcap", "STRING", ("this", TEXT))
 
 
@@ -70,14 +83,48 @@ def _pad(node: exp.Pad) -> Node:
 
 @rule(exp.StrPosition)
 def _position(node: exp.StrPosition) -> Node:
-    if node.args.get("position") or node.args.get("occurrence"):
-        raise unsupported("INSTR with a start position or an occurrence")
+    position, occurrence = node.args.get("position"), node.args.get("occurrence")
+    if position is not None:
+        return typed(
+            call("bq_instr", node.this, node.args["substr"], position, occurrence or integer(1)), "INT64"
+        )
     return typed(call("instr", node.this, node.args["substr"]), "INT64")
 
 
 @rule(exp.Concat)
 def _concat(node: exp.Concat) -> Node:
-    return piped(node.expressions)
+    """CONCAT casts what is no text, as its documentation shows; the operator || does not."""
+    if any(kind(item) == "BYTES" for item in node.expressions):
+        return piped(node.expressions)
+    return piped([item if kind(item) in TEXTUAL else _as_text(item) for item in node.expressions])
+
+
+def _as_text(item: Node) -> Node:
+    if kind(item) not in ("INT64", "FLOAT64", "NUMERIC", "BOOL", "DATE", "TIMESTAMP", "DATETIME", "TIME"):
+        raise no_signature("function CONCAT", kind(item))
+    cast_ = exp.Cast(this=item, to=exp.DataType.build("STRING", dialect="bigquery"))
+    return typed(RULES[exp.Cast](cast_), "STRING")
+
+
+@rule(exp.Chr)
+def _chr(node: exp.Chr) -> Node:
+    (code,) = node.expressions
+    return typed(call("bq_text_of", exp.Array(expressions=[code])), "STRING")
+
+
+@rule(exp.Levenshtein)
+def _edit_distance(node: exp.Levenshtein) -> Node:
+    out = call("levenshtein", node.this, node.expression)
+    most = node.args.get("max_dist")
+    return typed(call("least", out, most) if most is not None else out, "INT64")
+
+
+@rule(exp.Normalize)
+def _normalize(node: exp.Normalize) -> Node:
+    form = node.args.get("form")
+    if node.args.get("is_casefold") or (form is not None and form.name.upper() != "NFC"):
+        raise unsupported("NORMALIZE to another form than NFC, and NORMALIZE_AND_CASEFOLD")
+    return typed(call("nfc_normalize", node.this), "STRING")
 
 
 @rule(exp.DPipe)
@@ -101,34 +148,3 @@ def piped(items: list[Node]) -> Node:
 
 
 # -- regular expressions: both engines use RE2 ------------------------------------------------------------------------
-
-
-@rule(exp.RegexpExtract)
-def _regexp_extract(node: exp.RegexpExtract) -> Node:
-    if node.args.get("position") or node.args.get("occurrence"):
-        raise unsupported("REGEXP_EXTRACT with a position or an occurrence")
-    return typed(call("bq_regexp_extract", node.this, node.expression, _group(node.expression)), "STRING")
-
-
-@rule(exp.RegexpExtractAll)
-def _regexp_extract_all(node: exp.RegexpExtractAll) -> Node:
-    return typed(
-        call("regexp_extract_all", node.this, node.expression, _group(node.expression)), "ARRAY<STRING>"
-    )
-
-
-def _group(pattern: Node) -> int:
-    """1 when the pattern has its one permitted group, 0 for the whole match."""
-    if not (isinstance(pattern, exp.Literal) and pattern.is_string):
-        raise unsupported("REGEXP_EXTRACT with a pattern that is not a literal")
-    groups = re.findall(r"(?<!\\)\((?!\?(?!P<))", re.sub(r"\[[^\]]*\]", "", pattern.name))
-    if len(groups) > 1:
-        raise invalid_query(
-            "Regular expressions passed into extraction functions must not have more than 1 capturing group"
-        )
-    return len(groups)
-
-
-@rule(exp.RegexpReplace)
-def _regexp_replace(node: exp.RegexpReplace) -> Node:
-    return typed(call("regexp_replace", node.this, node.expression, node.args["replacement"], "g"), "STRING")

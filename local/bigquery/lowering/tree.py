@@ -17,6 +17,8 @@ from local.bigquery.lowering import (  # noqa: F401  (each registers its rules)
     json_values,
     numbers,
     operators,
+    patterns,
+    set_operations,
     texts,
     unnamed,
     unnest,
@@ -56,11 +58,10 @@ def _lower_node(node: Node) -> Node:
 _STRUCTURE: tuple[type, ...] = (
     exp.Select, exp.Subquery, exp.From, exp.Join, exp.Where, exp.Group, exp.Having, exp.Order, exp.Ordered, exp.Limit,
     exp.Offset, exp.With, exp.CTE, exp.TableAlias, exp.Alias, exp.Identifier, exp.Column, exp.Star, exp.Table,
-    exp.Union, exp.Except, exp.Intersect, exp.Distinct, exp.Qualify, exp.Paren, exp.Null, exp.Boolean, exp.Var,
+    exp.Distinct, exp.Qualify, exp.Paren, exp.Null, exp.Boolean, exp.Var,
     exp.And, exp.Or, exp.Not, exp.Is, exp.Exists, exp.Window, exp.WindowSpec, exp.DataType, exp.DataTypeParam,
     exp.Tuple, exp.Cube, exp.Rollup, exp.GroupingSets, exp.If, exp.Case, exp.Coalesce, exp.Nullif, exp.Abs,
     exp.PropertyEQ, exp.Neg, exp.ColumnDef, exp.NullSafeEQ, exp.NullSafeNEQ, exp.RecursiveWithSearch,
     exp.BitwiseAnd, exp.BitwiseOr, exp.BitwiseXor, exp.BitwiseNot, exp.Aliases, exp.JSONPath, exp.JSONPathRoot,
-    exp.JSONPathKey, exp.JSONPathSubscript, exp.WeekStart, exp.HavingMax, exp.Pivot, exp.PivotAlias, exp.UnpivotColumns,
-    exp.PivotAny, exp.Placeholder, exp.Values,
+    exp.JSONPathKey, exp.JSONPathSubscript, exp.WeekStart, exp.HavingMax, exp.Placeholder, exp.Values,
 )  # fmt: skip

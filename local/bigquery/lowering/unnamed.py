@@ -3,7 +3,9 @@
 from sqlglot import exp
 
 from local.bigquery.errors import invalid_query
-from local.bigquery.lowering.rules import Node, call, cast, rule, typed
+from local.bigquery.lowering.rules import Node, call, cast, kind, no_signature, rule, text, typed
+
+_BUCKETS = {"DATE_BUCKET": "DATE", "DATETIME_BUCKET": "DATETIME", "TIMESTAMP_BUCKET": "TIMESTAMP"}
 
 
 @rule(exp.Anonymous)
@@ -18,4 +20,23 @@ def _anonymous(node: exp.Anonymous) -> Node:
         return call("error", args[0])
     if name == "ARRAY_INCLUDES" and len(args) == 2:
         return typed(call("list_contains", *args), "BOOL")
+    if name in _BUCKETS and len(args) in (2, 3):
+        return _bucket(name, args)
     raise invalid_query(f"Function not found: {node.this}")
+
+
+def _bucket(name: str, args: list[Node]) -> Node:
+    """The start of the bucket that holds the moment; buckets are counted from 1950 unless an origin is given."""
+    wanted = _BUCKETS[name]
+    if kind(args[0]) not in (wanted, "NULL") or kind(args[1]) != "INTERVAL":
+        raise no_signature(f"function {name}", *(kind(a) for a in args))
+    origin = args[2] if len(args) == 3 else text("1950-01-01")
+    if wanted == "DATE":
+        return typed(cast(call("time_bucket", args[1], args[0], cast(origin, "DATE")), "DATE"), wanted)
+    if wanted == "DATETIME":
+        return typed(call("time_bucket", args[1], args[0], cast(origin, "TIMESTAMP")), wanted)
+    if len(args) == 3:
+        origin = call("timezone", text("UTC"), origin)
+    moment = call("timezone", text("UTC"), args[0])
+    start = call("time_bucket", args[1], moment, cast(origin, "TIMESTAMP"))
+    return typed(call("timezone", text("UTC"), start), wanted)
