@@ -155,3 +155,9 @@ SELECT bridge_purge_job_children(make_interval(days => :days), :batch) AS remove
 
 -- purge_turn_journal --
 SELECT bridge_purge_turn_journal(make_interval(days => :days), :batch) AS removed;
+
+-- purge_reservations --
+SELECT bridge_purge_reservations(make_interval(days => :days), :batch) AS removed;
+
+-- purge_spend_counters --
+SELECT bridge_purge_spend_counters(make_interval(days => :days), :batch) AS removed;

@@ -58,6 +58,20 @@ RULES = (
         "A turn that ends in order drops its own; this is for those that were closed as abandoned.",
         Q.purge_turn_journal,
     ),
+    Rule(
+        "reservations",
+        35,
+        "they ended",
+        "As long as a late delivery could reserve a second time for what was paid.",
+        Q.purge_reservations,
+    ),
+    Rule(
+        "counters of spending",
+        400,
+        "their last change",
+        "To compare a month with the same one a year ago; a conversation's budget lasts as long.",
+        Q.purge_spend_counters,
+    ),
 )
 
 

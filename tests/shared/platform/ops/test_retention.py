@@ -25,6 +25,8 @@ TABLES = {
     "browser sessions": ("auth_sessions", "id::text"),
     "children of jobs": ("job_children", "job_id::text"),
     "journals of turns": ("turn_journal", "turn_id::text"),
+    "reservations": ("reservations", "key"),
+    "counters of spending": ("spend_counters", "window_key"),
 }
 
 
@@ -102,6 +104,18 @@ class Rows:
                     "INSERT INTO turn_journal (turn_id, number, team_id, kind, entry, last_event)"
                     " VALUES (:id, 1, :team, 'tools', '{}', 1)"
                 )
+            case "reservations":
+                values["team"] = self.team
+                statement = (
+                    "INSERT INTO reservations (team_id, resource, key, state, amount, parts, lease_until, ended_at)"
+                    " VALUES (:team, 'scans', CAST(:id AS text), 'settled', 1, '[]', now(), now() - make_interval(days => :days))"
+                )
+            case "counters of spending":
+                values["team"] = self.team
+                statement = (
+                    "INSERT INTO spend_counters (team_id, name, window_key, ceiling, updated_at)"
+                    " VALUES (:team, 'scans', CAST(:id AS text), 1, now() - make_interval(days => :days))"
+                )
             case _:
                 raise AssertionError(f"no row of the kind {name!r}")
         self.cloud.sql(statement, **values)
@@ -142,6 +156,26 @@ def test_an_attempt_outlives_the_last_delivery_that_its_queue_could_make(cloud: 
     retention.run(seconds=60)
     left = {row["key"] for row in cloud.sql("SELECT key FROM attempts WHERE step = 'retained'")}
     assert left == {"late", "letter"}
+
+
+@pytest.mark.slow
+def test_what_still_promises_something_is_never_old(cloud: Any) -> None:
+    """A reservation that is held, its counter, and what counts the present stay, however long ago they moved."""
+    team = cloud.team(cloud.person())
+    cloud.sql(
+        "INSERT INTO reservations (team_id, resource, key, state, amount, parts, lease_until, created_at)"
+        " VALUES (:team, 'scans', 'held', 'held', 1, '[]', now(), now() - interval '9 years')",
+        team=team,
+    )
+    for window, reserved in (("2017-01-01", 1), ("now", 0)):
+        cloud.sql(
+            "INSERT INTO spend_counters (team_id, name, window_key, reserved, ceiling, updated_at)"
+            " VALUES (:team, 'scans', :window, :reserved, 1, now() - interval '9 years')",
+            team=team, window=window, reserved=reserved,
+        )  # fmt: skip
+    retention.run(seconds=60)
+    assert len(cloud.sql("SELECT 1 AS one FROM reservations WHERE team_id = :team", team=team)) == 1
+    assert len(cloud.sql("SELECT 1 AS one FROM spend_counters WHERE team_id = :team", team=team)) == 2
 
 
 @pytest.mark.slow
