@@ -45,6 +45,12 @@ def validation(cloud: Any, connection: tuple[Person, str, str]) -> tuple[str, De
     return job, step
 
 
+@pytest.fixture
+def warehouse(bigquery: Any) -> None:
+    """The local BigQuery, with something in it, so that a validation ends well."""
+    bigquery.create_dataset("something", exists_ok=True)
+
+
 @pytest.fixture(scope="session")
 def dispatch(servers: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """A real Cloud Tasks whose deliveries reach nobody, so that tasks wait in their queues."""

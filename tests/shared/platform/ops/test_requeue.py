@@ -103,7 +103,9 @@ def test_a_living_lease_is_left_alone(cloud: Any, queue: Lose, sent: Any) -> Non
     assert did(requeue.run()) == DONE_NOTHING | {"sent_again": 1}
 
 
-def test_a_worker_that_died_on_the_last_attempt_is_found(cloud: Any, queue: Lose, sent: Any) -> None:
+def test_a_worker_that_died_on_the_last_attempt_is_found(
+    cloud: Any, queue: Lose, warehouse: None, sent: Any
+) -> None:
     """Its lease ended long ago and the queue has given up: the message leaves once more, and the job ends."""
     from shared.platform import ledger
 
@@ -117,10 +119,12 @@ def test_a_worker_that_died_on_the_last_attempt_is_found(cloud: Any, queue: Lose
     assert cloud.sql("SELECT state FROM attempts WHERE key = :job", job=job) == [{"state": "done"}]
 
 
-def test_a_message_whose_step_has_ended_is_settled(cloud: Any, queue: Lose, sent: Any) -> None:
+def test_a_message_whose_step_has_ended_is_settled(
+    cloud: Any, queue: Lose, warehouse: None, sent: Any
+) -> None:
     """Also where the delivery found the step done by another message of the same key."""
     _, step = sent
-    cloud.deliver(step)
+    assert cloud.deliver(step) == 204
     assert requeue.run()["settled"] >= 1
     assert message(cloud, step)["settled"]
     queue()

@@ -1,0 +1,172 @@
+"""A connection's circuit: what is not there is left alone, and a user's own mistake never opens it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from shared.platform import breaker, clock
+from shared.platform.errors import BytesCapExceeded, QueryInvalid, Unavailable
+from shared.platform.ids import new_id
+from shared.warehouses.errors import (
+    CredentialsRejected,
+    PermissionMissing,
+    QueryTimedOut,
+    WarehouseUnavailable,
+)
+from shared.warehouses.shielded import OPENS_AFTER, PAUSE_SECONDS, Shielded, WarehousePaused
+
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("cloud")]
+
+
+class Weather:
+    """A warehouse whose answer is decided by a test. It counts who reached it."""
+
+    dialect, project = "bigquery", "p"
+
+    def __init__(self) -> None:
+        self.fails: Exception | None = None
+        self.reached = 0
+
+    def dry_run(self, sql: str, parameters: Any = ()) -> str:
+        self.reached += 1
+        if self.fails is not None:
+            raise self.fails
+        return sql
+
+
+@pytest.fixture
+def weather() -> Weather:
+    return Weather()
+
+
+@pytest.fixture
+def warehouse(weather: Weather) -> Any:
+    return Shielded(weather, new_id())  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def later(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """Move the clock."""
+    real, shift = clock.now, [0.0]
+    monkeypatch.setattr(clock, "now", lambda: real() + timedelta(seconds=shift[0]))
+
+    def move(seconds: float) -> None:
+        shift[0] += seconds
+
+    return move
+
+
+def fail(warehouse: Any, weather: Weather, error: Exception, times: int) -> None:
+    weather.fails = error
+    for _ in range(times):
+        with pytest.raises(type(error)):
+            warehouse.dry_run("SELECT 1")
+
+
+def test_a_warehouse_that_does_not_answer_is_left_alone_with_a_word_when_to_come(
+    warehouse: Any, weather: Weather
+) -> None:
+    """After five failures callers hear 503 SERVICE_UNAVAILABLE with Retry-After at once, and nobody dials."""
+    fail(warehouse, weather, WarehouseUnavailable(), OPENS_AFTER)
+    reached = weather.reached
+    with pytest.raises(WarehousePaused) as refusal:
+        warehouse.dry_run("SELECT 1")
+    assert weather.reached == reached
+    assert (refusal.value.code, refusal.value.status, refusal.value.retryable) == (
+        "SERVICE_UNAVAILABLE",
+        503,
+        True,
+    )
+    assert 0 < (refusal.value.retry_after or 0) <= PAUSE_SECONDS
+    assert isinstance(refusal.value, Unavailable)
+
+
+@pytest.mark.parametrize(
+    "mistake",
+    [
+        QueryInvalid(),
+        BytesCapExceeded(),
+        PermissionMissing(),
+        CredentialsRejected(),
+        QueryTimedOut(),
+        ValueError(),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_what_a_healthy_warehouse_refuses_never_opens_the_circuit(
+    warehouse: Any, weather: Weather, mistake: Exception
+) -> None:
+    """Somebody's wrong SQL must not take the warehouse away from the others; it even ends a run of failures."""
+    fail(warehouse, weather, mistake, 3 * OPENS_AFTER)
+    fail(warehouse, weather, WarehouseUnavailable(), OPENS_AFTER - 1)
+    fail(warehouse, weather, mistake, 1)
+    fail(warehouse, weather, WarehouseUnavailable(), OPENS_AFTER - 1)
+    weather.fails = None
+    assert warehouse.dry_run("SELECT 1") == "SELECT 1"
+
+
+def test_one_connections_trouble_is_not_anothers(warehouse: Any, weather: Weather) -> None:
+    """Two connections may lead to different places."""
+    fail(warehouse, weather, WarehouseUnavailable(), OPENS_AFTER)
+    weather.fails = None
+    assert Shielded(weather, new_id()).dry_run("SELECT 2") == "SELECT 2"  # type: ignore[arg-type,comparison-overlap]
+
+
+def test_after_the_pause_one_of_sixteen_dials_and_its_success_lets_all_in(
+    warehouse: Any, weather: Weather, later: Callable[[float], None]
+) -> None:
+    """The others hear that it is paused until the one has come back."""
+    fail(warehouse, weather, WarehouseUnavailable(), OPENS_AFTER)
+    later(PAUSE_SECONDS + 1)
+    weather.fails, weather.reached = None, 0
+    barrier, inside = threading.Barrier(16), threading.Event()
+    real = weather.dry_run
+
+    def slow(sql: str, parameters: Any = ()) -> str:
+        inside.wait(10)
+        return real(sql)
+
+    weather.dry_run = slow  # type: ignore[method-assign]
+
+    def ask(_number: int) -> str:
+        barrier.wait()
+        try:
+            return str(warehouse.dry_run("SELECT 1"))
+        except WarehousePaused:
+            return "paused"
+
+    with ThreadPoolExecutor(16) as instances:
+        asked = [instances.submit(ask, number) for number in range(16)]
+        while sum(one.done() for one in asked) < 15:
+            pass
+        inside.set()
+        outcomes = sorted(one.result() for one in asked)
+    assert outcomes == ["SELECT 1"] + ["paused"] * 15
+    assert weather.reached == 1
+    assert warehouse.dry_run("SELECT 3") == "SELECT 3"
+
+
+def test_a_circuit_that_was_found_closed_costs_no_question_for_a_while(
+    warehouse: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nine of ten queries of a busy instance ask Firestore nothing."""
+    from shared.platform import hot
+
+    asked: list[str] = []
+    real = hot.glance
+
+    def count(collection: str, key: str, **options: Any) -> Any:
+        asked.append(key)
+        return real(collection, key, **options)
+
+    monkeypatch.setattr(hot, "glance", count)
+    for _ in range(20):
+        warehouse.dry_run("SELECT 1")
+    assert len(asked) == 1
+    assert breaker._closed_until
