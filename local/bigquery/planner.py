@@ -96,7 +96,19 @@ class Planner:
             request.default,
             request.location,
             may_read,
+            self._decide,
         )
+
+    def _decide(self, condition: exp.Expression) -> bool | None:
+        """The value of a condition over constants."""
+        select = exp.Select(expressions=[exp.alias_(condition, "decided")])
+        sql = lower(annotate_types(select, dialect="bigquery")).sql("duckdb")
+        with contextlib.closing(self.engine.cursor()) as cursor:
+            try:
+                row = cursor.execute(sql).fetchone()
+            except duckdb.Error as error:
+                raise translate(error) from None
+        return None if row is None else row[0]
 
     def _view_tree(self, sql: str) -> exp.Expression:
         tree, _ = self.parse(sql)

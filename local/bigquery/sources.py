@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from sqlglot import exp
 
-from local.bigquery import information_schema
+from local.bigquery import information_schema, wildcards
 from local.bigquery.errors import access_denied, invalid_query, not_found, unsupported
 from local.bigquery.fields import Field
 from local.bigquery.functions import place
@@ -39,6 +39,7 @@ class Scope:
     default: tuple[str, str] | None
     location: str | None
     may_read: Callable[[str], bool]
+    decide: wildcards.Decide
     sources: dict[str, Source] = field(default_factory=dict)
     locations: set[str] = field(default_factory=set)
     views: list[Table] = field(default_factory=list)
@@ -46,6 +47,7 @@ class Scope:
 
 def bind(tree: exp.Expression, scope: Scope, sql: str, depth: int = 0) -> exp.Expression:
     """Replace every named table in `tree`; raises notFound for one that doesn't exist."""
+    _refuse_unnamed_elements(tree)
     for node in list(tree.find_all(exp.Table)):
         if isinstance(node.this, exp.Func) or not isinstance(node.this, exp.Identifier):
             raise unsupported(f"the table function {node.sql('bigquery')[:60]}")
@@ -62,6 +64,16 @@ def bind(tree: exp.Expression, scope: Scope, sql: str, depth: int = 0) -> exp.Ex
         else:
             node.replace(replacement)
     return tree
+
+
+def _refuse_unnamed_elements(tree: exp.Expression) -> None:
+    for unnest in tree.find_all(exp.Unnest):
+        alias, select = unnest.args.get("alias"), unnest.find_ancestor(exp.Select)
+        named = alias is not None and (alias.columns or alias.this)
+        if unnest.args.get("offset") and not named and select is not None and select.is_star:
+            raise unsupported(
+                "SELECT * over an UNNEST … WITH OFFSET without an alias; write UNNEST(…) AS x WITH OFFSET AS o"
+            )
 
 
 def _refuse_modifiers(node: exp.Table) -> None:
@@ -121,14 +133,16 @@ def _bound(node: exp.Table, scope: Scope, sql: str, depth: int) -> exp.Expressio
     parts = _parts(node)
     alias = node.alias or parts[-1].split(".")[-1]
     shown = ".".join(parts)
+    if parts[-1].endswith("*"):
+        return _with_clauses(_wildcard(node, parts, alias, scope, shown), node)
     found = _resolve(parts, scope, shown, node, sql)
     if isinstance(found, Table) and found.kind == "VIEW":
         if depth >= _MAX_VIEW_DEPTH:
             raise invalid_query(f"Reached the maximum nesting depth of views at {found.id}")
         query = found.resource["view"]["query"]
         inner_scope = Scope(
-            scope.store, scope.parse, found.project, None, scope.location, scope.may_read, scope.sources, scope.locations,
-            scope.views,
+            scope.store, scope.parse, found.project, None, scope.location, scope.may_read, scope.decide, scope.sources,
+            scope.locations, scope.views,
         )  # fmt: skip
         tree = bind(scope.parse(query), inner_scope, query, depth + 1)
         scope.views.append(found)
@@ -142,10 +156,34 @@ def _bound(node: exp.Table, scope: Scope, sql: str, depth: int) -> exp.Expressio
         out = exp.Table(
             this=exp.to_identifier(name, quoted=True), alias=exp.TableAlias(this=exp.to_identifier(alias))
         )
+    return _with_clauses(out, node)
+
+
+def _with_clauses(out: exp.Expression, node: exp.Table) -> exp.Expression:
     for key in ("pivots", "joins", "laterals"):
         if node.args.get(key):
             out.set(key, node.args[key])
     return out
+
+
+def _wildcard(node: exp.Table, parts: list[str], alias: str, scope: Scope, shown: str) -> exp.Expression:
+    """The union of the tables that `prefix*` names, without those that a filter on _TABLE_SUFFIX leaves out."""
+    project, dataset_name, pattern = _qualified(parts, scope, shown)
+    dataset = find_dataset(scope, project, dataset_name)
+    tables = scope.store.list_tables(project, dataset_name)
+    found = wildcards.matching(tables, pattern, dataset.location, shown)
+    _require_read(found[0], scope)
+    newest = max(found, key=lambda t: (t.created, t.name))
+    left = wildcards.kept(found, pattern, wildcards.suffix_filters(node), scope.decide)
+
+    def named(table: Table) -> str:
+        name = f"__s{len(scope.sources)}"
+        scope.sources[name] = Source(name, table.fields, table=table)
+        return name
+
+    wildcards.hide_from_stars(node.find_ancestor(exp.Select))
+    query = wildcards.union(left, newest, pattern, named)
+    return exp.Subquery(this=query, alias=exp.TableAlias(this=exp.to_identifier(alias)))
 
 
 def _parts(node: exp.Table) -> list[str]:
@@ -170,24 +208,32 @@ def _resolve(
                 f'Table "{shown}" must be qualified with a dataset (e.g. dataset.table).{where}'
             )
         parts = [*scope.default, *parts]
+    project, dataset_name, name = _qualified(parts, scope, shown)
+    dataset = find_dataset(scope, project, dataset_name)
+    if name == "__TABLES__":
+        return information_schema.legacy_tables(scope, dataset)
+    table = scope.store.find_table(project, dataset_name, name)
+    if table is None:
+        raise not_found("Table", f"{project}:{dataset_name}.{name}", dataset.location)
+    _require_read(table, scope)
+    return table
+
+
+def _qualified(parts: list[str], scope: Scope, shown: str) -> tuple[str, str, str]:
+    if len(parts) == 1 and scope.default is not None:
+        parts = [*scope.default, *parts]
     if len(parts) == 2:
         parts = [scope.default[0] if scope.default else scope.project, *parts]
     if len(parts) != 3:
         raise invalid_query(f"Invalid table name: {shown}")
-    project, dataset_name, name = parts
-    dataset = find_dataset(scope, project, dataset_name)
-    if name == "__TABLES__":
-        return information_schema.legacy_tables(scope, dataset)
-    if name.endswith("*"):
-        raise unsupported("wildcard tables; name the tables and UNION ALL them")
-    table = scope.store.find_table(project, dataset_name, name)
-    if table is None:
-        raise not_found("Table", f"{project}:{dataset_name}.{name}", dataset.location)
-    if not scope.may_read(project):
+    return parts[0], parts[1], parts[2]
+
+
+def _require_read(table: Table, scope: Scope) -> None:
+    if not scope.may_read(table.project):
         raise access_denied(
             f"Table {table.id}: User does not have permission to query table {table.id}, or perhaps it does not exist."
         )
-    return table
 
 
 def find_dataset(scope: Scope, project: str, name: str) -> Dataset:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlglot import exp
+from sqlglot import exp, parse_one
 
 from local.bigquery.errors import unsupported
 from local.bigquery.lowering.rules import (
@@ -36,7 +36,6 @@ simple(exp.ToCodePoints, "bq_code_points", "ARRAY<INT64>", ("this", TEXT))
 simple(exp.CodePointsToString, "bq_text_of", "STRING", ("this", ARRAY))
 simple(exp.CodePointsToBytes, "bq_bytes_of", "BYTES", ("this", ARRAY))
 simple(exp.SafeConvertBytesToString, "bq_decode_safely", "STRING", ("this", frozenset({"BYTES", "NULL"})))
-simple(exp.Initcap, "bq_initcap", "STRING", ("this", TEXT))
 
 
 @rule(exp.Length, exp.ByteLength)
@@ -112,6 +111,20 @@ def _chr(node: exp.Chr) -> Node:
     return typed(call("bq_text_of", exp.Array(expressions=[code])), "STRING")
 
 
+# What the parser puts in place of delimiters that the author left out.
+_WORD_BREAKS = parse_one("INITCAP('')", read="bigquery").args["expression"].name
+
+
+@rule(exp.Initcap)
+def _initcap(node: exp.Initcap) -> Node:
+    given = node.args.get("expression")
+    if given is not None and given.name != _WORD_BREAKS:
+        raise unsupported("INITCAP with delimiters of one's own")
+    if kind(node.this) not in TEXT:
+        raise no_signature("function INITCAP", kind(node.this))
+    return typed(call("bq_initcap", node.this), "STRING")
+
+
 @rule(exp.Levenshtein)
 def _edit_distance(node: exp.Levenshtein) -> Node:
     out = call("levenshtein", node.this, node.expression)
@@ -122,7 +135,7 @@ def _edit_distance(node: exp.Levenshtein) -> Node:
 @rule(exp.Normalize)
 def _normalize(node: exp.Normalize) -> Node:
     form = node.args.get("form")
-    if node.args.get("is_casefold") or (form is not None and form.name.upper() != "NFC"):
+    if node.args.get("is_casefold") or (isinstance(form, exp.Var) and form.name.upper() != "NFC"):
         raise unsupported("NORMALIZE to another form than NFC, and NORMALIZE_AND_CASEFOLD")
     return typed(call("nfc_normalize", node.this), "STRING")
 

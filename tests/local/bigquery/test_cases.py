@@ -1,17 +1,15 @@
 """What queries answer and refuse, specified by the text files in `cases/`."""
 
-import datetime as dt
 import json
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 import pytest
 from google.api_core.exceptions import GoogleAPICallError
 from google.cloud import bigquery
+
+from tests.local.bigquery.case_values import plain, type_name
 
 CASES = Path(__file__).parent / "cases"
 
@@ -51,36 +49,13 @@ def cases(client: bigquery.Client) -> Iterator[str]:
     client.delete_dataset(name, delete_contents=True)
 
 
-def _type(field: bigquery.SchemaField) -> str:
-    names = {"INTEGER": "INT64", "FLOAT": "FLOAT64", "BOOLEAN": "BOOL"}
-    kind = names.get(field.field_type, field.field_type)
-    if kind in ("RECORD", "STRUCT"):
-        kind = f"STRUCT<{', '.join(f'{f.name} {_type(f)}' for f in field.fields)}>"
-    return f"ARRAY<{kind}>" if field.mode == "REPEATED" else kind
-
-
-def _plain(value: Any) -> Any:
-    """A client value as the JSON of the case files writes it."""
-    if isinstance(value, list):
-        return [_plain(v) for v in value]
-    if isinstance(value, dict):
-        return {k: _plain(v) for k, v in value.items()}
-    if isinstance(value, dt.datetime | dt.date | dt.time):
-        return value.isoformat()
-    if isinstance(value, Decimal):
-        return str(value)
-    if isinstance(value, float) and math.isinf(value):
-        return "Infinity" if value > 0 else "-Infinity"
-    return value
-
-
 @pytest.mark.parametrize("case", ANSWERS, ids=lambda c: c.name)
 def test_a_query_answers_with_its_types_and_rows(case: Case, cases: str, client: bigquery.Client) -> None:
     """Rows, order, result types and, where given, the bytes of the dry run are those of the reference."""
     sql = case.sql.replace("{dataset}", cases)
     result = client.query_and_wait(sql)
-    assert ", ".join(_type(f) for f in result.schema) == case.head["types"]
-    assert [[_plain(v) for v in row.values()] for row in result] == json.loads(case.head["rows"])
+    assert ", ".join(type_name(f) for f in result.schema) == case.head["types"]
+    assert [[plain(v) for v in row.values()] for row in result] == json.loads(case.head["rows"])
     if "bytes" in case.head:
         dry = client.query(sql, job_config=bigquery.QueryJobConfig(dry_run=True))
         assert dry.total_bytes_processed == int(case.head["bytes"])

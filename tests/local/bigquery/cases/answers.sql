@@ -362,3 +362,61 @@ types: INT64
 rows: [[1]]
 bytes: 32
 SELECT id FROM {dataset}.sales ORDER BY id LIMIT 1
+--- PIVOT names its columns by aggregate and value
+types: STRING, INT64, INT64, INT64, INT64
+rows: [["Apple", 77, 1, null, 0], ["Kale", 51, 1, 23, 1]]
+SELECT * FROM (SELECT 'Kale' AS product, 51 AS sales, 'Q1' AS quarter UNION ALL SELECT 'Kale', 23, 'Q2' UNION ALL SELECT 'Apple', 77, 'Q1')
+PIVOT (SUM(sales) AS total, COUNT(*) AS n FOR quarter IN ('Q1' AS first, 'Q2')) ORDER BY product
+--- PIVOT columns can be named
+types: INT64, INT64
+rows: [[10, 20]]
+bytes: 36
+SELECT p.DE, p.FR FROM (SELECT country, qty FROM {dataset}.sales) PIVOT (SUM(qty) FOR country IN ('DE', 'FR')) AS p
+--- UNPIVOT puts the values before the name and leaves NULL out
+types: STRING, INT64, STRING
+rows: [["Apple", 77, "Q1"], ["Kale", 51, "Q1"], ["Kale", 23, "Q2"]]
+SELECT * FROM (SELECT 'Kale' AS product, 51 AS Q1, 23 AS Q2 UNION ALL SELECT 'Apple', 77, NULL) UNPIVOT (sales FOR quarter IN (Q1, Q2)) ORDER BY product, quarter
+--- UNPIVOT INCLUDE NULLS with other names
+types: STRING, INT64
+rows: [["first", 77], ["second", null]]
+SELECT u.part, u.sales FROM (SELECT 77 AS Q1, CAST(NULL AS INT64) AS Q2) UNPIVOT INCLUDE NULLS (sales FOR part IN (Q1 AS 'first', Q2 AS 'second')) AS u ORDER BY part
+--- UNPIVOT of several columns at once
+types: INT64, INT64, STRING
+rows: [[51, 23, "h1"], [45, 3, "h2"]]
+SELECT * FROM (SELECT 51 AS Q1, 23 AS Q2, 45 AS Q3, 3 AS Q4) UNPIVOT ((a, b) FOR half IN ((Q1, Q2) AS 'h1', (Q3, Q4) AS 'h2')) ORDER BY half
+--- QUALIFY keeps the first of each group
+types: STRING, INT64
+rows: [["DE", 10], ["FR", 20]]
+SELECT country, qty FROM {dataset}.sales WHERE country IS NOT NULL AND qty IS NOT NULL QUALIFY ROW_NUMBER() OVER (PARTITION BY country ORDER BY qty) = 1 ORDER BY country
+--- GROUPING SETS with the words apart and brackets after ORDER BY
+types: STRING, BOOL, INT64, INT64
+rows: [["DE", null, 2, 0], [null, null, 4, 1], [null, true, 2, 1]]
+SELECT country, ok, COUNT(*) AS n, GROUPING(country) AS g FROM {dataset}.sales GROUP BY GROUPING   SETS ((country), (ok), ()) HAVING (country IS NULL OR country = 'DE') AND n > 1 ORDER BY (country IS NULL), country, n DESC
+--- CUBE and ROLLUP count every level
+types: INT64, INT64
+rows: [[4, 3]]
+SELECT (SELECT COUNT(*) FROM (SELECT a, b FROM (SELECT 1 AS a, 2 AS b) GROUP BY CUBE (a, b))), (SELECT COUNT(*) FROM (SELECT a, b FROM (SELECT 1 AS a, 2 AS b) GROUP BY ROLLUP (a, b)))
+--- WITH RECURSIVE counts up
+types: INT64
+rows: [[1], [2], [3]]
+WITH RECURSIVE t AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM t WHERE n < 3) SELECT n FROM t ORDER BY n
+--- structs of a set operation are matched by position
+types: STRUCT<color STRING, shape STRING>
+rows: [[{"color": "blue", "shape": "round"}], [{"color": "red", "shape": "square"}]]
+SELECT info FROM (SELECT STRUCT('blue' AS color, 'round' AS shape) AS info UNION ALL SELECT STRUCT('red', 'square')) ORDER BY info.color
+--- UNION ALL BY NAME matches columns by name
+types: INT64, STRING
+rows: [[1, "x"], [2, "y"]]
+SELECT * FROM (SELECT 1 AS a, 'x' AS b UNION ALL BY NAME SELECT 'y' AS b, 2 AS a) ORDER BY a
+--- JSON values by dots and brackets
+types: JSON, JSON, STRING
+rows: [[1, 2, "x"]]
+SELECT j.a, j['b'][0], JSON_VALUE(j.c) FROM (SELECT JSON '{"a": 1, "b": [2], "c": "x"}' AS j)
+--- STRING_AGG in a window
+types: STRING, STRING
+rows: [["a", "a"], ["b", "a-b"]]
+SELECT x, STRING_AGG(x, '-') OVER (ORDER BY x) AS so_far FROM UNNEST(['a', 'b']) AS x ORDER BY x
+--- CONCAT casts, the operator does not
+types: STRING
+rows: [["a1true2024-01-01"]]
+SELECT CONCAT('a', 1, TRUE, DATE '2024-01-01')

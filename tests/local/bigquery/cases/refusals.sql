@@ -77,9 +77,33 @@ SELECT * FROM {dataset}.sales FOR SYSTEM_TIME AS OF CURRENT_TIMESTAMP()
 --- scripts
 invalidQuery: not supported by the local BigQuery server: scripts of several statements
 SELECT 1; SELECT 2
---- wildcard tables
-invalidQuery: not supported by the local BigQuery server: wildcard tables
-SELECT * FROM `bridge-local.{dataset}.sal*`
+--- a wildcard before the end of a name
+invalidQuery: Invalid table name
+SELECT * FROM `bridge-local.{dataset}.s*l*`
+--- a cast with a format
+invalidQuery: not supported by the local BigQuery server: CAST … FORMAT at [1:29]
+SELECT CAST('15:30' AS TIME FORMAT 'HH24:MI')
+--- the start of a column that the parser would take for a key word
+invalidQuery: not supported by the local BigQuery server: JSON_OBJECT of a column named key
+SELECT JSON_OBJECT(key, value) FROM (SELECT 'a' AS key, 1 AS value)
+--- a set operation that matches columns by name
+invalidQuery: not supported by the local BigQuery server: set operations BY NAME
+SELECT 1 AS a INTERSECT DISTINCT BY NAME SELECT 2 AS a
+--- structs that only differ in their fields' names, where they can't be renamed
+invalidQuery: not supported by the local BigQuery server: a set operation on structs
+SELECT s FROM (SELECT STRUCT(1 AS a) AS s) UNION ALL SELECT s FROM (SELECT STRUCT(1 AS b) AS s)
+--- the fields of a struct expression as columns
+invalidQuery: not supported by the local BigQuery server
+SELECT STRUCT(1 AS a).*
+--- a sketch
+invalidQuery: not supported by the local BigQuery server: function HLL_COUNT.INIT at
+SELECT HLL_COUNT.INIT(id) FROM {dataset}.sales
+--- other word breaks than the usual ones
+invalidQuery: not supported by the local BigQuery server: INITCAP with delimiters
+SELECT INITCAP('a1b', '1')
+--- columns of an UNNEST that has no name
+invalidQuery: not supported by the local BigQuery server: SELECT * over an UNNEST … WITH OFFSET without an alias
+SELECT * FROM UNNEST([1, 2]) WITH OFFSET
 --- duplicate names in the result
 invalidQuery: Duplicate column names in the result are not supported. Found duplicate(s): a
 SELECT 1 AS a, 2 AS a
