@@ -67,26 +67,32 @@ class Attempt:
     owner: str = field(default_factory=new_id)
     finished: bool = False
     part: Part | None = None
+    unwanted: bool = False
     stop: Stop = field(default_factory=Stop)
 
 
 _current: ContextVar[Attempt | None] = ContextVar("bridge_attempt", default=None)
 
 
-def claim(step: str, key: str, lease_seconds: int, *, message: str | None = None) -> Attempt | None:
+def claim(
+    step: str, key: str, lease_seconds: int, *, message: str | None = None, part: Part | None = None
+) -> Attempt | None:
     """Take the step; None when it is already done. Raises StillRunning while another holds it.
 
-    `message` is the row of the outbox that the delivery came from: it learns which attempt it led to.
+    `message` is the row of the outbox that the delivery came from: it learns which attempt it led to. `part`
+    is the job that the step works for; an attempt that it does not want any more is `unwanted`.
     """
-    owner = new_id()
-    with pg.transaction() as tx:
+    owner, unwanted = new_id(), False
+    with pg.transaction(part.team if part else None) as tx:
         row = tx.find(Q.claim_attempt, step=step, key=key, owner=owner, lease=lease_seconds, message=message)
         if row is None:
             state = tx.one(Q.attempt_state, step=step, key=key)
             if state["state"] in ("done", "dead"):
                 return None
             raise StillRunning(retry_after=min(30.0, max(1.0, float(state["remaining"]))))
-    return Attempt(step, key, tries=int(row["tries"]), owner=owner)
+        if part is not None:
+            unwanted = _join(tx, step, key, owner, part)
+    return Attempt(step, key, tries=int(row["tries"]), owner=owner, part=part, unwanted=unwanted)
 
 
 @contextmanager
@@ -120,16 +126,14 @@ def part_of(part: Part) -> None:
         return
     attempt.part = part
     with pg.transaction(part.team) as tx:
-        row = tx.find(
-            Q.join_job,
-            step=attempt.step,
-            key=attempt.key,
-            owner=attempt.owner,
-            job=part.job,
-            team=part.team,
-        )
-    if row is not None and row["state"] == "cancelled":
-        raise JobCancelled
+        if _join(tx, attempt.step, attempt.key, attempt.owner, part):
+            raise JobCancelled
+
+
+def _join(tx: pg.Tx, step: str, key: str, owner: str, part: Part) -> bool:
+    """Note whose work the attempt is; True where that work was cancelled."""
+    row = tx.find(Q.join_job, step=step, key=key, owner=owner, job=part.job, team=part.team)
+    return row is not None and row["state"] == "cancelled"
 
 
 def is_cancelled(attempt: Attempt) -> bool:

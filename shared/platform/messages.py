@@ -15,6 +15,8 @@ from typing import Any, ClassVar, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
+from shared.platform.ids import is_id
+
 QUEUES = ("default", "connections", "catalog", "chat", "dashboards")
 FINALIZED = "google.cloud.storage.object.v1.finalized"
 """The type of the event of an object that has just been written whole."""
@@ -66,4 +68,5 @@ class Message(BaseModel):
         if self.job_field is None:
             return None
         child = None if self.child_field is None else str(getattr(self, self.child_field))
-        return Part(str(vars(self)["team"]), str(getattr(self, self.job_field)), child)
+        team, job = str(vars(self)["team"]), str(getattr(self, self.job_field))
+        return Part(team, job, child) if is_id(team) and is_id(job) else None

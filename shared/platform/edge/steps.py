@@ -225,7 +225,10 @@ def _entry(
 
 def _run(handler: Callable[..., Any], arrival: Arrival, gave_up: GaveUp | None) -> None:
     declaration = arrival.declaration
-    attempt = ledger.claim(declaration.name, arrival.key, ledger.LEASE_SECONDS, message=arrival.message)
+    part = arrival.step.part() if isinstance(arrival.step, Message) else None
+    attempt = ledger.claim(
+        declaration.name, arrival.key, ledger.LEASE_SECONDS, message=arrival.message, part=part
+    )
     if attempt is None:
         telemetry.log("step was already done", step=declaration.name)
         return
@@ -235,9 +238,8 @@ def _run(handler: Callable[..., Any], arrival: Arrival, gave_up: GaveUp | None) 
             ledger.keeping(attempt, declaration.timeout + LEASE_MARGIN_SECONDS),
             ledger.working_on(attempt),
         ):
-            part = arrival.step.part() if isinstance(arrival.step, Message) else None
-            if part is not None:
-                ledger.part_of(part)
+            if attempt.unwanted:
+                raise ledger.JobCancelled
             if arrival.give_up:
                 raise ledger.StepLost
             handler(arrival.step)

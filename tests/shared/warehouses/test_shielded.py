@@ -170,3 +170,30 @@ def test_a_circuit_that_was_found_closed_costs_no_question_for_a_while(
         warehouse.dry_run("SELECT 1")
     assert len(asked) == 1
     assert breaker._closed_until
+
+
+def test_a_door_answers_at_once_while_the_warehouse_is_away(
+    cloud: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Through the API: five slow failures, then 503 with Retry-After in no time, for every instance."""
+    from local import ports
+    from shared.platform import settings
+    from shared.warehouses import bigquery_patience
+
+    person = cloud.person()
+    connection = cloud.connection(cloud.team(person), person, validated=False)
+    cloud.sql("UPDATE connections SET status = 'validated' WHERE id = :id", id=connection)
+    monkeypatch.setenv("BIGQUERY_EMULATOR_HOST", f"http://127.0.0.1:{ports.free()}")
+    monkeypatch.setattr(bigquery_patience, "RETRY_SECONDS", 0.3)
+    settings.settings.cache_clear()
+
+    def scan() -> Any:
+        return cloud.call("POST", "/v1/onboarding/catalog/scan", {"connection_id": connection}, as_=person)
+
+    assert [scan().error["code"] for _ in range(OPENS_AFTER)] == ["WAREHOUSE_UNAVAILABLE"] * OPENS_AFTER
+    began = clock.monotonic()
+    refused = scan()
+    assert clock.monotonic() - began < 0.5
+    assert (refused.status, refused.error["code"]) == (503, "SERVICE_UNAVAILABLE")
+    assert 1 <= int(refused.headers["Retry-After"]) <= PAUSE_SECONDS
+    assert refused.error["message"].startswith("The warehouse of this connection")
