@@ -1,4 +1,4 @@
-"""The laptop's cloud: python -m local run | exec [--no-demo] [--home DIR] -- COMMAND… | status | reset."""
+"""The laptop's cloud: python -m local run | exec [--no-demo] [--home DIR] -- COMMAND… | chaos | status | reset."""
 
 import argparse
 import fcntl
@@ -8,12 +8,16 @@ import shutil
 import sys
 from pathlib import Path
 
+from local import chaos_command
+
 
 def main(arguments: list[str]) -> int:
     """Run one command; answer its exit code."""
     options = _parser().parse_args(arguments)
     if getattr(options, "bundles", None):
         os.environ["BRIDGE_BUNDLES"] = str(options.bundles.resolve())
+    if options.what == "chaos":
+        return chaos_command.run(options)
     # Imported after parsing: a typing error should not wait for anything.
     from local.stack import run
 
@@ -52,6 +56,7 @@ def _parser() -> argparse.ArgumentParser:
             metavar="DIR",
             help="run the functions from their built bundles (make build)",
         )
+    chaos_command.add_to(commands, home)
     for name, about in (("status", "what runs, where"), ("reset", "delete the data folder")):
         commands.add_parser(name, help=about).add_argument("--home", type=Path, default=home)
     return parser

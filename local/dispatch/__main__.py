@@ -13,7 +13,7 @@ from pathlib import Path
 import grpc
 from google.cloud import tasks_v2
 
-from local import identity
+from local import chaos_grpc, identity
 from local.clock.schedule import Clock
 from local.dispatch import face
 from local.dispatch.database import Database
@@ -46,7 +46,11 @@ def main() -> int:
     trigger = Trigger(database, manifest, target, mint, weather, options.event_attempts)
     clock = Clock(manifest, options.step_url, options.step_account, mint, weather)
 
-    rpc = grpc.server(ThreadPoolExecutor(16), options=[("grpc.so_reuseport", 0)])
+    rpc = grpc.server(
+        ThreadPoolExecutor(16),
+        interceptors=[chaos_grpc.ThreadedInterceptor(chaos_grpc.Weather())],
+        options=[("grpc.so_reuseport", 0)],
+    )
     rpc.add_generic_rpc_handlers((handler(CloudTasks(store, dispatcher)),))
     if rpc.add_insecure_port(f"127.0.0.1:{options.grpc_port}") == 0:
         print(f"port {options.grpc_port} is taken", file=sys.stderr)
