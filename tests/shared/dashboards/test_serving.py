@@ -239,12 +239,12 @@ def test_a_slow_query_keeps_its_lease_and_a_dead_instance_does_not(
     """Beats carry a lease through a query that lasts longer; without them it ends, and the next one computes."""
     from shared.dashboards import entries, memory, serving, settling
 
-    monkeypatch.setattr(settling, "LEASE_SECONDS", 0.6)
-    monkeypatch.setattr(settling, "BEAT_SECONDS", 0.1)
+    monkeypatch.setattr(settling, "LEASE_SECONDS", 2.0)
+    monkeypatch.setattr(settling, "BEAT_SECONDS", 0.2)
     monkeypatch.setattr(serving, "_together", memory.Together())
     serving._together.do = lambda _key, make, patience: make()  # type: ignore[method-assign]
     board.save()
-    board.warehouse.delay = 1.5
+    board.warehouse.delay = 3.0
     with ThreadPoolExecutor(2) as workers:
         answers = list(workers.map(lambda _n: board.data(), range(2)))
     assert len(board.warehouse.executions) == 3
@@ -253,7 +253,7 @@ def test_a_slow_query_keeps_its_lease_and_a_dead_instance_does_not(
     dead = entries.take_lease(key, settling.LEASE_SECONDS)
     assert dead is not None
     assert entries.is_leased(key)
-    time.sleep(0.7)
+    time.sleep(2.1)
     successor = entries.take_lease(key, 60)
     assert successor is not None
     assert entries.renew(dead, 60) is False, "a holder that wakes up can't take the lease back by a beat"
