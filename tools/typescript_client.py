@@ -40,9 +40,11 @@ def install() -> None:
 
 
 def generate(target: Path = SCHEMA) -> None:
-    """Write the types."""
-    _npm("run", "--silent", "types", "--", "--output", str(target))
-    target.write_text(first_line() + target.read_text())
+    """Write the types, whole or not at all: two runs at once must not mix their lines."""
+    made = CLIENT / "node_modules" / f".schema-{os.getpid()}.d.ts"
+    _npm("run", "--silent", "types", "--", "--output", str(made))
+    made.write_text(first_line() + made.read_text())
+    made.replace(target)
 
 
 def compile_client() -> list[str]:
