@@ -13,6 +13,7 @@ locals {
     BRIDGE_PLATFORM_ADMINS        = join(",", var.platform_admins)
     BRIDGE_LIMITS                 = jsonencode(var.limits)
     BRIDGE_FLAGS                  = jsonencode(var.flags)
+    OTEL_EXPORTER_OTLP_ENDPOINT   = var.otlp_endpoint
   }
 }
 

@@ -52,3 +52,9 @@ variable "max_instances" {
   description = "Most instances of one function; times the pool size it must stay below the database's connections."
   default     = 10
 }
+
+variable "otlp_endpoint" {
+  description = "Base address of an OpenTelemetry collector; empty exports nothing. Needs bundles built with --otlp."
+  type        = string
+  default     = ""
+}

@@ -25,6 +25,7 @@ from local.tasks import policy
 from local.tasks.api import CloudTasks, handler
 from local.tasks.delivery import Dispatcher
 from local.tasks.store import Store
+from local.traces.store import Traces
 
 
 def main() -> int:
@@ -55,7 +56,12 @@ def main() -> int:
     if rpc.add_insecure_port(f"127.0.0.1:{options.grpc_port}") == 0:
         print(f"port {options.grpc_port} is taken", file=sys.stderr)
         return 1
-    parts = face.Parts(store, dispatcher, trigger, clock, weather, lambda: identity.certificates(home))
+    traces = Traces()
+    if options.traces_port:
+        traces.listen(options.traces_port)
+    parts = face.Parts(
+        store, dispatcher, trigger, clock, weather, lambda: identity.certificates(home), traces
+    )
     web = face.server(options.port, parts)
 
     def stop() -> None:
@@ -81,6 +87,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m local.dispatch", description=__doc__)
     parser.add_argument("--port", type=int, required=True, help="HTTP: events, clock, certificates, state")
     parser.add_argument("--grpc-port", type=int, required=True, help="gRPC: Cloud Tasks")
+    parser.add_argument("--traces-port", type=int, help="UDP: a span of a function in each datagram")
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--identity", type=Path, help="the folder that holds identity/ (default: --data)")
     parser.add_argument("--manifest", type=Path, default=Path("functions/manifest.json"))

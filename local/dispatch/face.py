@@ -6,12 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 from local.clock.schedule import Clock
 from local.dispatch.post import Weather
 from local.events.trigger import BadEvent, Trigger
 from local.tasks.delivery import Dispatcher
 from local.tasks.store import Store
+from local.traces.store import Traces
 
 _MAX_BODY = 10 * 1024 * 1024
 
@@ -26,6 +28,7 @@ class Parts:
     clock: Clock
     weather: Weather
     certificates: Callable[[], dict[str, str]]
+    traces: Traces
 
 
 class Problem(Exception):
@@ -162,6 +165,21 @@ def _change_weather(parts: Parts, _request: _Handler, body: bytes) -> _Answer:
     return 200, parts.weather.describe()
 
 
+def _traces(parts: Parts, request: _Handler, _body: bytes) -> _Answer:
+    given = parse_qs(urlsplit(request.path).query)
+    limit = given.get("limit", ["100"])[0]
+    return 200, {
+        "traces": parts.traces.listing(given.get("q", [""])[0], int(limit) if limit.isdecimal() else 100)
+    }
+
+
+def _trace(parts: Parts, _request: _Handler, _body: bytes, trace_id: str) -> _Answer:
+    found = parts.traces.detail(trace_id)
+    if found is None:
+        raise Problem(404, f"no trace {trace_id}")
+    return 200, found
+
+
 _ROUTES: tuple[tuple[str, str, _Action], ...] = (
     ("GET", "/_local/health", _health),
     ("GET", "/_local/oidc/certs", _certs),
@@ -171,6 +189,8 @@ _ROUTES: tuple[tuple[str, str, _Action], ...] = (
     ("POST", "/_local/events/dead/([^/]+)/replay", _replay),
     ("GET", "/_local/clock", _schedules),
     ("POST", "/_local/clock/fire/([^/]+)", _fire),
+    ("GET", "/_local/traces", _traces),
+    ("GET", "/_local/traces/([0-9a-f]{32})", _trace),
     ("GET", "/_local/chaos/delivery", _weather),
     ("POST", "/_local/chaos/delivery", _change_weather),
 )

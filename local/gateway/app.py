@@ -15,7 +15,7 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator
 from typing import IO, Any
 
-from local.gateway import status
+from local.gateway import status, traces
 from local.gateway.answers import correlation_id, document, problem, refused_method
 from local.gateway.config import Config
 from local.gateway.loader import Loader, LoadError
@@ -113,6 +113,13 @@ class Gateway:
             return problem(
                 environ, start, 404, "NOT_FOUND", "Nothing is served at this path.", retryable=False
             )
+        if traces.is_ours(path):
+            try:
+                return traces.answer(self._config.dispatch, environ, start)
+            except (OSError, ValueError) as error:
+                _log("WARNING", f"the dispatch process did not answer: {error}")
+                message = "The dispatch process is away."
+                return problem(environ, start, 503, "SERVICE_UNAVAILABLE", message, retryable=True)
         return _forward(self._config.dispatch, environ, start)
 
 

@@ -86,6 +86,7 @@ SERVICES = (
         "local.dispatch",
         (
             "--grpc-port", "{tasks}",
+            "--traces-port", "{traces}",
             "--identity", "{home}",
             "--manifest", "{manifest}",
             "--step-url", "{step_url}",
@@ -95,9 +96,10 @@ SERVICES = (
             "--location", LOCATION,
             *(argument for queue in QUEUES for argument in ("--queue", queue)),
         ),
-        ("tasks",),
+        ("tasks", "traces"),
         {
             "CLOUD_TASKS_EMULATOR_HOST": "127.0.0.1:{tasks}",
+            "BRIDGE_TRACES_ADDRESS": "127.0.0.1:{traces}",
             "BRIDGE_OIDC_CERTS_URL": "http://127.0.0.1:{dispatch}/_local/oidc/certs",
         },
     ),

@@ -22,7 +22,7 @@ from shared.agents.model_call import Answer
 from shared.agents.publisher import Publisher
 from shared.agents.store import LostTurn
 from shared.agents.turn import Turn
-from shared.platform import clock, pg, telemetry
+from shared.platform import clock, pg, recording, telemetry
 from shared.platform.clock import iso
 from shared.platform.errors import BridgeError, Unavailable
 from shared.platform.ids import new_id
@@ -149,6 +149,8 @@ class Work:
 
     def _bill(self, tx: pg.Tx, answer: Answer, cost: Decimal | None) -> tuple[int, Decimal]:
         turn, usage = self.turn, answer.usage
+        recording.count("bridge.model.tokens", usage.total, provider=answer.provider, model=answer.model)
+        recording.count("bridge.model.cost", float(cost or 0), provider=answer.provider, model=answer.model)
         store.add_model_call(
             tx,
             id=new_id(),

@@ -24,7 +24,7 @@ from shared.dashboards.filters import Clock, Values
 from shared.dashboards.memory import ANSWER_BYTES, Answer, Bounded, Together
 from shared.dashboards.settling import Settled, settle_all
 from shared.dashboards.sources import Source, source_of
-from shared.platform import clock, outbox, pg, strict_json, telemetry
+from shared.platform import clock, outbox, pg, recording, strict_json, telemetry
 from shared.platform.edge import Call, Reply
 from shared.platform.errors import InvalidCursor, NotFound
 from shared.platform.ids import TeamId
@@ -74,6 +74,7 @@ def data(call: Call, head: pg.Row, given: Given) -> Reply:
     with telemetry.span("data.serve", dashboard_slug=head["slug"]) as span:
         answer = _answers.get(question.key)
         span["cache_hit"] = answer is not None
+        recording.count("bridge.cache.reads", cache="answers", hit=answer is not None)
         if answer is None or answer.fresh_until <= time.time():
             answer = _together.do(
                 question.key, lambda: _compose(question, call.remaining()), patience=call.remaining()

@@ -22,7 +22,7 @@ from shared.dashboards import entries, execution
 from shared.dashboards.compiler import Plan, PlannedQuery
 from shared.dashboards.entries import Entry
 from shared.dashboards.sources import Source
-from shared.platform import clock, telemetry
+from shared.platform import clock, recording, telemetry
 from shared.platform.beat import beating
 from shared.platform.errors import BridgeError, DeadlineExceeded
 
@@ -64,6 +64,7 @@ def settle_all(
     now = time.time()
     for id, key in keys.items():
         entry = found.get(key)
+        recording.count("bridge.cache.reads", cache="results", hit=entry is not None)
         if entry is not None and not _is_due(entry, now, computed_before):
             fresh = entry.is_fresh(now)
             settled[id] = Settled(

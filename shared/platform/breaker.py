@@ -16,7 +16,7 @@ import threading
 from dataclasses import dataclass
 from typing import Any
 
-from shared.platform import clock, hot, telemetry
+from shared.platform import clock, hot, recording, telemetry
 from shared.platform.errors import Unavailable
 from shared.platform.ids import new_id
 
@@ -72,6 +72,7 @@ def succeeded(permit: Permit) -> None:
         return _state(0, None), current["opened_at"] is not None
 
     if _change(permit.circuit, decide):
+        recording.state("bridge.breaker.open", 0, circuit=permit.circuit.name)
         telemetry.log("a circuit is closed again", "WARNING", circuit=permit.circuit.name)
 
 
@@ -91,6 +92,7 @@ def failed(permit: Permit) -> None:
         return _state(failures, now if opens else None), opens
 
     if _change(circuit, decide):
+        recording.state("bridge.breaker.open", 1, circuit=circuit.name)
         telemetry.log("a circuit is open", "ERROR", circuit=circuit.name)
 
 

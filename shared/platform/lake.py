@@ -14,10 +14,13 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
+from shared.platform import telemetry
 from shared.platform.errors import NotFound, PreconditionFailed, Unavailable
 from shared.platform.settings import settings
 
 TIMEOUT_SECONDS = 30
+TRACEPARENT = "traceparent"
+"""The metadata by which an object's event finds the request that wrote it."""
 ABSENT = 0
 """Pass as `if_generation` to create an object that must not exist."""
 
@@ -61,7 +64,7 @@ def put(
 ) -> Stored:
     """Write an object whole. Raises PreconditionFailed when `if_generation` is not the current one."""
     blob = _blob(role, name)
-    blob.metadata = dict(metadata) if metadata else None
+    blob.metadata = {**(metadata or {}), **_caused()}
     blob.cache_control = cache_control
     with _translated(name):
         blob.upload_from_string(
@@ -171,6 +174,10 @@ def safe_name(*parts: str) -> str:
     if not _NAME.match(name) or ".." in name or len(name) > 900:
         raise ValueError(f"{name[:80]!r} is not a valid object name")
     return name
+
+
+def _caused() -> dict[str, str]:
+    return {TRACEPARENT: telemetry.traceparent()} if telemetry.context().trace_id else {}
 
 
 def _blob(role: str, name: str, generation: int | None = None) -> Any:

@@ -79,6 +79,9 @@ class Exporter:
             return
         self._send()
 
+    def close(self) -> None:
+        atexit.unregister(self._send)
+
     def _send(self) -> None:
         if not self._sending.acquire(blocking=False):
             return  # Another request sends just now.

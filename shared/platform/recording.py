@@ -37,6 +37,9 @@ class Recorder(Protocol):
     def flush(self, *, background: bool) -> None:
         """A request ends; of a background one nobody waits for the answer."""
 
+    def close(self) -> None:
+        """Nothing comes any more."""
+
 
 _recorders: tuple[Recorder, ...] | None = None
 
@@ -79,6 +82,8 @@ def flush(*, background: bool) -> None:
 def reset() -> None:
     """Read the settings again at the next use. For tests, which change them."""
     global _recorders
+    for recorder in _recorders or ():
+        recorder.close()
     _recorders = None
 
 
@@ -143,6 +148,9 @@ class Datagrams:
 
     def flush(self, *, background: bool) -> None:
         """Nothing waits here."""
+
+    def close(self) -> None:
+        self._socket.close()
 
 
 def _short(value: Any) -> Any:

@@ -71,13 +71,11 @@ class Request:
             response.call_on_close(self.end)
         return response
 
-    def caused_by(self, traceparent: str | None) -> None:
-        """The cause is known only now: an event says it in its body."""
-        match = _TRACEPARENT.match(traceparent or "")
-        if match:
-            self._parent_id = match[2]
-            self._context = replace(self._context, trace_id=match[1])
-            _context.set(replace(_context.get(), trace_id=match[1]))
+    def continues(self, trace_id: str, parent_id: str) -> None:
+        """It belongs to another trace than it began in."""
+        self._parent_id = parent_id
+        self._context = replace(self._context, trace_id=trace_id)
+        _context.set(replace(_context.get(), trace_id=trace_id))
 
     def leave(self) -> None:
         """The handler is done; only a stream goes on."""
@@ -115,6 +113,9 @@ class Request:
         recording.flush(background=self._background)
 
 
+_request: ContextVar[Request | None] = ContextVar("bridge_request", default=None)
+
+
 @contextmanager
 def request_context(
     function: str,
@@ -131,13 +132,22 @@ def request_context(
     )
     known = correlation_id if correlation_id and _CORRELATION.match(correlation_id) else secrets.token_hex(12)
     made = Context(known, trace_id, secrets.token_hex(8), function)
-    token = _context.set(made)
     request = Request(made, parent_id, attributes | {"correlation_id": known}, background)
+    tokens = _context.set(made), _request.set(request)
     try:
         yield request
     finally:
-        _context.reset(token)
+        _context.reset(tokens[0])
+        _request.reset(tokens[1])
         request.leave()
+
+
+def caused_by(traceparent: Any) -> None:
+    """The request's cause, where only its body tells it: an object's event has no such header."""
+    match = _TRACEPARENT.match(traceparent) if isinstance(traceparent, str) else None
+    request = _request.get()
+    if match and request is not None:
+        request.continues(match[1], match[2])
 
 
 def in_team(team: str) -> None:

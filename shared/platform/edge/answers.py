@@ -6,10 +6,17 @@ from typing import Any
 
 from flask import Request, Response
 
-from shared.platform import strict_json, telemetry
+from shared.platform import recording, strict_json, telemetry
 from shared.platform.edge import throttle
 from shared.platform.edge.call import Reply
-from shared.platform.errors import BridgeError, MethodNotAllowed, RateLimited, envelope
+from shared.platform.errors import (
+    BridgeError,
+    BudgetExceeded,
+    MethodNotAllowed,
+    QuotaExceeded,
+    RateLimited,
+    envelope,
+)
 from shared.platform.settings import BadConfiguration, settings
 
 SECURITY_HEADERS = {
@@ -52,6 +59,8 @@ def fail(request: Request, error: BaseException) -> Response:
         telemetry.log_exception(
             f"the request failed: {error.code}", error.__cause__ or error, code=error.code
         )
+    if error.status == 429 or isinstance(error, QuotaExceeded | BudgetExceeded):
+        recording.count("bridge.limit.hits", code=error.code, function=context.function)
     body = envelope(error, correlation_id=context.correlation_id, trace_id=context.trace_id)
     response = Response(strict_json.dumps(body), error.status, content_type="application/json")
     if error.retry_after is not None:

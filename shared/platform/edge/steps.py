@@ -16,7 +16,7 @@ from typing import Any, TypeVar, cast
 from flask import Request, Response
 from pydantic import BaseModel
 
-from shared.platform import clock, ledger, oidc, outbox, pg, strict_json, tasks, telemetry
+from shared.platform import clock, lake, ledger, oidc, outbox, pg, recording, strict_json, tasks, telemetry
 from shared.platform.edge import answers, intake, outside
 from shared.platform.edge.declare import Declaration, attach, compile_path, describe
 from shared.platform.errors import BridgeError, MalformedEvent, NotFound
@@ -200,7 +200,12 @@ def _entry(
     gave_up: GaveUp | None,
 ) -> F:
     def entry(request: Request) -> Response:
-        with telemetry.request_context(declaration.name, None, request.headers.get("traceparent")):
+        with telemetry.request_context(
+            declaration.name,
+            None,
+            request.headers.get("traceparent"),
+            background=True,
+        ) as root:
             try:
                 if request.method != "POST":
                     raise NotFound
@@ -212,11 +217,12 @@ def _entry(
                 try:
                     step, key = read(request)
                 except Exception as error:
-                    return _refuse(request, declaration, error)
+                    return root.answers(_refuse(request, declaration, error))
+                _tell_age(root, request, declaration)
                 _run(handler, Arrival.of(request, declaration, step, key), gave_up)
-                return answers.finish(request, Response(status=204))
+                return root.answers(answers.finish(request, Response(status=204)))
             except Exception as error:
-                return answers.fail(request, error)
+                return root.answers(answers.fail(request, error))
 
     attach(entry, handler, declaration)
     outside.speak_for(declaration)
@@ -324,7 +330,28 @@ def _finalized_event(request: Request, bucket_role: str, matcher: Any) -> Finali
     match = matcher.match("/" + name)
     if match is None:
         raise MalformedEvent(field="name", reason="outside this trigger's pattern")
+    metadata = body.get("metadata")
+    if isinstance(metadata, dict):
+        telemetry.caused_by(metadata.get(lake.TRACEPARENT))
     return Finalized(bucket, name, int(generation), int(body.get("size", 0)), match.groupdict())
+
+
+def _tell_age(root: telemetry.Request, request: Request, declaration: Declaration) -> None:
+    """How long the delivery waited: since its task was due, its object was written, its minute came."""
+    given = request.headers.get("X-CloudTasks-TaskETA") or request.headers.get("ce-time")
+    given = given or request.headers.get("X-CloudScheduler-ScheduleTime")
+    try:
+        due = float(given or "")
+    except ValueError:
+        try:
+            due = datetime.fromisoformat((given or "").replace("Z", "+00:00")).timestamp()
+        except ValueError:
+            return  # By hand, or by something that does not say.
+    age = max(0.0, clock.now().timestamp() - due) * 1000
+    root.attributes["queue_age_ms"] = round(age, 1)
+    recording.measure(
+        "bridge.queue.age", age, function=declaration.name, queue=declaration.queue or declaration.kind
+    )
 
 
 def _message_of(request: Request) -> str | None:

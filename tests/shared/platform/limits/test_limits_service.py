@@ -51,7 +51,7 @@ def ask(
     for name, user in users.items():
         with pg.transaction() as tx:
             tokens[name] = auth.issue_token(
-                tx, id=new_id(), user=UserId(user), name="test", scopes=(), expires_at=None
+                tx, id=new_id(), user=UserId(user), name="test", scopes=("full",), expires_at=None
             )
 
     def call(

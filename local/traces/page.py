@@ -1,0 +1,122 @@
+"""The trace view as plain HTML: no script, no inline style; bars are SVG."""
+
+import html
+import time
+from typing import Any
+
+STYLE = """\
+:root { color-scheme: light dark; --line: #8884; --soft: #8881; --bar: #3b6fd4; --bad: #c93c37; }
+@media (prefers-color-scheme: dark) { :root { --bar: #6f9cf0; --bad: #f0716b; } }
+body { font: 14px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 76rem; padding: 0 1.25rem; }
+h1 { font-size: 1.3rem; margin: 0 0 .25rem; overflow-wrap: anywhere; }
+p { margin: 0 0 1rem; opacity: .75; }
+form { display: flex; gap: .5rem; margin: 1rem 0; }
+input { flex: 1; max-width: 28rem; }
+input, button { font: inherit; padding: .35rem .6rem; border: 1px solid var(--line); border-radius: 6px; background: none; color: inherit; }
+table { border-collapse: collapse; width: 100%; table-layout: fixed; }
+th, td { text-align: left; padding: .35rem .5rem; border-bottom: 1px solid var(--line); vertical-align: top; overflow-wrap: anywhere; }
+th { font-weight: 600; opacity: .75; }
+tbody tr:hover { background: var(--soft); }
+.n { text-align: right; font-variant-numeric: tabular-nums; }
+.time { width: 7rem; } .status { width: 4.5rem; } .ms { width: 6.5rem; } .count { width: 4.5rem; }
+.span { width: 24rem; } .fn { opacity: .7; font-size: .9em; }
+.bad { color: var(--bad); font-weight: 600; }
+a { color: inherit; text-decoration-color: var(--line); } a:hover { text-decoration-color: currentColor; }
+svg { display: block; width: 100%; height: 14px; margin-top: .2rem; }
+svg rect { fill: var(--bar); } svg .failed { fill: var(--bad); } svg .ground { fill: var(--soft); }
+.attributes { font-size: .85em; opacity: .75; font-family: ui-monospace, monospace; }
+.tree { white-space: pre; opacity: .45; font-family: ui-monospace, monospace; }
+"""
+POLICY = "default-src 'none'; style-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+_HIDDEN = ("status", "method", "route", "duration_ms")
+
+
+def listing(traces: list[dict[str, Any]], text: str) -> str:
+    """Recent traces, newest first."""
+    rows = "".join(
+        f'<tr><td class="time">{_clock(one["began"])}</td>'
+        f'<td><a href="/_local/traces/{_text(one["trace_id"])}">{_text(one["name"])}</a>'
+        f'<div class="fn">{_text(_others(one))}</div></td>'
+        f'<td class="n status">{_status(one)}</td>'
+        f'<td class="n ms">{_ms(one["duration_ms"])}</td><td class="n ms">{_ms(one["lasted_ms"])}</td>'
+        f'<td class="n count">{int(one["spans"])}</td></tr>'
+        for one in traces
+    )
+    nothing = (
+        "<p>Nothing yet. Use Bridge, then reload this page.</p>"
+        if not text
+        else "<p>Nothing mentions that.</p>"
+    )
+    head = (
+        '<table><thead><tr><th class="time">time</th><th>request</th><th class="n status">status</th>'
+        '<th class="n ms">answered in</th><th class="n ms">all ended in</th><th class="n count">spans</th></tr></thead>'
+    )
+    return _page(
+        "Traces",
+        "<h1>Traces</h1><p>The latest requests on this laptop with all the steps that they caused.</p>"
+        f'<form action="/_local/traces"><input name="q" value="{_text(text)}" aria-label="Filter" '
+        'placeholder="route, function, attribute, trace or correlation id"><button>Filter</button></form>'
+        + (f"{head}<tbody>{rows}</tbody></table>" if rows else nothing),
+    )
+
+
+def detail(trace: dict[str, Any]) -> str:
+    """A waterfall: what happened under what, when, and how long it took."""
+    whole = max(float(trace["lasted_ms"]), 0.001)
+    rows = "".join(_row(row, whole) for row in trace["rows"])
+    return _page(
+        str(trace["name"]),
+        f'<p><a href="/_local/traces">Traces</a></p><h1>{_text(trace["name"])} {_status(trace)}</h1>'
+        f"<p>{_clock(trace['began'])} · answered in {_ms(trace['duration_ms'])} · all ended in {_ms(whole)} · "
+        f"{int(trace['spans'])} spans in {len(trace['functions'])} functions · "
+        f'<a href="/_local/traces/{_text(trace["trace_id"])}?format=json">{_text(trace["trace_id"])}</a></p>'
+        '<table><thead><tr><th class="span">span</th><th>when</th><th class="n ms">took</th></tr></thead>'
+        f"<tbody>{rows}</tbody></table>",
+    )
+
+
+def _row(row: dict[str, Any], whole: float) -> str:
+    start = 1000 * float(row["offset_ms"]) / whole
+    width = max(2.0, 1000 * float(row["duration_ms"]) / whole)
+    told = "  ".join(f"{name}={value}" for name, value in row["attributes"].items() if name not in _HIDDEN)
+    failed = ' class="failed"' if row["failed"] else ""
+    indent = "  " * int(row["depth"]) + ("└ " if row["depth"] else "")
+    return (
+        f'<tr><td class="span"><span class="tree">{indent}</span>{_text(row["name"])}'
+        f'<div class="fn">{_text(row["function"])}</div></td>'
+        '<td><svg viewBox="0 0 1000 14" preserveAspectRatio="none" role="img" '
+        f'aria-label="from {_ms(row["offset_ms"])}, {_ms(row["duration_ms"])}">'
+        '<rect class="ground" x="0" y="6" width="1000" height="2"/>'
+        f'<rect{failed} x="{min(start, 998):.1f}" y="1" width="{min(width, 1000 - min(start, 998)):.1f}" height="12"/></svg>'
+        f'<div class="attributes">{_text(told)}</div></td><td class="n ms">{_ms(row["duration_ms"])}</td></tr>'
+    )
+
+
+def _page(title: str, body: str) -> str:
+    return (
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{_text(title)} · Bridge</title>'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f'<link rel="stylesheet" href="/_local/traces.css"></head><body>{body}</body></html>\n'
+    )
+
+
+def _others(one: dict[str, Any]) -> str:
+    return ", ".join(name for name in one["functions"] if name != one["function"]) or str(one["function"])
+
+
+def _status(one: dict[str, Any]) -> str:
+    shown = _text("" if one.get("status") is None else one["status"])
+    return f'<span class="bad">{shown or "failed"}</span>' if one["failed"] else shown
+
+
+def _ms(value: Any) -> str:
+    number = float(value)
+    return f"{number / 1000:.2f} s" if number >= 1000 else f"{number:.1f} ms"
+
+
+def _clock(began: Any) -> str:
+    return time.strftime("%H:%M:%S", time.localtime(float(began))) + f".{int(float(began) % 1 * 1000):03d}"
+
+
+def _text(value: Any) -> str:
+    return html.escape(str(value), quote=True)

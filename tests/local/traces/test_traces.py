@@ -1,0 +1,130 @@
+"""The laptop's trace view: what it keeps, how it orders it, and what it shows."""
+
+import json
+import socket
+import time
+from html.parser import HTMLParser
+from typing import Any
+
+from local import ports
+from local.traces import page, store
+from local.traces.store import Traces
+
+TRACE = "0af7651916cd43dd8448eb211c80319c"
+
+
+def datagram(span: str, parent: str = "", *, trace: str = TRACE, began: float = 100.0, ms: float = 10.0,
+             name: str = "work", function: str = "f", failed: bool = False, **attributes: Any) -> bytes:  # fmt: skip
+    """A span as a function sends it."""
+    return json.dumps([trace, span, parent, name, began, ms, function, failed, attributes]).encode()
+
+
+def filled(*raw: bytes) -> Traces:
+    traces = Traces()
+    for one in raw:
+        traces.add(one)
+    return traces
+
+
+def test_a_trace_is_a_waterfall_in_whatever_order_its_spans_come() -> None:
+    """Children below their cause by time; a step that another function ran belongs to it."""
+    traces = filled(
+        datagram("s3", "s2", began=100.2, ms=300.0, name="step", function="g"),
+        datagram("s4", "s1", began=100.1, name="late"),
+        datagram("s2", "s1", began=100.05, name="early"),
+        datagram("s1", "caller", began=100.0, ms=50.0, name="GET /r", status=200),
+    )
+    found = traces.detail(TRACE)
+    assert found is not None
+    assert [(row["depth"], row["name"]) for row in found["rows"]] == [
+        (0, "GET /r"), (1, "early"), (2, "step"), (1, "late"),
+    ]  # fmt: skip
+    assert [row["offset_ms"] for row in found["rows"]] == [0, 50, 200, 100]
+    assert (found["name"], found["status"], found["duration_ms"], found["lasted_ms"]) == (
+        "GET /r",
+        200,
+        50,
+        500,
+    )
+    assert (found["functions"], found["spans"], found["failed"]) == (["f", "g"], 4, False)
+
+
+def test_causes_that_are_missing_or_go_round_lose_nothing() -> None:
+    """Spans are told by other processes: nothing of them is to be trusted."""
+    found = filled(datagram("a", "b"), datagram("b", "a"), datagram("c", "gone")).detail(TRACE)
+    assert found is not None
+    assert sorted(row["span_id"] for row in found["rows"]) == ["a", "b", "c"]
+
+
+def test_the_list_is_newest_first_and_finds_text_anywhere_in_a_trace() -> None:
+    """Routes, functions, attributes, ids."""
+    first, second = "1" * 32, "2" * 32
+    traces = filled(
+        datagram("a", trace=first, began=1.0, name="GET /old"),
+        datagram("b", trace=second, began=2.0, name="GET /new"),
+        datagram("c", "b", trace=second, began=2.0, name="sql.execute", dashboard_slug="Flights"),
+    )
+    assert [one["name"] for one in traces.listing()] == ["GET /new", "GET /old"]
+    assert [one["name"] for one in traces.listing("flights")] == ["GET /new"]
+    assert [one["name"] for one in traces.listing(first)] == ["GET /old"]
+    assert traces.listing("nothing of that") == []
+    assert len(traces.listing(limit=1)) == 1
+    assert traces.detail("3" * 32) is None
+
+
+def test_memory_is_bounded_by_number_and_by_bytes(monkeypatch: Any) -> None:
+    """The oldest are forgotten."""
+    monkeypatch.setattr(store, "MOST_SPANS", 10)
+    traces = filled(*(datagram(f"{n}") for n in range(50)))
+    assert [span.span_id for span in traces.spans()] == [str(n) for n in range(40, 50)]
+    monkeypatch.setattr(store, "MOST_BYTES", 3 * len(datagram("x" * 100)))
+    for _ in range(20):
+        traces.add(datagram("x" * 100))
+    assert len(traces.spans()) == 3
+
+
+def test_what_is_no_span_is_passed_over() -> None:
+    """Anything on this machine can send to the port."""
+    junk = [b"", b"\xff", b"[]", b"{}", b"null", b'["a"]', json.dumps([1] * 9).encode(), datagram("a")[:-9]]
+    assert filled(*junk, datagram("ok")).spans()[0].span_id == "ok"
+    assert len(filled(*junk).spans()) == 0
+
+
+def test_spans_are_taken_from_a_socket() -> None:
+    """As the functions send them."""
+    traces, port = Traces(), ports.free()
+    traces.listen(port)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        sender.sendto(datagram("a"), ("127.0.0.1", port))
+    end = time.monotonic() + 5
+    while not traces.spans() and time.monotonic() < end:
+        time.sleep(0.01)
+    assert traces.spans()[0].span_id == "a"
+
+
+class Elements(HTMLParser):
+    """What a page consists of."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attributes)))
+
+
+def test_pages_hold_no_script_no_style_and_nothing_that_a_span_could_forge() -> None:
+    """Their policy allows neither; names and attributes are text."""
+    evil = "<script>alert(1)</script>\"'><img src=x onerror=y style=z>"
+    traces = filled(
+        datagram("a", name=evil, function=evil, status=evil, note=evil), datagram("b", "a", note=evil)
+    )
+    found = traces.detail(TRACE)
+    assert found is not None
+    for text in (page.listing(traces.listing(), evil), page.detail(found), page.listing([], "x")):
+        for tag, attributes in Elements(text).found:
+            assert tag not in ("script", "style", "img")
+            assert not {name for name in attributes if name == "style" or name.startswith("on")}
+    assert "default-src 'none'" in page.POLICY
+    assert "unsafe" not in page.POLICY

@@ -1,0 +1,336 @@
+"""Logs in Cloud Logging's form; spans and figures to real receivers, and to nowhere at nearly no cost."""
+
+from __future__ import annotations
+
+import contextvars
+import gzip
+import http.server
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Response
+
+from shared.platform import clock, recording, telemetry
+from shared.platform import settings as settings_module
+from tests.shared.platform.peers import Peer, serving
+from tests.shared.platform.test_settings import GOOD
+
+ROOT = Path(__file__).resolve().parents[3]
+TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
+FROM = f"00-{TRACE}-{SPAN}-01"
+
+
+@pytest.fixture
+def configured(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Settings of a deployment; called with variables, they are added."""
+    for name, value in GOOD.items():
+        monkeypatch.setenv(name, value)
+
+    def configure(**more: str) -> None:
+        for name, value in more.items():
+            monkeypatch.setenv(name, value)
+        settings_module.settings.cache_clear()
+        recording.reset()
+
+    configure()
+    yield configure
+    settings_module.settings.cache_clear()
+    recording.reset()
+
+
+class Spans:
+    """A real socket where the laptop's trace view would be."""
+
+    def __init__(self) -> None:
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.bind(("127.0.0.1", 0))
+        self._socket.settimeout(0.5)
+        self.address = f"127.0.0.1:{self._socket.getsockname()[1]}"
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        names = ("trace", "span", "parent", "name", "began", "ms", "function", "failed", "attributes")
+        while True:
+            try:
+                yield dict(zip(names, json.loads(self._socket.recv(65535)), strict=True))
+            except TimeoutError:
+                return
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+@pytest.fixture
+def told(configured: Any) -> Iterator[Spans]:
+    """Spans as they arrive."""
+    spans = Spans()
+    configured(BRIDGE_TRACES_ADDRESS=spans.address)
+    yield spans
+    spans.close()
+
+
+def test_a_line_has_the_fields_that_cloud_logging_knows(
+    configured: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Severity, message, an RFC 3339 time, the trace by its resource name, the span, string labels."""
+    with telemetry.request_context("catalog-scan", "caller-1234", FROM):
+        telemetry.in_team("018f-team")
+        telemetry.log("scan began", "NOTICE", datasets=3, message_of="us", trace="mine")
+        span_id = telemetry.context().span_id
+    line = json.loads(capsys.readouterr().out)
+    assert (line["severity"], line["message"], line["datasets"]) == ("NOTICE", "scan began", 3)
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", line["time"])
+    assert line["logging.googleapis.com/trace"] == f"projects/acme-bridge/traces/{TRACE}"
+    assert re.fullmatch(r"[0-9a-f]{16}", line["logging.googleapis.com/spanId"])
+    assert line["logging.googleapis.com/spanId"] == span_id != SPAN
+    assert line["logging.googleapis.com/trace_sampled"] is False
+    labels = line["logging.googleapis.com/labels"]
+    assert set(labels) == {"correlation_id", "function", "team"}
+    assert all(isinstance(value, str) for value in labels.values())
+    assert labels["correlation_id"] == "caller-1234"
+    assert "018f-team" not in json.dumps(line), "the team only as a hash"
+
+
+def test_labels_cannot_replace_what_a_line_is(configured: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    """A label of the name of a field does not forge it."""
+    telemetry.log("true", "ERROR", time="never")
+    line = json.loads(capsys.readouterr().out)
+    assert (line["message"], line["severity"]) == ("true", "ERROR")
+    assert line["time"] != "never"
+    assert "logging.googleapis.com/trace" not in line
+
+
+def test_spans_know_their_parents_also_across_threads(told: Spans) -> None:
+    """Root below the caller's span, spans below the root, a thread's below the span that began it."""
+    with telemetry.request_context(
+        "dashboards-data", None, FROM, method="GET", route="/v1/dashboards/{slug}/data"
+    ) as root:
+        with telemetry.span("data.serve", dashboard_slug="flights") as span:
+            span["cache_hit"] = False
+
+            def work() -> None:
+                with telemetry.span("sql.execute", query_hash="abc"):
+                    pass
+
+            thread = threading.Thread(target=contextvars.copy_context().run, args=(work,))
+            thread.start()
+            thread.join()
+        root.answers(Response(status=200))
+    inner, middle, outer = list(told)
+    assert [inner["name"], middle["name"], outer["name"]] == [
+        "sql.execute", "data.serve", "GET /v1/dashboards/{slug}/data",
+    ]  # fmt: skip
+    assert {inner["trace"], middle["trace"], outer["trace"]} == {TRACE}
+    assert (inner["parent"], middle["parent"], outer["parent"]) == (middle["span"], outer["span"], SPAN)
+    assert middle["attributes"]["dashboard_slug"] == "flights"
+    assert middle["attributes"]["cache_hit"] is False
+    assert middle["attributes"]["duration_ms"] >= inner["attributes"]["duration_ms"]
+    assert (outer["attributes"]["status"], outer["function"]) == (200, "dashboards-data")
+
+
+def test_a_message_carries_the_span_that_sent_it(told: Spans) -> None:
+    """The receiving step is a child of exactly that span."""
+    with telemetry.request_context("a", None, None), telemetry.span("tool.execute"):
+        sent = telemetry.traceparent()
+    with telemetry.request_context("b", None, sent, background=True):
+        pass
+    spans = {span["name"]: span for span in told}
+    assert spans["b"]["parent"] == spans["tool.execute"]["span"]
+    assert spans["b"]["trace"] == spans["a"]["trace"]
+
+
+def test_an_event_tells_its_cause_in_its_body(told: Spans) -> None:
+    """What comes after belongs to the cause's trace; what is no trace changes nothing."""
+    with telemetry.request_context("step", None, None):
+        before = telemetry.context().trace_id
+        for junk in (None, 7, "junk", {"a": 1}):
+            telemetry.caused_by(junk)
+        assert telemetry.context().trace_id == before
+        telemetry.caused_by(FROM)
+        with telemetry.span("step.run"):
+            pass
+    inner, root = list(told)
+    assert (inner["trace"], root["trace"], root["parent"]) == (TRACE, TRACE, SPAN)
+    assert inner["parent"] == root["span"]
+
+
+def test_a_failed_span_is_told_as_failed_and_the_error_goes_on(told: Spans) -> None:
+    """By the error's type; what it says may hold a row."""
+    with pytest.raises(KeyError), telemetry.request_context("a", None, None), telemetry.span("sql.execute"):
+        raise KeyError("a row's value")
+    inner = next(iter(told))
+    assert (inner["failed"], inner["attributes"]["error_type"]) == (True, "KeyError")
+    assert "row" not in json.dumps(inner)
+
+
+def test_a_streams_root_ends_with_the_stream(told: Spans) -> None:
+    """Not when its first byte is on its way."""
+    with telemetry.request_context("chat-stream", None, None, method="POST", route="/s") as root:
+        response = root.answers(Response(iter([b"a"]), status=200))
+    assert list(told) == []
+    response.close()
+    response.close()
+    assert [span["name"] for span in told] == ["POST /s"]
+
+
+def test_a_receiver_that_is_away_costs_nothing_but_its_spans(configured: Any) -> None:
+    """A closed port and a span that is too large are no errors of the request."""
+    configured(BRIDGE_TRACES_ADDRESS="127.0.0.1:9")
+    for _ in range(3):
+        with telemetry.request_context("a", None, None), telemetry.span("b", text="x" * 100_000):
+            pass
+
+
+def test_without_configuration_nothing_is_recorded(configured: Any) -> None:
+    """Neither spans nor figures, and the span's context stays the request's own."""
+    assert not recording.active()
+    with telemetry.request_context("a", None, None):
+        before = telemetry.context()
+        with telemetry.span("b"):
+            assert telemetry.context() is before
+
+
+def test_the_sdk_is_not_imported_unless_an_endpoint_is_set() -> None:
+    """Also not by a request of a function; it would cost each cold start more than 80 ms."""
+    script = (
+        "import sys\n"
+        "from flask import Flask\n"
+        "app = Flask('t')\n"
+        "with app.app_context():\n"
+        "    import functions.ops.health.main as door\n"
+        "with app.test_request_context('/v1/health', method='DELETE') as c: door.health(c.request)\n"
+        "loaded = [name for name in sys.modules if name.startswith('opentelemetry')]\n"
+        "print('loaded', len(loaded))\n"
+    )
+
+    def loaded(**more: str) -> int:
+        result = subprocess.run(
+            [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True,
+            env={**os.environ, **GOOD, "PYTHONPATH": str(ROOT), **more},
+        )  # fmt: skip
+        return int(next(line for line in result.stdout.splitlines() if line.startswith("loaded")).split()[1])
+
+    assert loaded() == 0
+    assert loaded(BRIDGE_TRACES_ADDRESS="127.0.0.1:9") == 0
+    assert loaded(OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:9") > 20
+
+
+# OTLP ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def collector() -> Iterator[Peer]:
+    """An HTTP server that takes OTLP."""
+
+    def handle(request: http.server.BaseHTTPRequestHandler) -> None:
+        request.send_response(200)
+        request.send_header("Content-Length", "0")
+        request.end_headers()
+
+    with serving(handle) as peer:
+        yield peer
+
+
+def _body(headers: dict[str, str], body: bytes) -> bytes:
+    return gzip.decompress(body) if headers.get("content-encoding") == "gzip" else body
+
+
+def test_spans_and_figures_arrive_at_a_collector(configured: Any, collector: Peer) -> None:
+    """By the standard variables, in OTLP's protobuf, at the end of the request that caused them."""
+    from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+    from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+    configured(
+        OTEL_EXPORTER_OTLP_ENDPOINT=f"http://127.0.0.1:{collector.port}",
+        OTEL_EXPORTER_OTLP_HEADERS="x-key=abc",
+    )
+    with telemetry.request_context("catalog-scan", None, FROM, method="GET", route="/r") as root:
+        with telemetry.span("sql.execute", bytes_scanned=7, query_hash="h", cache_hit=True):
+            recording.count("bridge.cache.reads", hit=True)
+            recording.state("bridge.breaker.open", 1, circuit="x")
+        root.answers(Response(status=503))
+    sent = {path: (headers, body) for _, path, headers, body in collector.seen}
+    assert set(sent) == {"/v1/traces", "/v1/metrics"}
+    assert sent["/v1/traces"][0]["x-key"] == "abc"
+    traces = ExportTraceServiceRequest.FromString(_body(*sent["/v1/traces"]))
+    inner, outer = traces.resource_spans[0].scope_spans[0].spans
+    assert (inner.name, outer.name) == ("sql.execute", "GET /r")
+    assert {inner.trace_id.hex(), outer.trace_id.hex()} == {TRACE}
+    assert (inner.parent_span_id, outer.parent_span_id.hex()) == (outer.span_id, SPAN)
+    attributes = {one.key: one.value for one in inner.attributes}
+    assert attributes["bytes_scanned"].int_value == 7
+    assert attributes["cache_hit"].bool_value is True
+    assert attributes["duration_ms"].double_value >= 0
+    assert (outer.status.code, inner.status.code) == (2, 0)
+    assert inner.end_time_unix_nano >= inner.start_time_unix_nano > 1_700_000_000 * 10**9
+    figures = ExportMetricsServiceRequest.FromString(_body(*sent["/v1/metrics"]))
+    names = {one.name for one in figures.resource_metrics[0].scope_metrics[0].metrics}
+    assert names == {"bridge.cache.reads", "bridge.breaker.open", "bridge.request.duration"}
+
+
+def test_many_requests_send_together_and_a_step_sends_at_once(
+    configured: Any, collector: Peer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One in some seconds pays for the others; nobody waits for a step, so it sends what there is."""
+    now = [1000.0]
+    monkeypatch.setattr(clock, "monotonic", lambda: now[0])
+    configured(OTEL_EXPORTER_OTLP_ENDPOINT=f"http://127.0.0.1:{collector.port}")
+
+    def sent() -> int:
+        return sum(path == "/v1/traces" for _, path, _, _ in collector.seen)
+
+    def request(**options: Any) -> None:
+        with telemetry.request_context("a", None, None, **options):
+            pass
+
+    for _ in range(5):
+        request()
+    assert sent() == 1
+    now[0] += 5.1
+    request()
+    assert sent() == 2
+    request(background=True)
+    assert sent() == 3
+
+
+def test_a_collector_that_is_away_is_left_alone_for_a_while(
+    configured: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No request fails, none waits for long, one line says what is lost, and memory stays bounded."""
+    from shared.platform import otlp
+
+    now = [1000.0]
+    monkeypatch.setattr(clock, "monotonic", lambda: now[0])
+    monkeypatch.setattr(otlp, "PATIENCE_SECONDS", 0.2)
+    monkeypatch.setattr(otlp, "MOST_SPANS", 10)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        configured(OTEL_EXPORTER_OTLP_ENDPOINT=f"http://127.0.0.1:{taken.getsockname()[1]}")
+        for number in range(40):
+            with telemetry.request_context("a", None, None, background=number % 2 == 0):
+                pass
+    lines = [line for line in capsys.readouterr().out.splitlines() if "collector" in line]
+    assert len(lines) == 1
+    assert json.loads(lines[0])["severity"] == "WARNING"
+    exporter: Any = recording._all()[0]
+    assert len(exporter._gathered) == 10
+
+
+def test_a_bundle_without_the_exporter_says_so_and_works(
+    configured: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The endpoint alone does not bring the SDK into a bundle."""
+    monkeypatch.setitem(sys.modules, "shared.platform.otlp", None)
+    monkeypatch.delattr("shared.platform.otlp", raising=False)
+    configured(OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:9")
+    with telemetry.request_context("a", None, None):
+        pass
+    assert "build with --otlp" in capsys.readouterr().out
