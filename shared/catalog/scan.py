@@ -127,8 +127,13 @@ def index_snapshot_failed(event: Finalized, error: BridgeError) -> None:
 
 
 def finish(step: ScanFinished) -> None:
-    """Close the scan and its job; the job's state follows from what landed."""
+    """Close the scan and its job; the job's state follows from what landed.
+
+    Where a dead step was replayed meanwhile, its data set is expected again: a later round has the end.
+    """
     with ledger.finishing(step.team) as tx:
+        if jobs.round_of(tx, id=step.scan, team=step.team) != step.round:
+            return
         store.close_scan(tx, id=step.scan, team=step.team)
         counted = store.count(tx, step.team, step.connection)
         jobs.finish(tx, id=step.scan, team=step.team, result={"connection_id": step.connection, **counted})

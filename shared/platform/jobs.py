@@ -146,8 +146,9 @@ def get(tx: pg.Tx, id: str) -> JobView:
 
 
 def round_of(tx: pg.Tx, *, id: str, team: str) -> int:
-    """How often the job went on after it had ended: a part of the key of the step that ends it."""
-    return int(tx.one(Q.job_round, id=id, team=team)["rounds"])
+    """How often the job was let go on: a part of the key of the step that ends it. Holds the job's row."""
+    row = tx.find(Q.job_round, id=id, team=team)
+    return int(row["rounds"]) if row else 0
 
 
 def reopen(tx: pg.Tx, *, id: str, team: str, child: str | None, step: str) -> bool:

@@ -124,7 +124,8 @@ UPDATE jobs j
 RETURNING j.id;
 
 -- job_round --
-SELECT rounds FROM jobs WHERE id = :id AND team_id = :team;
+-- Locked, so that nobody lets the job go on between this look and the end that depends on it.
+SELECT rounds FROM jobs WHERE id = :id AND team_id = :team FOR UPDATE;
 
 -- find_running_job --
 SELECT id FROM jobs

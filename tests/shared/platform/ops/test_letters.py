@@ -208,10 +208,9 @@ def test_a_step_that_is_not_dead_any_more_is_not_replayed(cloud: Any, admin: Any
     assert attempt(cloud, letter)["state"] == "done"
 
 
-def test_a_dead_event_is_replayed_with_the_identity_of_events(
-    cloud: Any, admin: Any, bigquery: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It arrives as a CloudEvent through a queue; the scan's failed dataset counts anew, and the scan ends well."""
+@pytest.fixture
+def half_dead(cloud: Any, bigquery: Any, admin: Any) -> tuple[Any, str, dict[str, Any]]:
+    """A scan of two data sets, one of which has died; its end is on its way: person, job, letter."""
     from shared.catalog import snapshot
     from shared.platform.errors import Unavailable
 
@@ -220,11 +219,8 @@ def test_a_dead_event_is_replayed_with_the_identity_of_events(
     for name in ("alpha", "beta"):
         bigquery.query(f"CREATE SCHEMA {name}_{uuid.uuid4().hex[:6]}").result()
     person = cloud.person()
-    team = cloud.team(person)
-    warehouse = cloud.connection(team, person)
-    job = cloud.call("POST", "/v1/onboarding/catalog/scan", {"connection_id": warehouse}, as_=person).json[
-        "job_id"
-    ]
+    warehouse = cloud.connection(cloud.team(person), person)
+    started = cloud.call("POST", "/v1/onboarding/catalog/scan", {"connection_id": warehouse}, as_=person)
     for step in cloud.pending():
         cloud.deliver(step)
     first, second = cloud.pending()
@@ -232,14 +228,19 @@ def test_a_dead_event_is_replayed_with_the_identity_of_events(
     def refuse(_data: bytes) -> Any:
         raise Unavailable
 
-    with monkeypatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr(snapshot, "unpack", refuse)
         assert cloud.deliver(first, tries=7) == 204
     cloud.deliver(second)
+    return person, started.json["job_id"], letter_of(cloud, admin, started.json["job_id"])
+
+
+def test_a_dead_event_is_replayed_with_the_identity_of_events(cloud: Any, admin: Any, half_dead: Any) -> None:
+    """It arrives as a CloudEvent through a queue; the scan's failed dataset counts anew, and the scan ends well."""
+    person, job, letter = half_dead
     cloud.drain()
     failed = cloud.job(job, person)
     assert (failed["state"], failed["progress"]["failed"]) == ("completed_with_errors", 1)
-    letter = letter_of(cloud, admin, job)
     assert letter["kind"] == "event"
     replay(cloud, admin, letter)
     (event,) = cloud.pending()
@@ -252,6 +253,22 @@ def test_a_dead_event_is_replayed_with_the_identity_of_events(
     assert (ended["state"], ended["progress"]) == ("completed", {"done": 2, "total": 2, "failed": 0})
     assert ended["errors"] == []
     assert ended["result"]["datasets"] == 2
+
+
+def test_a_job_does_not_end_while_a_replayed_child_is_on_its_way(
+    cloud: Any, admin: Any, half_dead: Any
+) -> None:
+    """The end that was promised before the replay comes too early: it leaves the end to the next round."""
+    person, job, letter = half_dead
+    (early,) = cloud.pending()
+    assert early.function == "catalog-finish-scan"
+    replay(cloud, admin, letter)
+    assert cloud.deliver(early) == 204
+    going = cloud.job(job, person)
+    assert (going["state"], going["progress"]) == ("running", {"done": 1, "total": 2, "failed": 0})
+    cloud.drain()
+    ended = cloud.job(job, person)
+    assert (ended["state"], ended["progress"]) == ("completed", {"done": 2, "total": 2, "failed": 0})
 
 
 def test_only_administrators_of_the_platform_see_letters(cloud: Any, dead: Any) -> None:
