@@ -181,7 +181,6 @@ def _wildcard(node: exp.Table, parts: list[str], alias: str, scope: Scope, shown
         scope.sources[name] = Source(name, table.fields, table=table)
         return name
 
-    wildcards.hide_from_stars(node.find_ancestor(exp.Select))
     query = wildcards.union(left, newest, pattern, named)
     return exp.Subquery(this=query, alias=exp.TableAlias(this=exp.to_identifier(alias)))
 

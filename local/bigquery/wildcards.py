@@ -1,11 +1,11 @@
 """Wildcard tables: `events_*` is the union of the tables with that prefix, each row with its _TABLE_SUFFIX.
 
 The newest table gives the columns; an older one that lacks a column has NULL there. Filters of the query's own
-WHERE that compare _TABLE_SUFFIX with constants leave tables out before anything is read or counted.
+WHERE that compare _TABLE_SUFFIX with constants leave tables out before anything is read or counted. That `*` does
+not show the pseudo column is sqlglot's doing.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from sqlglot import exp
 
@@ -98,13 +98,3 @@ def _null(field: Field) -> exp.Expression:
 
 def _named(value: exp.Expression, name: str) -> exp.Expression:
     return exp.Alias(this=value, alias=exp.to_identifier(name, quoted=True))
-
-
-def hide_from_stars(select: Any) -> None:
-    """`*` shows the columns, never the pseudo column."""
-    for item in select.expressions if isinstance(select, exp.Select) else ():
-        star = item if isinstance(item, exp.Star) else item.this if isinstance(item, exp.Column) else None
-        if isinstance(star, exp.Star):
-            excepted = star.args.get("except_") or []
-            if not any(e.name.upper() == SUFFIX for e in excepted):
-                star.set("except_", [*excepted, exp.to_identifier(SUFFIX)])
