@@ -1,0 +1,84 @@
+"""The product's own migrations: forward, back and forward again, on rows."""
+
+from typing import Any
+
+import pg8000.native
+
+from migrations import runner
+from tests.local.postgres.conftest import Postgres
+
+SHAPE = {
+    "columns": "SELECT table_name, column_name, data_type, is_nullable, column_default FROM information_schema.columns"
+    " WHERE table_schema = 'public' AND table_name <> 'schema_migrations' ORDER BY 1, 2",
+    "indexes": "SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public' ORDER BY 1",
+    "functions": "SELECT proname, prosrc, prosecdef, proacl::text FROM pg_proc"
+    " WHERE pronamespace = 'public'::regnamespace ORDER BY 1, 2",
+    "policies": "SELECT tablename, policyname, roles::text, qual, with_check FROM pg_policies ORDER BY 1, 2",
+    "grants": "SELECT table_name, privilege_type FROM information_schema.role_table_grants"
+    " WHERE grantee = 'bridge_app' AND table_name <> 'schema_migrations' ORDER BY 1, 2",
+}
+
+
+def shape(db: pg8000.native.Connection) -> dict[str, Any]:
+    return {name: db.run(question) for name, question in SHAPE.items()}
+
+
+def test_all_the_way_down_and_up_again_is_the_same_schema(postgres: Postgres) -> None:
+    """Tables, indexes, functions, policies and grants; nothing is left behind on the way."""
+    db = postgres.connect()
+    runner.up(postgres.url())
+    before = shape(db)
+    runner.down(postgres.url(), to=0)
+    assert shape(db)["columns"] == []
+    assert shape(db)["functions"] == []
+    runner.up(postgres.url())
+    assert shape(db) == before
+    assert runner.verify(postgres.url()) == []
+    db.close()
+
+
+def test_each_migration_alone_can_be_undone_and_done_again(postgres: Postgres) -> None:
+    """After every step forward, a step back and forward again leaves the same."""
+    db = postgres.connect()
+    for migration in runner.load():
+        runner.up(postgres.url(), to=migration.number)
+        before = shape(db)
+        runner.down(postgres.url())
+        runner.up(postgres.url(), to=migration.number)
+        assert shape(db) == before, migration.id
+    db.close()
+
+
+def test_the_operation_of_steps_comes_and_goes_over_rows(postgres: Postgres) -> None:
+    """What was sent before is not looked for, letters learn their kind; back again, all but events' rows stay."""
+    db = postgres.connect()
+    runner.up(postgres.url(), to=5)
+    db.run(
+        "INSERT INTO outbox (id, step, queue, payload, traceparent, not_before, sent_at)"
+        " SELECT gen_random_uuid(), 's', 'default', '{}', '', now(), CASE WHEN n = 1 THEN now() END FROM generate_series(1, 2) n"
+    )
+    for payload in ('{"message": {"generation": 1}}', '{"message": {"scan": "s"}}', '{"bytes": 3}'):
+        db.run(
+            "INSERT INTO dead_letters (id, step, key, payload, error_code, error_message)"
+            " VALUES (gen_random_uuid(), 's', 'k', :payload, 'X', '')",
+            payload=payload,
+        )
+    runner.up(postgres.url(), to=6)
+    assert db.run("SELECT sent_at IS NULL, settled_at IS NULL FROM outbox ORDER BY 1") == [
+        [False, False],
+        [True, True],
+    ]
+    assert db.run("SELECT kind, count(*) FROM dead_letters GROUP BY 1 ORDER BY 1") == [
+        ["event", 1],
+        ["task", 2],
+    ]
+    db.run(
+        "INSERT INTO outbox (id, step, queue, kind, payload, traceparent, not_before)"
+        " VALUES (gen_random_uuid(), 's', 'catalog', 'event', '{}', '', now())"
+    )
+    runner.down(postgres.url())
+    assert db.run("SELECT count(*) FROM outbox") == [[2]]
+    assert db.run("SELECT count(*) FROM dead_letters") == [[3]]
+    runner.up(postgres.url())
+    assert runner.verify(postgres.url()) == []
+    db.close()
