@@ -130,6 +130,7 @@ def test_spans_know_their_parents_also_across_threads(told: Spans) -> None:
     ]  # fmt: skip
     assert {inner["trace"], middle["trace"], outer["trace"]} == {TRACE}
     assert (inner["parent"], middle["parent"], outer["parent"]) == (middle["span"], outer["span"], SPAN)
+    assert len({inner["span"], middle["span"], outer["span"], SPAN}) == 4
     assert middle["attributes"]["dashboard_slug"] == "flights"
     assert middle["attributes"]["cache_hit"] is False
     assert middle["attributes"]["duration_ms"] >= inner["attributes"]["duration_ms"]
