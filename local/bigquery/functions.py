@@ -93,6 +93,8 @@ def check(sql: str, tokens: list[Token]) -> frozenset[str]:
                 raise invalid_query(
                     f"Function not found: {tokens[index - 2].text}.{token.text} at {place(sql, token.start)}"
                 )
+        if before is not None and before.text.upper() == "FUNCTION":
+            raise unsupported(f"user-defined functions at {place(sql, before.start)}")
         if name == "JSON_OBJECT" and index + 2 < len(tokens) and tokens[index + 2].text.upper() == "KEY":
             # The parser takes it for the KEY … VALUE syntax of other engines.
             raise unsupported(f"JSON_OBJECT of a column named key at {place(sql, token.start)}; alias it")

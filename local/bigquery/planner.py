@@ -8,6 +8,7 @@ text ─ tokens: functions known? ─ parse ─ parameters ─ names → sources
 # ruff: noqa: S608  (this package writes SQL for its own engine; names are quoted or made here)
 
 import contextlib
+import logging
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -30,6 +31,8 @@ from local.bigquery.errors import BigQueryError, invalid_query, unsupported
 from local.bigquery.fields import Field, from_duckdb, quote, standard_type
 from local.bigquery.lowering.tree import lower
 from local.bigquery.store import Store, Table
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +83,9 @@ class Planner:
             raise invalid_query(f"Syntax error: {str(error)[:200]}") from None
         except RecursionError:
             raise invalid_query("The query is too deeply nested") from None
+        except (AttributeError, IndexError, KeyError, TypeError):
+            log.warning("the parser fails on a query", exc_info=True)
+            raise unsupported("this form of the query, on which its parser fails") from None
         if not trees:
             raise invalid_query("Syntax error: Unexpected end of script at [1:1]")
         if len(trees) > 1:
@@ -233,6 +239,8 @@ def _output_names(tree: exp.Expression, scope: sources.Scope) -> list[str]:
 
 
 def _syntax_error(error: ParseError) -> BigQueryError:
+    if "Required keyword" in str(error):
+        return unsupported("a call without its optional arguments, or with too few: write them all")
     detail = error.errors[0] if error.errors else {}
     line, column, word = detail.get("line"), detail.get("col"), detail.get("highlight") or ""
     if line is None:

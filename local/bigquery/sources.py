@@ -181,7 +181,7 @@ def _wildcard(node: exp.Table, parts: list[str], alias: str, scope: Scope, shown
         scope.sources[name] = Source(name, table.fields, table=table)
         return name
 
-    query = wildcards.union(left, newest, pattern, named)
+    query = wildcards.union(left, newest, pattern, wildcards.row_filters(node), named)
     return exp.Subquery(this=query, alias=exp.TableAlias(this=exp.to_identifier(alias)))
 
 

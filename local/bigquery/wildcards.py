@@ -62,11 +62,36 @@ def _passes(condition: exp.Expression, suffix: str, decide: Decide) -> bool:
         return True  # the query itself will be refused with the reason
 
 
-def union(tables: list[Table], newest: Table, pattern: str, source: Callable[[Table], str]) -> exp.Expression:
+def row_filters(node: exp.Expression) -> list[exp.Expression]:
+    """The conditions of the enclosing SELECT that each row must meet by itself, when nothing else is in its FROM.
+
+    Repeated inside the union they change no row, and let each table's partitions be left out.
+    """
+    select = node.find_ancestor(exp.Select)
+    where = select.args.get("where") if select is not None else None
+    clause = select.args.get("from_") if select is not None else None
+    if where is None or clause is None or clause.this is not node or select.args.get("joins"):
+        return []
+    parts = list(where.this.flatten()) if isinstance(where.this, exp.And) else [where.this]
+    odd = (exp.Select, exp.Subquery, exp.AggFunc, exp.Window, exp.Rand, exp.Anonymous)
+    return [p for p in parts if not any(p.find_all(*odd)) and any(p.find_all(exp.Column))]
+
+
+def union(
+    tables: list[Table],
+    newest: Table,
+    pattern: str,
+    filters: list[exp.Expression],
+    source: Callable[[Table], str],
+) -> exp.Expression:
     """One SELECT for each table, over the name that `source` gives it."""
     selects = [
-        exp.Select(expressions=_columns(table, newest.fields, table.name[len(pattern) - 1 :])).from_(
-            exp.Table(this=exp.to_identifier(source(table), quoted=True))
+        _filtered(
+            exp.Select(expressions=_columns(table, newest.fields, table.name[len(pattern) - 1 :])).from_(
+                exp.Table(this=exp.to_identifier(source(table), quoted=True))
+            ),
+            table,
+            filters,
         )
         for table in tables
     ]
@@ -78,6 +103,18 @@ def union(tables: list[Table], newest: Table, pattern: str, source: Callable[[Ta
     for select in selects[1:]:
         out = exp.Union(this=out, expression=select, distinct=False)
     return out
+
+
+def _filtered(select: exp.Select, table: Table, filters: list[exp.Expression]) -> exp.Select:
+    there = {f["name"].lower() for f in table.fields}
+    for condition in filters:
+        copied = exp.Paren(this=condition.copy())
+        columns = list(copied.find_all(exp.Column))
+        if all(c.name.lower() in there and not isinstance(c.parent, exp.Dot) for c in columns):
+            for column in columns:
+                column.replace(exp.column(column.name))
+            select = select.where(copied, copy=False)
+    return select
 
 
 def _columns(table: Table, wanted: list[Field], suffix: str) -> list[exp.Expression]:

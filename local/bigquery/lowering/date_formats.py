@@ -77,6 +77,15 @@ def _piece(what: str, value: str, moment: Node) -> Node:
         return text("UTC")
     if value in ("%E4Y",):
         return call("strftime", moment, "%Y")
+    if value[:2] == "%E" and value[-1:] == "S":
+        seconds = call("strftime", moment, "%S.%f")
+        if value == "%E*S":
+            return call("regexp_replace", seconds, r"\.?0+$", "")
+        return (
+            call("left", seconds, 3 + int(value[2:-1]))
+            if value[2:-1] != "0"
+            else call("strftime", moment, "%S")
+        )
     if value == "%s":
         return cast(cast(call("epoch", moment), "BIGINT"), "TEXT")
     raise unsupported(f"the date format element {value}")

@@ -76,3 +76,20 @@ def test_a_wildcard_that_matches_nothing_or_a_view_is_refused(client: bigquery.C
     client.query_and_wait(f"CREATE TABLE {events}.events_20240301 AS SELECT 'text' AS id")
     with pytest.raises(BadRequest, match="whose column id has different types"):
         client.query_and_wait(f"SELECT id FROM `{events}.events_*`")
+
+
+def test_partitions_are_left_out_inside_a_wildcard(client: bigquery.Client, dataset: str, rows: Rows) -> None:
+    """Two tables of ten days each: a filter on the partition column reads one day of each, and is a filter for
+    tables that require one."""
+    for name in ("a", "b"):
+        client.query_and_wait(
+            f"CREATE TABLE {dataset}.hits_{name} (day DATE, x INT64) PARTITION BY day OPTIONS (require_partition_filter = TRUE)"
+        )
+        days = "UNNEST(GENERATE_DATE_ARRAY('2024-01-01', '2024-01-10')) AS d"
+        client.query_and_wait(f"INSERT INTO {dataset}.hits_{name} SELECT d, EXTRACT(DAY FROM d) FROM {days}")
+    some = f"SELECT x FROM `{dataset}.hits_*` AS h WHERE h.day = '2024-01-02'"
+    assert _bytes(client, some) == 2 * (8 + 8)
+    assert rows(some) == [(2,), (2,)]
+    assert _bytes(client, f"{some} AND _TABLE_SUFFIX = 'a'") == 8 + 8
+    with pytest.raises(BadRequest, match="without a filter over column"):
+        client.query_and_wait(f"SELECT x FROM `{dataset}.hits_*`")

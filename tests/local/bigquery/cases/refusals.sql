@@ -128,3 +128,12 @@ ATTACH '/tmp/x.db'
 --- copying to a file
 invalidQuery: 
 COPY (SELECT 1) TO '/tmp/x'
+--- a user-defined function
+invalidQuery: not supported by the local BigQuery server: user-defined functions at [1:13]
+CREATE TEMP FUNCTION plus_one(x INT64) AS (x + 1); SELECT plus_one(1)
+--- a query on which the parser fails
+invalidQuery: not supported by the local BigQuery server: this form of the query
+SELECT id FROM {dataset}.sales |> WHERE id = 1 |> LIMIT 1
+--- a call without an argument that the parser wants
+invalidQuery: not supported by the local BigQuery server: a call without its optional arguments
+SELECT JSON_QUERY('{}')
