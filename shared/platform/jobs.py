@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-from shared.platform import audit, clock, pg, sql
+from shared.platform import audit, clock, pg, recording, sql
 from shared.platform.clock import iso
 from shared.platform.edge.call import Call
 from shared.platform.errors import BridgeError, Conflict
@@ -132,12 +132,13 @@ def finish(
 ) -> bool:
     """End the job and what it holds of the team's quotas, once; False when it had ended before."""
     wrapped = None if result is None else result
-    ended = (
-        tx.find(Q.finish_job, id=id, team=team, result=wrapped, error=error, warnings=warnings) is not None
-    )
-    if ended:
-        budgets.end_all(tx, team, id)
-    return ended
+    ended = tx.find(Q.finish_job, id=id, team=team, result=wrapped, error=error, warnings=warnings)
+    if ended is None:
+        return False
+    budgets.end_all(tx, team, id)
+    told = {"kind": ended["kind"], "state": ended["state"]}
+    tx.after_commit(lambda: recording.measure("bridge.job.duration", ended["duration_ms"], **told))
+    return True
 
 
 def get(tx: pg.Tx, id: str) -> JobView:

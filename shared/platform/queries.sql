@@ -167,7 +167,7 @@ UPDATE jobs
        done = CASE WHEN total = 0 OR :error::jsonb IS NOT NULL THEN done ELSE greatest(done, total - failed) END,
        result = coalesce(:result::jsonb, result), finished_at = now(), updated_at = now()
  WHERE id = :id AND team_id = :team AND state IN ('queued', 'running')
-RETURNING id;
+RETURNING kind, state, (extract(epoch FROM clock_timestamp() - created_at) * 1000)::float8 AS duration_ms;
 
 -- principal --
 SELECT user_id, email, name, credential_id, scopes, only_team, teams FROM bridge_principal(:kind, :sha);

@@ -335,3 +335,32 @@ def test_a_bundle_without_the_exporter_says_so_and_works(
     with telemetry.request_context("a", None, None):
         pass
     assert "build with --otlp" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_a_job_s_end_is_measured_once(
+    directory: dict[str, str], two_teams: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From its request to its end, when that is durable; an end that changed nothing measures nothing."""
+    from shared.platform import jobs, pg
+    from shared.platform.ids import TeamId, new_id
+
+    class Figures(recording.Datagrams):
+        def measure(self, name: str, value: float, attributes: dict[str, Any]) -> None:
+            measured.append((name, value, attributes))
+
+    measured: list[Any] = []
+    figures = Figures("127.0.0.1:9")
+    monkeypatch.setattr(recording, "_recorders", (figures,))
+    team, job = TeamId(two_teams["ours"]["team"]), new_id()
+    with pg.transaction(team) as tx:
+        jobs.open_job(tx, id=job, team=team, kind="scan", user=None)
+    for _ in range(2):
+        with pg.transaction(team) as tx:
+            jobs.finish(tx, id=job, team=team)
+            assert not measured or len(measured) == 1
+    figures.close()
+    assert len(measured) == 1
+    name, value, attributes = measured[0]
+    assert (name, attributes) == ("bridge.job.duration", {"kind": "scan", "state": "completed"})
+    assert 0 <= value < 60_000
