@@ -68,6 +68,8 @@ def check(sql: str, tokens: list[Token]) -> frozenset[str]:
     openers: list[str] = []  # the word before each parenthesis that is open
     for index, token in enumerate(tokens):
         name = token.text.upper()
+        if token.token_type == TokenType.MOD and token.text == "%":
+            raise invalid_query(f'Syntax error: Illegal input character "%" at {place(sql, token.start)}')
         if token.token_type == TokenType.L_PAREN:
             openers.append(tokens[index - 1].text.upper() if index else "")
         elif token.token_type == TokenType.R_PAREN and openers:

@@ -102,3 +102,10 @@ CREATE OR REPLACE MACRO bq_lax_bool(j) AS CASE bq_json_type(j) WHEN 'boolean' TH
 
 -- Times and buckets.
 CREATE OR REPLACE MACRO bq_time_trunc(t, unit) AS CAST(TIMESTAMP '1970-01-01 00:00:00' + to_microseconds(epoch_us(DATE '1970-01-01' + t) // CAST(unit AS BIGINT) * CAST(unit AS BIGINT)) AS TIME);
+
+-- Casts to and from text: only true and false are truth values; fractions of seconds have no, three or six digits.
+CREATE OR REPLACE MACRO bq_text_to_bool(s) AS CASE lower(s) WHEN 'true' THEN true WHEN 'false' THEN false ELSE CASE WHEN s IS NULL THEN NULL ELSE error('Bad bool value: ' || s) END END;
+CREATE OR REPLACE MACRO bq_fraction(us) AS CASE WHEN us = 0 THEN '' WHEN us % 1000 = 0 THEN '.' || lpad(CAST(us // 1000 AS VARCHAR), 3, '0') ELSE '.' || lpad(CAST(us AS VARCHAR), 6, '0') END;
+CREATE OR REPLACE MACRO bq_datetime_to_text(d) AS strftime(d, '%Y-%m-%d %H:%M:%S') || bq_fraction(microsecond(d) % 1000000);
+CREATE OR REPLACE MACRO bq_timestamp_to_text(t) AS bq_datetime_to_text(timezone('UTC', t)) || '+00';
+CREATE OR REPLACE MACRO bq_time_to_text(t) AS strftime(DATE '1970-01-01' + t, '%H:%M:%S') || bq_fraction(microsecond(t) % 1000000);

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from local.bigquery.engine import Engine, new_name
-from local.bigquery.fields import Field, encode_row, quote, wire_sql
+from local.bigquery.errors import BigQueryError, invalid_query
+from local.bigquery.fields import Field, encode_row, quote, repeated, wire_sql
 from local.bigquery.planner import select_sql
 
 _KEPT = 300
@@ -36,6 +37,11 @@ class Results:
         """Run the query into a result table under `key`; `cursor` is the one that can be interrupted."""
         name = f"results.{new_name()}"
         cursor.execute(f"CREATE TABLE {name} AS {select_sql(sql, fields)}")
+        try:
+            _refuse_null_elements(cursor, name, fields)
+        except BigQueryError:
+            cursor.execute(f"DROP TABLE {name}")
+            raise
         row = cursor.execute(f"SELECT count(*) FROM {name}").fetchone()
         made = Result(name, fields, int(row[0]))
         with self._lock:
@@ -67,6 +73,15 @@ class Results:
 
     def page(self, result: Result, start: int, count: int, *, int_timestamps: bool) -> list[dict[str, Any]]:
         return page(self._engine, result.table, result.fields, start, count, int_timestamps=int_timestamps)
+
+
+def _refuse_null_elements(cursor: Any, table: str, fields: list[Field]) -> None:
+    """Arrays with NULL may exist inside a query, not in its result."""
+    for f in fields:
+        if repeated(f):
+            test = f"len({quote(f['name'])}) <> list_count({quote(f['name'])})"
+            if cursor.execute(f"SELECT 1 FROM {table} WHERE {test} LIMIT 1").fetchone() is not None:
+                raise invalid_query(f"Array cannot have a null element; error in writing field {f['name']}")
 
 
 def page(

@@ -5,6 +5,8 @@ from sqlglot import exp
 from local.bigquery.errors import invalid_query, unsupported
 from local.bigquery.lowering.rules import DUCKDB, Node, call, kind, rule, typed_as
 
+_MOMENTS = {"TIMESTAMP": "bq_timestamp_to_text", "DATETIME": "bq_datetime_to_text", "TIME": "bq_time_to_text"}
+
 
 @rule(exp.Cast, exp.TryCast)
 def _cast(node: exp.Cast) -> Node:
@@ -29,7 +31,9 @@ def _cast(node: exp.Cast) -> Node:
     if source == "STRING" and target == "BYTES":
         return call("encode", inner)
     if target == "BOOL" and source == "STRING":
-        pass
+        return call("bqs_text_to_bool" if safe else "bq_text_to_bool", inner)
+    if target == "STRING" and source in _MOMENTS:
+        return call(_MOMENTS[source], inner)
     forbidden = {
         ("DATE", "INT64"),
         ("TIMESTAMP", "INT64"),

@@ -5,7 +5,18 @@ from typing import Any
 from sqlglot import exp
 
 from local.bigquery.errors import unsupported
-from local.bigquery.lowering.rules import Node, call, cast, kind, no_signature, rule, text, typed, typed_as
+from local.bigquery.lowering.rules import (
+    RULES,
+    Node,
+    call,
+    cast,
+    kind,
+    no_signature,
+    rule,
+    text,
+    typed,
+    typed_as,
+)
 
 
 def _path(node: Any) -> Node:
@@ -140,4 +151,5 @@ def _string(node: exp.String) -> Node:
         raise unsupported("STRING with a time zone; use FORMAT_TIMESTAMP")
     if kind(node.this) not in ("DATE", "TIMESTAMP", "DATETIME", "TIME", "NULL"):
         raise no_signature("function STRING", kind(node.this))
-    return typed(cast(node.this, "TEXT"), "STRING")
+    moment = exp.Cast(this=node.this, to=exp.DataType.build("STRING", dialect="bigquery"))
+    return typed(RULES[exp.Cast](moment), "STRING")
