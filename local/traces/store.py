@@ -57,10 +57,11 @@ class Traces:
         threading.Thread(target=take, name="traces", daemon=True).start()
 
     def add(self, raw: bytes) -> None:
-        """Keep one datagram."""
+        """Keep one datagram: a span on each line."""
         with self._lock:
-            self._raw.append(raw)
-            self._bytes += len(raw)
+            lines = raw.split(b"\n")
+            self._raw.extend(lines)
+            self._bytes += sum(map(len, lines))
             while len(self._raw) > MOST_SPANS or self._bytes > MOST_BYTES:
                 self._bytes -= len(self._raw.popleft())
 

@@ -41,6 +41,8 @@ class Context:
     span_id: str = ""
     function: str = ""
     team: str = ""
+    recorded: bool = False
+    """Whether its spans are kept."""
 
 
 _NO_REQUEST = Context()
@@ -61,7 +63,7 @@ class Request:
         self.attributes = attributes
         self._context, self._parent_id, self._background = context, parent_id, background
         self._began, self._started = time.time(), time.perf_counter()
-        self._streams = self._over = False
+        self._streams = self.over = False
 
     def answers(self, response: Response) -> Response:
         """Take note of the answer."""
@@ -84,26 +86,27 @@ class Request:
 
     def end(self) -> None:
         """Record the span and the request's duration, once."""
-        if self._over or not recording.active():
+        if self.over or not recording.active():
             return
-        self._over = True
+        self.over = True
         duration = (time.perf_counter() - self._started) * 1000
         attributes = self.attributes
         function, status = self._context.function, int(attributes.get("status", 0))
         name = f"{attributes['method']} {attributes['route']}" if "route" in attributes else function
-        recording.keep(
-            Span(
-                name,
-                self._context.trace_id,
-                self._context.span_id,
-                self._parent_id,
-                self._began,
-                duration,
-                function,
-                attributes | {"duration_ms": round(duration, 2)},
-                failed=status >= 500,
+        if self._context.recorded:
+            recording.keep(
+                Span(
+                    name,
+                    self._context.trace_id,
+                    self._context.span_id,
+                    self._parent_id,
+                    self._began,
+                    duration,
+                    function,
+                    attributes | {"duration_ms": round(duration, 2)},
+                    failed=status >= 500,
+                )
             )
-        )
         recording.measure(
             "bridge.step.duration" if self._background else "bridge.request.duration",
             duration,
@@ -131,7 +134,9 @@ def request_context(
         (match[1], match[2]) if match and match[1] != "0" * 32 else (secrets.token_hex(16), "")
     )
     known = correlation_id if correlation_id and _CORRELATION.match(correlation_id) else secrets.token_hex(12)
-    made = Context(known, trace_id, secrets.token_hex(8), function)
+    # Who records the cause wants the rest as well: a trace is recorded whole.
+    recorded = recording.active() if match and int(match[3], 16) & 1 else recording.wanted()
+    made = Context(known, trace_id, secrets.token_hex(8), function, recorded=recorded)
     request = Request(made, parent_id, attributes | {"correlation_id": known}, background)
     tokens = _context.set(made), _request.set(request)
     try:
@@ -158,7 +163,7 @@ def in_team(team: str) -> None:
 def traceparent() -> str:
     """The W3C header that carries this trace on."""
     current = context()
-    return f"00-{current.trace_id or secrets.token_hex(16)}-{current.span_id or secrets.token_hex(8)}-01"
+    return f"00-{current.trace_id or secrets.token_hex(16)}-{current.span_id or secrets.token_hex(8)}-{int(current.recorded):02}"
 
 
 class span:
@@ -178,9 +183,10 @@ class span:
 
     def __enter__(self) -> dict[str, Any]:
         self._started = time.perf_counter()
-        if recording.active():
-            self._around, self._began = _context.get(), time.time()
-            _context.set(replace(self._around, span_id=secrets.token_hex(8)))
+        around = _context.get()
+        if around.recorded:
+            self._around, self._began = around, time.time()
+            _context.set(replace(around, span_id=secrets.token_hex(8)))
         return self._attributes
 
     def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
@@ -212,6 +218,10 @@ class span:
                 failed=error is not None,
             )
         )
+        request = _request.get()
+        if request is not None and request.over:
+            # A turn that went on when its reader had left: nothing else will send it soon.
+            recording.flush(background=True)
 
 
 def log(message: str, severity: str = "INFO", **labels: Any) -> None:
@@ -229,7 +239,7 @@ def log(message: str, severity: str = "INFO", **labels: Any) -> None:
     if current.trace_id:
         line["logging.googleapis.com/trace"] = _trace_name(current.trace_id)
         line["logging.googleapis.com/spanId"] = current.span_id
-        line["logging.googleapis.com/trace_sampled"] = recording.active()
+        line["logging.googleapis.com/trace_sampled"] = current.recorded
     sys.stdout.write(strict_json.dumps(_plain(labels) | line).decode() + "\n")
     sys.stdout.flush()
 

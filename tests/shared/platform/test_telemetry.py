@@ -60,7 +60,8 @@ class Spans:
         names = ("trace", "span", "parent", "name", "began", "ms", "function", "failed", "attributes")
         while True:
             try:
-                yield dict(zip(names, json.loads(self._socket.recv(65535)), strict=True))
+                for line in self._socket.recv(65535).splitlines():
+                    yield dict(zip(names, json.loads(line), strict=True))
             except TimeoutError:
                 return
 
@@ -167,7 +168,7 @@ def test_a_failed_span_is_told_as_failed_and_the_error_goes_on(told: Spans) -> N
     """By the error's type; what it says may hold a row."""
     with pytest.raises(KeyError), telemetry.request_context("a", None, None), telemetry.span("sql.execute"):
         raise KeyError("a row's value")
-    inner = next(iter(told))
+    inner = list(told)[0]  # noqa: RUF015 - the others must be read, too
     assert (inner["failed"], inner["attributes"]["error_type"]) == (True, "KeyError")
     assert "row" not in json.dumps(inner)
 
@@ -188,6 +189,42 @@ def test_a_receiver_that_is_away_costs_nothing_but_its_spans(configured: Any) ->
     for _ in range(3):
         with telemetry.request_context("a", None, None), telemetry.span("b", text="x" * 100_000):
             pass
+
+
+def test_a_loop_of_requests_is_recorded_in_part(told: Spans, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A person's requests whole; of a program's, the first ten of each second, each whole."""
+    now = [1000.0]
+    monkeypatch.setattr(clock, "monotonic", lambda: now[0])
+    for _ in range(30):
+        with telemetry.request_context("a", None, None), telemetry.span("b"):
+            pass
+    assert [span["name"] for span in told] == ["b", "a"] * 10
+    with telemetry.request_context("left out", None, None):
+        unrecorded = telemetry.traceparent()
+    with telemetry.request_context("a step of it", None, unrecorded):
+        pass
+    assert list(told) == []
+    with telemetry.request_context("of a recorded one", None, FROM):
+        assert telemetry.traceparent().endswith("-01")
+    assert [span["name"] for span in told] == ["of a recorded one"]
+    now[0] += 1
+    with telemetry.request_context("c", None, None):
+        pass
+    assert [span["name"] for span in told] == ["c"]
+
+
+def test_work_that_outlives_its_request_is_told_when_it_ends(told: Spans) -> None:
+    """A turn goes on when its reader has left."""
+    with telemetry.request_context("chat-stream", None, None):
+        late = contextvars.copy_context()
+    assert [span["name"] for span in told] == ["chat-stream"]
+
+    def work() -> None:
+        with telemetry.span("chat.stream"):
+            pass
+
+    late.run(work)
+    assert [span["name"] for span in told] == ["chat.stream"]
 
 
 def test_without_configuration_nothing_is_recorded(configured: Any) -> None:
