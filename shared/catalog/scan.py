@@ -15,12 +15,11 @@ from shared.catalog.flow import ScanDataset, ScanFinished
 from shared.catalog.model import NewScan
 from shared.connections import service as connections
 from shared.platform import jobs, lake, ledger, outbox, pg
-from shared.platform.edge import Finalized
 from shared.platform.errors import BridgeError, Conflict, NotFound, ValidationFailed
 from shared.platform.ids import TeamId, UserId, is_id
 from shared.platform.jobs import JobAccepted
 from shared.platform.limits import budgets
-from shared.platform.messages import Part
+from shared.platform.messages import Finalized, Part
 from shared.warehouses.model import DatasetInfo
 
 SCAN = "catalog_scan"

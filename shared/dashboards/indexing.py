@@ -22,10 +22,10 @@ from shared.dashboards.problems import Problem
 from shared.dashboards.validation import Verdict, examine
 from shared.dashboards.views import Report
 from shared.platform import clock, lake, ledger, outbox, pg, telemetry
-from shared.platform.edge import Finalized
 from shared.platform.errors import BridgeError, NotFound, ValidationFailed
 from shared.platform.ids import TeamId, derived_id, is_id
 from shared.platform.lake import Stored
+from shared.platform.messages import Finalized
 
 BUCKET = "dashboards"
 SAVE_ID, AUTHOR = "bridge-save", "bridge-author"

@@ -1,4 +1,6 @@
-"""What one step sends to another: a frozen, typed message that names its receiver.
+"""What steps are told: messages of each other, objects that were written, the clock.
+
+A message is frozen and typed, and names its receiver:
 
     class ScanDataset(Message, step="catalog-scan-dataset", queue="catalog"):
         team: TeamId
@@ -11,6 +13,8 @@ job's id (`job="scan"`), and the field of the child that it stands for if the jo
 cancelled job's steps stop, and a replayed step's child is counted anew.
 """
 
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, ClassVar, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
@@ -21,6 +25,25 @@ QUEUES = ("default", "connections", "catalog", "chat", "dashboards")
 FINALIZED = "google.cloud.storage.object.v1.finalized"
 """The type of the event of an object that has just been written whole."""
 REGISTRY: dict[str, "type[Message]"] = {}
+
+
+@dataclass(frozen=True)
+class Finalized:
+    """An object that has just been written whole."""
+
+    bucket: str
+    name: str
+    generation: int
+    size: int
+    names: dict[str, str]
+    """The parts of the object's name, by the names in the trigger's pattern."""
+
+
+@dataclass(frozen=True)
+class Tick:
+    """One firing of a schedule."""
+
+    at: datetime
 
 
 class Part(NamedTuple):

@@ -148,7 +148,7 @@ def test_no_two_functions_share_a_method_and_a_path() -> None:
 def test_every_lease_outlives_its_step_and_every_dispatch_its_deadline() -> None:
     """lease > function deadline, and Cloud Tasks waits longer than the function may run."""
     from shared.platform import tasks
-    from shared.platform.edge import steps
+    from shared.platform.steps import running as steps
 
     assert steps.LEASE_MARGIN_SECONDS > 0
     for function in STEPS:

@@ -255,8 +255,8 @@ def test_a_bundle_works_alone_and_says_what_it_lacks(
             return verify_bundles.verify(tmp_path / f"{made.name}.zip", made, python, cloud)[0]
 
     assert tried(whole) == []
-    torn = {place: data for place, data in whole.content.items() if place != "shared/platform/oidc.py"}
-    assert "'oidc' from 'shared.platform'" in tried(dataclasses.replace(whole, content=torn))[0]
+    torn = {place: data for place, data in whole.content.items() if place != "shared/platform/auth.py"}
+    assert "shared.platform.auth" in tried(dataclasses.replace(whole, content=torn))[0]
     leaning = whole.content | {"main.py": b"import sqlglot\n" + whole.content["main.py"]}
     assert "No module named 'sqlglot'" in tried(dataclasses.replace(whole, content=leaning))[0]
     bare = b"import flask\nimport functions_framework\n\n\n@functions_framework.http\ndef get(request):\n"

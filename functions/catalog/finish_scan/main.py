@@ -2,7 +2,7 @@
 
 from shared.catalog import scan
 from shared.catalog.flow import ScanFinished
-from shared.platform.edge import task
+from shared.platform.steps import task
 
 
 @task(ScanFinished, once="{scan}/{round}", timeout=60, gave_up=scan.finish_failed)

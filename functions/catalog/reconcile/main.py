@@ -1,7 +1,7 @@
 """Every 15 minutes: find snapshots that were never indexed, a stretch of the bucket at a time."""
 
 from shared.catalog import reconciling
-from shared.platform.edge import Tick, scheduled
+from shared.platform.steps import Tick, scheduled
 
 
 @scheduled("*/15 * * * *")

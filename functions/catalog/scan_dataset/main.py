@@ -2,7 +2,7 @@
 
 from shared.catalog import scan
 from shared.catalog.flow import ScanDataset
-from shared.platform.edge import task
+from shared.platform.steps import task
 
 
 @task(ScanDataset, once="{scan}/{dataset}", timeout=300, gave_up=scan.scan_dataset_failed)

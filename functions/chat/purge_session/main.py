@@ -2,7 +2,7 @@
 
 from shared.agents import sessions
 from shared.agents.flow import PurgeSession
-from shared.platform.edge import task
+from shared.platform.steps import task
 
 
 @task(PurgeSession, once="{session}", timeout=300)

@@ -1,7 +1,7 @@
 """Every hour: remove what conversations left in the lake and nobody will read."""
 
 from shared.agents import reconciling
-from shared.platform.edge import Tick, scheduled
+from shared.platform.steps import Tick, scheduled
 
 
 @scheduled("50 * * * *")

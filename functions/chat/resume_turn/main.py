@@ -3,7 +3,7 @@
 from shared.agents import turns
 from shared.agents.flow import ResumeTurn
 from shared.analyst import service
-from shared.platform.edge import task
+from shared.platform.steps import task
 
 
 @task(ResumeTurn, once="{turn}/{check}", timeout=600, gave_up=turns.gave_up)

@@ -1,7 +1,7 @@
 """Every hour: remove sealed credentials that no connection has pointed at for a day."""
 
 from shared.connections import reconciling
-from shared.platform.edge import Tick, scheduled
+from shared.platform.steps import Tick, scheduled
 
 
 @scheduled("40 * * * *")

@@ -2,7 +2,7 @@
 
 from shared.connections import service
 from shared.connections.flow import ValidateConnection
-from shared.platform.edge import task
+from shared.platform.steps import task
 
 
 @task(ValidateConnection, once="{job}", timeout=120, gave_up=service.validation_failed)

@@ -1,7 +1,7 @@
 """Every 15 minutes: compare the bucket of documents with the directory, a stretch at a time."""
 
 from shared.dashboards import reconciling
-from shared.platform.edge import Tick, scheduled
+from shared.platform.steps import Tick, scheduled
 
 
 @scheduled("*/15 * * * *")

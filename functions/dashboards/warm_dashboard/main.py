@@ -2,7 +2,7 @@
 
 from shared.dashboards import warming
 from shared.dashboards.flow import WarmDashboard
-from shared.platform.edge import task
+from shared.platform.steps import task
 
 
 @task(

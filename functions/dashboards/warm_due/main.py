@@ -1,7 +1,7 @@
 """Queue a warming for every dashboard whose time has come."""
 
 from shared.dashboards import warming
-from shared.platform.edge import Tick, scheduled
+from shared.platform.steps import Tick, scheduled
 
 
 @scheduled("*/10 * * * *")

@@ -1,7 +1,7 @@
 """Every minute: send what an instance promised but died before sending."""
 
 from shared.platform import outbox
-from shared.platform.edge import Tick, scheduled
+from shared.platform.steps import Tick, scheduled
 
 
 @scheduled("* * * * *", timeout=120)

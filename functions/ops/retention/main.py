@@ -1,7 +1,7 @@
 """Every night: remove the platform's rows that are older than they are kept."""
 
-from shared.platform.edge import Tick, scheduled
 from shared.platform.ops import retention as service
+from shared.platform.steps import Tick, scheduled
 
 
 @scheduled("30 2 * * *", timeout=540)

@@ -1,27 +1,22 @@
-"""The edge of every function: what a door imports.
+"""The edge of an endpoint: what its door imports.
 
-The one package with re-exports: every function needs nearly all of it, and a door reads better for it.
+This package and `steps` are the ones with re-exports: a door needs nearly all of its kind's, and reads
+better for it. An endpoint does not reach what only steps need.
 """
 
 from shared.platform.edge.call import Call, Reply, accepted, created, no_content
 from shared.platform.edge.http import http
 from shared.platform.edge.intake import TeamOf
 from shared.platform.edge.sse import Event, sse
-from shared.platform.edge.steps import Finalized, Tick, finalized, scheduled, task
 
 __all__ = [
     "Call",
     "Event",
-    "Finalized",
     "Reply",
     "TeamOf",
-    "Tick",
     "accepted",
     "created",
-    "finalized",
     "http",
     "no_content",
-    "scheduled",
     "sse",
-    "task",
 ]

@@ -11,10 +11,10 @@ import pytest
 from werkzeug.test import Client
 
 from shared.platform import jobs, ledger, oidc, pg
-from shared.platform.edge import Finalized, finalized, task
 from shared.platform.errors import BadInput, BridgeError, Unavailable
 from shared.platform.ids import new_id
 from shared.platform.messages import Message
+from shared.platform.steps import Finalized, finalized, task
 
 pytestmark = pytest.mark.slow
 

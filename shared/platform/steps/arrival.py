@@ -1,0 +1,99 @@
+"""What a delivery says: the step's message, how often it came, how long it waited."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from flask import Request
+
+from shared.platform import clock, lake, ledger, outbox, recording, strict_json, telemetry
+from shared.platform.edge import intake
+from shared.platform.edge.declare import Declaration
+from shared.platform.errors import MalformedEvent
+from shared.platform.ids import is_id
+from shared.platform.messages import FINALIZED, Finalized
+from shared.platform.settings import settings
+
+MAX_MESSAGE = 256 * 1024
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """One delivery of one step."""
+
+    declaration: Declaration
+    step: Any
+    key: str
+    message: str | None
+    """The row of the outbox that it came from; None for what Eventarc or the clock delivers."""
+    tries: int | None
+    """How often the queue has tried before; None where it does not say, and the ledger counts."""
+    give_up: bool
+    """The queue has lost it too often: it comes for its end, not to be tried again."""
+
+    @staticmethod
+    def of(request: Request, declaration: Declaration, step: Any, key: str) -> Arrival:
+        """What the delivery's headers say of it."""
+        count = request.headers.get("X-CloudTasks-TaskRetryCount") or request.headers.get(
+            "ce-deliveryattempt", ""
+        )
+        return Arrival(
+            declaration,
+            step,
+            key,
+            message_of(request),
+            int(count) if count.isascii() and count.isdigit() else None,
+            outbox.GIVE_UP_HEADER in request.headers,
+        )
+
+    def is_last(self, attempt: ledger.Attempt) -> bool:
+        """Whether the queue will not try again. The ledger's own count starts anew with a replay."""
+        tried = attempt.tries if self.tries is None else self.tries + 1
+        return tried >= self.declaration.attempts
+
+
+def finalized_event(request: Request, bucket_role: str, matcher: Any) -> Finalized:
+    """The object that Eventarc tells of; raises MalformedEvent for what is not this trigger's."""
+    if request.headers.get("ce-type") != FINALIZED:
+        raise MalformedEvent(field="ce-type", reason="not a finalize event")
+    body = strict_json.loads(intake.read_bytes(request, MAX_MESSAGE))
+    if not isinstance(body, dict):
+        raise MalformedEvent(field="body", reason="not an object resource")
+    bucket, name, generation = body.get("bucket"), body.get("name"), str(body.get("generation", ""))
+    if not isinstance(bucket, str) or not isinstance(name, str) or not generation.isdigit():
+        raise MalformedEvent(field="body", reason="bucket, name or generation is missing")
+    if settings().role_of(bucket) != bucket_role:
+        raise MalformedEvent(field="bucket", reason="another bucket's event")
+    match = matcher.match("/" + name)
+    if match is None:
+        raise MalformedEvent(field="name", reason="outside this trigger's pattern")
+    metadata = body.get("metadata")
+    if isinstance(metadata, dict):
+        telemetry.caused_by(metadata.get(lake.TRACEPARENT))
+    return Finalized(bucket, name, int(generation), int(body.get("size", 0)), match.groupdict())
+
+
+def tell_age(root: telemetry.Request, request: Request, declaration: Declaration) -> None:
+    """How long the delivery waited: since its task was due, its object was written, its minute came."""
+    given = request.headers.get("X-CloudTasks-TaskETA") or request.headers.get("ce-time")
+    given = given or request.headers.get("X-CloudScheduler-ScheduleTime")
+    try:
+        due = float(given or "")
+    except ValueError:
+        try:
+            due = datetime.fromisoformat((given or "").replace("Z", "+00:00")).timestamp()
+        except ValueError:
+            return  # By hand, or by something that does not say.
+    age = max(0.0, clock.now().timestamp() - due) * 1000
+    root.attributes["queue_age_ms"] = round(age, 1)
+    recording.measure(
+        "bridge.queue.age", age, function=declaration.name, queue=declaration.queue or declaration.kind
+    )
+
+
+def message_of(request: Request) -> str | None:
+    """The row of the outbox that this delivery came from."""
+    given = request.headers.get(outbox.MESSAGE_HEADER, "")
+    return given if is_id(given) else None
