@@ -1,6 +1,6 @@
 """POST /v1/auth/dev/login: sign in by e-mail, on a laptop only."""
 
-from shared.platform.edge import Call, Reply, http
+from shared.platform.edge import Call, http, with_cookies
 from shared.teams import cookies, identity
 from shared.teams.model import DevLogin, SignedIn
 
@@ -8,5 +8,4 @@ from shared.teams.model import DevLogin, SignedIn
 @http("POST", "/v1/auth/dev/login", role="public", body=DevLogin, local_only=True, rate="login")
 def dev_login(_call: Call, login: DevLogin) -> SignedIn:
     user, session = identity.sign_in(login)
-    answer = SignedIn(user=user, csrf_token=session.csrf)
-    return Reply(answer, cookies=cookies.of_session(session))  # type: ignore[return-value]
+    return with_cookies(SignedIn(user=user, csrf_token=session.csrf), cookies.of_session(session))

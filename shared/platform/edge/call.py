@@ -98,6 +98,11 @@ def accepted(body: T) -> T:
     return cast(T, Reply(body, 202))
 
 
-def no_content() -> Any:
+def no_content(cookies: list[dict[str, Any]] | None = None) -> Any:
     """204: it is gone."""
-    return Reply(None, 204)
+    return Reply(None, 204, cookies=cookies or [])
+
+
+def with_cookies(body: T, cookies: list[dict[str, Any]]) -> T:
+    """200 with cookies for the browser that asked."""
+    return cast(T, Reply(body, cookies=cookies))
