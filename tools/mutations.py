@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import queue
 import shutil
 import subprocess
 import sys
@@ -18,6 +19,8 @@ import tempfile
 import time
 import tomllib
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -119,28 +122,62 @@ def judge(tree: Path, mutations: Sequence[Mutation], patience: float) -> Iterato
             yield mutation, f"pytest ended with code {code}", words
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Report each mutation; 0 when every guard is missed."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--only", default="", help="mutations whose name contains this")
-    parser.add_argument("--patience", type=float, default=240.0, help="seconds for one run of a test")
-    options = parser.parse_args(arguments)
-    chosen = [mutation for mutation in read() if options.only in mutation.name]
-    if not chosen:
-        print(f"no mutation's name contains {options.only!r}", file=sys.stderr)
-        return 2
-    survived = 0
+@contextmanager
+def copy() -> Iterator[Path]:
+    """A copy of the checkout for one worker, gone afterwards."""
     with tempfile.TemporaryDirectory(prefix="bridge-mutations-") as folder:
         # Postgres runs as its own user where we are root: it must be able to pass through.
         tree = Path(folder)
         tree.chmod(0o711)
         copy_of_checkout(tree)
-        began = time.monotonic()
-        for mutation, verdict, words in judge(tree, chosen, options.patience):
-            print(f"{'ok  ' if verdict == 'red' else 'FAIL'}  {mutation.name}: {verdict}", flush=True)
-            if verdict != "red":
-                survived += 1
-                print(f"      {mutation.test}\n{words}", flush=True)
+        yield tree
+
+
+def judge_all(mutations: Sequence[Mutation], patience: float, jobs: int) -> int:
+    """Judge them in several copies at once, the mutations of a test in one of them; answers how many survived."""
+    by_test: dict[str, list[Mutation]] = {}
+    for mutation in mutations:
+        by_test.setdefault(mutation.test, []).append(mutation)
+    waiting: queue.SimpleQueue[list[Mutation]] = queue.SimpleQueue()
+    for group in by_test.values():
+        waiting.put(group)
+
+    def work() -> int:
+        survived = 0
+        with copy() as tree:
+            while True:
+                try:
+                    group = waiting.get_nowait()
+                except queue.Empty:
+                    return survived
+                for mutation, verdict, words in judge(tree, group, patience):
+                    told = f"{'ok  ' if verdict == 'red' else 'FAIL'}  {mutation.name}: {verdict}"
+                    if verdict != "red":
+                        survived += 1
+                        told += f"\n      {mutation.test}\n{words}"
+                    print(told, flush=True)
+
+    with ThreadPoolExecutor(jobs) as pool:
+        return sum(future.result() for future in [pool.submit(work) for _ in range(jobs)])
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Report each mutation; 0 when every guard is missed."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--only", default="", help="mutations whose name contains this")
+    parser.add_argument("--patience", type=float, default=240.0, help="seconds for one run of a test")
+    parser.add_argument(
+        "--jobs", type=int, default=2, help="how many tests run at a time, each in its own copy"
+    )
+    options = parser.parse_args(arguments)
+    chosen = [mutation for mutation in read() if options.only in mutation.name]
+    if not chosen:
+        print(f"no mutation's name contains {options.only!r}", file=sys.stderr)
+        return 2
+    if options.jobs < 1:
+        parser.error("--jobs must be 1 or more")
+    began = time.monotonic()
+    survived = judge_all(chosen, options.patience, options.jobs)
     print(f"{len(chosen) - survived} of {len(chosen)} guards are missed when they are gone "
           f"({time.monotonic() - began:.0f} s)")  # fmt: skip
     return 1 if survived else 0

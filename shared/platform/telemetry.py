@@ -29,6 +29,7 @@ from shared.platform.settings import BadConfiguration, settings
 from shared.platform.spans import Span
 
 _TRACEPARENT = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})\Z")
+_SEVERITIES = ("DEBUG", "INFO", "NOTICE", "WARNING", "ERROR", "CRITICAL")
 _CORRELATION = re.compile(r"[A-Za-z0-9._:-]{8,128}\Z")
 
 
@@ -225,10 +226,12 @@ class span:
 
 
 def log(message: str, severity: str = "INFO", **labels: Any) -> None:
-    """One structured line; `labels` are names, counts and durations.
+    """One structured line, if it is as severe as BRIDGE_LOG_LEVEL asks; `labels` are names, counts and durations.
 
     The names with slashes are Cloud Logging's own: it moves them out of the payload into the entry.
     """
+    if _SEVERITIES.index(severity) < _SEVERITIES.index(_least_severity()):
+        return
     current = context()
     line: dict[str, Any] = {"severity": severity, "message": message, "time": clock.iso(clock.now())}
     ours = {
@@ -242,6 +245,13 @@ def log(message: str, severity: str = "INFO", **labels: Any) -> None:
         line["logging.googleapis.com/trace_sampled"] = current.recorded
     sys.stdout.write(strict_json.dumps(_plain(labels) | line).decode() + "\n")
     sys.stdout.flush()
+
+
+def _least_severity() -> str:
+    try:
+        return settings().log_level
+    except BadConfiguration:
+        return "INFO"  # What is wrong with the settings must be told, too.
 
 
 def log_exception(message: str, error: BaseException, **labels: Any) -> None:

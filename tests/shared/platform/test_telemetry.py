@@ -100,6 +100,17 @@ def test_a_line_has_the_fields_that_cloud_logging_knows(
     assert "018f-team" not in json.dumps(line), "the team only as a hash"
 
 
+def test_lines_below_the_level_that_is_asked_for_are_not_written(
+    configured: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """BRIDGE_LOG_LEVEL: by default all but DEBUG; a notice counts between information and a warning."""
+    for level, told in (("", 3), ("DEBUG", 4), ("WARNING", 1), ("ERROR", 0)):
+        configured(**({"BRIDGE_LOG_LEVEL": level} if level else {}))
+        for severity in ("DEBUG", "INFO", "NOTICE", "WARNING"):
+            telemetry.log("something", severity)
+        assert len(capsys.readouterr().out.splitlines()) == told, level
+
+
 def test_labels_cannot_replace_what_a_line_is(configured: Any, capsys: pytest.CaptureFixture[str]) -> None:
     """A label of the name of a field does not forge it."""
     telemetry.log("true", "ERROR", time="never")
