@@ -12,7 +12,16 @@ from functools import lru_cache
 from typing import Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictInt,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 
 from shared.platform import limit_defaults as defaults
 from shared.platform import strict_json
@@ -65,9 +74,9 @@ class Settings(BaseModel):
     platform_admins: tuple[str, ...] = Field(alias="BRIDGE_PLATFORM_ADMINS", default=())
     """E-mail addresses of those who administer the platform across teams, separated by commas."""
 
-    limits: dict[str, int] = Field(alias="BRIDGE_LIMITS", default={})
+    limits: dict[str, StrictInt] = Field(alias="BRIDGE_LIMITS", default={})
     """Limits that differ from their defaults here: a JSON object of names (docs/limits.md) and values."""
-    flags: dict[str, bool] = Field(alias="BRIDGE_FLAGS", default={})
+    flags: dict[str, StrictBool] = Field(alias="BRIDGE_FLAGS", default={})
     """Feature flags that differ from their defaults here: a JSON object of names and true or false."""
     proxy_hops: int = Field(alias="BRIDGE_PROXY_HOPS", default=1, ge=0, le=8)
     """Proxies of ours in front of a function: the client is this entry of X-Forwarded-For, from the right."""

@@ -71,3 +71,33 @@ def test_only_a_laptop_fetches_from_itself() -> None:
     assert load(GOOD | {"BRIDGE_ENV": "local", "BRIDGE_FETCH_LOOPBACK": "true"}).fetch_loopback
     with pytest.raises(BadConfiguration, match="BRIDGE_FETCH_LOOPBACK"):
         load(GOOD | {"BRIDGE_FETCH_LOOPBACK": "true"})
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("BRIDGE_LIMITS", '{"scans": 5', "JSON"),
+        ("BRIDGE_LIMITS", '{"scans": 5, "scans": 6}', "JSON"),
+        ("BRIDGE_LIMITS", '{"bananas": 5}', "no limit 'bananas'"),
+        ("BRIDGE_LIMITS", '{"scans": -1}', "scans must be from 0"),
+        ("BRIDGE_LIMITS", '{"scans": "5"}', "integer"),
+        ("BRIDGE_LIMITS", '{"scans": true}', "integer"),
+        ("BRIDGE_LIMITS", "[1]", "dictionary"),
+        ("BRIDGE_FLAGS", '{"bananas": true}', "no flag 'bananas'"),
+        ("BRIDGE_FLAGS", '{"lab_sweeps": "yes"}', "boolean"),
+    ],
+)
+def test_limits_and_flags_are_read_strictly(name: str, value: str, told: str) -> None:
+    """What nobody knows or what is no number stops the start, by the variable's name."""
+    with pytest.raises(BadConfiguration, match=name) as caught:
+        load(GOOD | {name: value})
+    assert told in str(caught.value)
+
+
+def test_limits_and_flags_of_an_environment() -> None:
+    """Rates and quotas in one variable, flags in another; the rest keeps its defaults."""
+    settings = load(
+        GOOD | {"BRIDGE_LIMITS": '{"scans": 5, "rate_read": 0}', "BRIDGE_FLAGS": '{"lab_sweeps": false}'}
+    )
+    assert settings.limits == {"scans": 5, "rate_read": 0}
+    assert settings.flags == {"lab_sweeps": False}
