@@ -125,7 +125,8 @@ def test_a_process_that_died_and_a_bundle_built_anew_are_started_again(tree: Tre
         with contextlib.suppress(ValueError, KeyError, http.client.HTTPException, OSError):
             second = tree.ask("/v1/echo/1", "POST").json()["pid"]
     put(build, "echo", "    return 'new'\n", digest="2")
-    assert tree.ask("/v1/echo/1", "POST").body == b"new"
+    # Whichever worker answers, the one that had the old process among them.
+    assert {tree.ask("/v1/echo/1", "POST").body for _ in range(12)} == {b"new"}
 
 
 @pytest.mark.slow
