@@ -143,6 +143,20 @@ def test_no_process_outlives_the_gateway(tree: Tree, build: Path) -> None:
 
 
 @pytest.mark.slow
+def test_a_bundle_that_was_built_anew_replaces_its_process(build: Path) -> None:
+    """The process of before is idle and well, and is not asked again."""
+    loader = BundleLoader(build, most=2)
+    put(build, "echo", "    return 'old'\n")
+    function = Function(name="echo", source="", entry_point="handle", kind="http")
+    try:
+        assert [_called(loader, function) for _ in range(2)] == [b"old", b"old"]
+        put(build, "echo", "    return 'new'\n", digest="2")
+        assert [_called(loader, function) for _ in range(2)] == [b"new", b"new"]
+    finally:
+        loader.stop()
+
+
+@pytest.mark.slow
 def test_the_idle_process_that_was_used_least_recently_makes_room(build: Path, tmp_path: Path) -> None:
     """Never more than the limit while there are idle ones."""
     loader = BundleLoader(build, most=2)
