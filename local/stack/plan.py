@@ -106,6 +106,8 @@ def _filled(text: str, home: Path, ports: Mapping[str, int]) -> str:
         "home": str(home),
         "manifest": os.environ.get("BRIDGE_MANIFEST") or str(services.root() / "functions" / "manifest.json"),
         "step_url": f"{url}/_fn/{{name}}",
+        # How long the transaction of a dead process holds its documents. The service's minute, unless tests are in a hurry.
+        "firestore_idle": os.environ.get("BRIDGE_FIRESTORE_IDLE_SECONDS", "60"),
     }
     for name, value in values.items():
         text = text.replace(f"{{{name}}}", value)

@@ -37,8 +37,8 @@ CHECKS = [
     response_headers_conformance,
     response_schema_conformance,
 ]
-EXAMPLES = 30
-"""Requests for each operation and kind: all of them take about a minute."""
+EXAMPLES = 15
+"""Requests for each operation and kind: all of them take about half a minute."""
 LEFT_OUT = {
     "chat-stream": "a stream lasts for as long as a turn; tests/flows and the client's tests read them",
     "chat-stream-2": "the same function",
