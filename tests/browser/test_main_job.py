@@ -106,7 +106,7 @@ def test_a_tile_says_what_it_is(page: Any, slug: str) -> None:
     page.locator("dialog pre", has_text="SELECT").wait_for(timeout=PATIENCE)
     assert "nycflights" in page.locator("dialog").inner_text()
     page.keyboard.press("Escape")
-    assert page.locator("dialog").count() == 0
+    page.locator("dialog").wait_for(state="detached", timeout=PATIENCE)
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

@@ -21,7 +21,7 @@ from tests.flows.post import Post
 
 pytestmark = [pytest.mark.stack, pytest.mark.slow, pytest.mark.timeout(300)]
 
-SYNTHETIC = 40
+SYNTHETIC = 24
 GOALS = [
     "Which destinations have the worst arrival delays? top 10",
     "Compare JFK, LGA and EWR by delay and distance",

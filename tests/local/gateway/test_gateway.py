@@ -163,8 +163,11 @@ def test_an_edit_of_shared_code_replaces_the_workers_without_a_failed_request(tr
 
 
 def test_a_new_manifest_is_served_at_once(tree: Tree) -> None:
-    """A function added to the manifest answers without a restart; a broken manifest keeps the last good one."""
-    tree.start()
+    """A function added to the manifest answers without a restart; a broken manifest keeps the last good one.
+
+    One worker: a second one may be so late that it never saw the good one.
+    """
+    tree.start("--workers", "1")
     assert tree.ask("/late").status == 404
     tree.function("late", "    return 'here'\n", "/late")
     assert tree.ask("/late").body == b"here"
