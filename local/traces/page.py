@@ -68,7 +68,7 @@ def detail(trace: dict[str, Any]) -> str:
         str(trace["name"]),
         f'<p><a href="/_local/traces">Traces</a></p><h1>{_text(trace["name"])} {_status(trace)}</h1>'
         f"<p>{_clock(trace['began'])} · answered in {_ms(trace['duration_ms'])} · all ended in {_ms(whole)} · "
-        f"{int(trace['spans'])} spans in {len(trace['functions'])} functions · "
+        f"{_count(int(trace['spans']), 'span')} in {_count(len(trace['functions']), 'function')} · "
         f'<a href="/_local/traces/{_text(trace["trace_id"])}?format=json">{_text(trace["trace_id"])}</a></p>'
         '<table><thead><tr><th class="span">span</th><th>when</th><th class="n ms">took</th></tr></thead>'
         f"<tbody>{rows}</tbody></table>",
@@ -120,3 +120,7 @@ def _clock(began: Any) -> str:
 
 def _text(value: Any) -> str:
     return html.escape(str(value), quote=True)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

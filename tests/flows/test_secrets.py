@@ -166,14 +166,29 @@ def _undelivered(world: World, _post: Post) -> Iterator[tuple[str, bytes]]:
             yield f"dispatch/{path.name}", path.read_bytes()
 
 
-PLACES = {"logs": _logs, "rows": _rows, "objects": _objects, "firestore": _documents, "queues": _undelivered}
+def _traces(world: World, _post: Post) -> Iterator[tuple[str, bytes]]:
+    view = f"{world.stack.url}/_local/traces"
+    for trace in requests.get(view, params={"format": "json"}, timeout=30).json()["traces"]:
+        spans = requests.get(f"{view}/{trace['trace_id']}", params={"format": "json"}, timeout=30)
+        spans.raise_for_status()
+        yield f"trace of {trace['name']}", spans.content
+
+
+PLACES = {
+    "logs": _logs,
+    "rows": _rows,
+    "objects": _objects,
+    "firestore": _documents,
+    "queues": _undelivered,
+    "traces": _traces,
+}
 
 
 @pytest.mark.parametrize("place", PLACES)
 def test_a_secret_is_nowhere_where_it_could_be_read(
     place: str, planted: Canaries, world: World, post: Post
 ) -> None:
-    """Keys, tokens and passwords that went in through any door are in no log, row, object, document or queue."""
+    """Keys, tokens and passwords that went in through any door are in no log, row, object, document, queue or trace."""
     looked = 0
     for name, content in PLACES[place](world, post):
         looked += 1
@@ -190,11 +205,11 @@ def test_a_secret_is_in_no_answer(planted: Canaries) -> None:
             assert secret.encode() not in content, f"the {kind} is in {content[:300]!r}"
 
 
-@pytest.mark.parametrize("place", ["logs", "rows", "queues"])
+@pytest.mark.parametrize("place", ["logs", "rows", "queues", "traces"])
 def test_a_value_of_the_warehouse_stays_in_results(
     place: str, planted: Canaries, world: World, post: Post
 ) -> None:
-    """Cells are in the result cache and in answers; not in logs, directory rows or messages."""
+    """Cells are in the result cache and in answers; not in logs, directory rows, messages or traces."""
     for name, content in PLACES[place](world, post):
         assert planted.cell.encode() not in content, name
 
