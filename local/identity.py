@@ -1,7 +1,8 @@
 """The laptop's stand-in for Google's token service: one RSA key, its certificate and ID tokens.
 
-Steps verify who calls them with the real `google.oauth2.id_token` library. Only the address of the
-certificates differs from the cloud, so the check that protects production is the check that runs here.
+Cloud Tasks, Cloud Scheduler and Eventarc call steps with its tokens. The gateway checks them as Cloud Run does
+(`gateway/front.py`); a step that is called directly checks them itself with Google's library, where only the
+address of the certificates differs from the cloud.
 """
 
 import datetime as dt
@@ -55,6 +56,11 @@ def certificates(data_dir: Path) -> dict[str, str]:
 def token(data_dir: Path, audience: str, email: str) -> str:
     """An ID token that says `email` calls `audience`, valid for an hour."""
     return _token(str(data_dir), audience, email, int(time.time() // _REUSE))
+
+
+def run_address(function: str) -> str:
+    """The address that Cloud Run gives a service by itself: the audience that Eventarc chooses."""
+    return f"https://{function}-0000000000-uc.a.run.app"
 
 
 @lru_cache(maxsize=1024)

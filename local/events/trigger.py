@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
 
+from local import identity
 from local.dispatch.database import Database
 from local.dispatch.post import HELD_SECONDS, Answer, Weather, send
 from local.events.pattern import matches
@@ -180,7 +181,7 @@ class Trigger:
         try:
             url = self._target.step_url.replace("{name}", function)
             headers = event | {
-                "Authorization": f"Bearer {self._mint(url, self._target.account)}",
+                "Authorization": f"Bearer {self._mint(identity.run_address(function), self._target.account)}",
                 "User-Agent": "APIs-Google; (+https://developers.google.com/webmasters/APIs-Google.html)",
             }
             self._settle(id_, function, attempts, send("POST", url, headers, body, _DEADLINE, self._weather))

@@ -55,7 +55,7 @@ class _Server(BaseApplication):  # type: ignore[misc]
         # Only the gateway itself is loaded before the fork; `shared` is each worker's own, so that
         # replacing the workers replaces it.
         options = self._options
-        config = Config(options.manifest, options.stack, options.dispatch)
+        config = Config(options.manifest, options.stack, options.dispatch, options.identity, options.step_url)
         return Gateway(
             config, BundleLoader(options.bundles) if options.bundles else SourceLoader(options.root)
         )
@@ -101,6 +101,12 @@ def main() -> None:
     parser.add_argument(
         "--dispatch", help="host:port of the dispatch process, for /_local/events and the like"
     )
+    parser.add_argument(
+        "--identity",
+        type=Path,
+        help="the folder that holds identity/: check the tokens of steps as Cloud Run does",
+    )
+    parser.add_argument("--step-url", default=Config.step_url, help="a function's own address, with {name}")
     parser.add_argument(
         "--bundles",
         type=Path,

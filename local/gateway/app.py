@@ -18,6 +18,7 @@ from typing import IO, Any
 from local.gateway import status, traces
 from local.gateway.answers import correlation_id, document, problem, refused_method
 from local.gateway.config import Config
+from local.gateway.front import Front, NoSignature
 from local.gateway.loader import Loader, LoadError
 from local.gateway.routes import Match, Routes
 from local.manifest import Watched
@@ -32,6 +33,7 @@ class Gateway:
 
     def __init__(self, config: Config, loader: Loader) -> None:
         self._config, self._loader = config, loader
+        self._front = Front(config.identity, config.step_url) if config.identity else None
         self._manifest = Watched(config.manifest)
         self._routes: tuple[int, Routes] = (-1, Routes(()))
         # Read at once: a worker whose first look comes after the manifest broke has no last good one.
@@ -83,6 +85,12 @@ class Gateway:
         return self._call(match, environ | {"wsgi.input": body}, start)
 
     def _call(self, match: Match, environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
+        if self._front is not None:
+            try:
+                environ = self._front.admit(match.function.kind, match.function.name, environ)
+            except NoSignature:
+                message = "The token has no signature."
+                return problem(environ, start, 401, "UNAUTHENTICATED", message, retryable=False)
         try:
             app = self._loader.load(match.function)
         except LoadError as error:

@@ -159,6 +159,7 @@ def _environment(home: Path, ports: Mapping[str, int]) -> dict[str, str]:
     url = f"http://127.0.0.1:{ports['gateway']}"
     variables = {
         "BRIDGE_ENV": "local",
+        "BRIDGE_TOKENS_CHECKED": "true",
         "BRIDGE_HOME": str(home),
         "BRIDGE_BASE_URL": url,
         "BRIDGE_URL": url,

@@ -106,7 +106,13 @@ SERVICES = (
     Service(
         "gateway",
         "local.gateway",
-        ("--manifest", "{manifest}", "--stack", "{home}/stack.json", "--dispatch", "127.0.0.1:{dispatch}"),
+        (
+            "--manifest", "{manifest}",
+            "--stack", "{home}/stack.json",
+            "--dispatch", "127.0.0.1:{dispatch}",
+            "--identity", "{home}",
+            "--step-url", "{step_url}",
+        ),
     ),
 )  # fmt: skip
 

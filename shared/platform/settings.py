@@ -68,6 +68,13 @@ class Settings(BaseModel):
         alias="BRIDGE_OIDC_CERTS_URL", default="https://www.googleapis.com/oauth2/v1/certs"
     )
     """Public keys of the token issuer."""
+    tokens_checked: bool = Field(alias="BRIDGE_TOKENS_CHECKED", default=False)
+    """Cloud Run stands in front of the steps, checks the tokens of their callers and removes the signatures.
+    Only where nobody but the two service accounts may invoke the steps."""
+    credential_header: Literal["Authorization", "X-Forwarded-Authorization"] = Field(
+        alias="BRIDGE_CREDENTIAL_HEADER", default="Authorization"
+    )
+    """Where a person's access token arrives: API Gateway puts its own into Authorization and moves theirs."""
     allowed_origins: tuple[str, ...] = Field(alias="BRIDGE_ALLOWED_ORIGINS", default=())
     """Other origins whose pages may call the API (CORS), separated by commas."""
 

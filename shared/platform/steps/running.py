@@ -51,6 +51,7 @@ def entry(
                     request.headers.get("Authorization"),
                     audience=tasks.step_url(declaration.name),
                     account=account(),
+                    platform_audience=declaration.kind == "finalized",
                 )
                 try:
                     step, key = read(request)

@@ -1,7 +1,9 @@
 """Deliveries to steps: who may make them, what a repetition does, what is final."""
 
+import base64
 import json
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -125,6 +127,66 @@ def test_a_step_without_a_valid_token_does_nothing(sign: Any, message: dict[str,
     ):
         assert door.post("/", json=message, headers=headers).status_code == 401
     assert worked == []
+
+
+def without_signature(header: dict[str, str], **claims: Any) -> dict[str, str]:
+    """What Cloud Run hands on: the same claims (but for those given here), no signature."""
+    head, payload, _ = header["Authorization"].removeprefix("Bearer ").split(".")
+    content = json.loads(base64.urlsafe_b64decode(payload + "==")) | claims
+    changed = base64.urlsafe_b64encode(json.dumps(content).encode()).decode().rstrip("=")
+    return {"Authorization": f"Bearer {head}.{changed}.{oidc.REMOVED}"}
+
+
+@pytest.fixture
+def behind_cloud_run(sign: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The service is told that Cloud Run checks tokens for it; the issuer's keys are out of reach."""
+    from shared.platform.settings import settings
+
+    monkeypatch.setenv("BRIDGE_TOKENS_CHECKED", "true")
+    monkeypatch.setenv("BRIDGE_OIDC_CERTS_URL", "http://127.0.0.1:9/certs")
+    settings.cache_clear()
+    return sign
+
+
+def test_a_token_whose_signature_cloud_run_removed_is_judged_by_its_claims(
+    behind_cloud_run: Any, message: dict[str, str]
+) -> None:
+    """Right claims work without a look at the issuer's keys; another audience, account, issuer or time is 401."""
+    door, good = client(fold), behind_cloud_run(Fold.step)
+    now = int(time.time())
+    for wrong in (
+        {"aud": "http://127.0.0.1:1/_fn/other"},
+        {"email": EVENTS},
+        {"email_verified": False},
+        {"iss": "https://issuer.example"},
+        {"exp": now - 60},
+        {"iat": now + 60},
+        {"exp": None},
+    ):
+        assert door.post("/", json=message, headers=without_signature(good, **wrong)).status_code == 401
+    for broken in ("Bearer a.b.c." + oidc.REMOVED, "Bearer a." + oidc.REMOVED, "Bearer ." + oidc.REMOVED):
+        assert door.post("/", json=message, headers={"Authorization": broken}).status_code == 401
+    assert worked == []
+    assert door.post("/", json=message, headers=without_signature(good)).status_code == 204
+    assert worked == ["fine"]
+
+
+def test_without_cloud_run_in_front_a_token_needs_its_signature(sign: Any, message: dict[str, str]) -> None:
+    """Anybody can write claims: where nothing checks tokens before us, those without a signature are refused."""
+    assert client(fold).post("/", json=message, headers=without_signature(sign(Fold.step))).status_code == 401
+    assert worked == []
+
+
+def test_eventarc_may_address_a_service_by_the_name_that_cloud_run_gave_it(behind_cloud_run: Any) -> None:
+    """The service doesn't know that name; Cloud Run has checked it. Tasks have no such freedom (above)."""
+    step = on_snapshot.__bridge__.name
+    headers = {"ce-type": "google.cloud.storage.object.v1.finalized"}
+    headers |= without_signature(
+        behind_cloud_run(step, EVENTS), aud="https://on-snapshot-abc123-uc.a.run.app"
+    )
+    body = snapshot(f"{new_id()}/d/s.json.gz")
+    assert client(on_snapshot).post("/", json=body, headers=headers).status_code == 204
+    assert len(landed) == 1
 
 
 def test_a_step_delivered_twice_works_once(sign: Any, message: dict[str, str]) -> None:
