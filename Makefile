@@ -28,6 +28,7 @@ generate: manifest ## Write every generated file.
 	@$(BIN)/python tools/dashboard_schema.py
 	@$(BIN)/python tools/docs.py
 	@$(BIN)/python tools/openapi.py
+	@$(BIN)/python tools/gateway_config.py
 	@$(BIN)/python tools/typescript_client.py
 	@$(BIN)/python tools/chains.py
 	@$(BIN)/python tools/limits_page.py
@@ -47,6 +48,7 @@ check: lint types contracts ## Lint, types, import contracts, generated files, f
 	@$(BIN)/python tools/dashboard_schema.py --check
 	@$(BIN)/python tools/docs.py --check
 	@$(BIN)/python tools/openapi.py --check
+	@$(BIN)/python tools/gateway_config.py --check
 	@$(BIN)/python tools/typescript_client.py --check
 	@$(BIN)/python tools/chains.py --check
 	@$(BIN)/python tools/limits_page.py --check

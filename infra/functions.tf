@@ -13,7 +13,17 @@ locals {
     BRIDGE_PLATFORM_ADMINS        = join(",", var.platform_admins)
     BRIDGE_LIMITS                 = jsonencode(var.limits)
     BRIDGE_FLAGS                  = jsonencode(var.flags)
+    BRIDGE_ALLOWED_ORIGINS        = join(",", var.allowed_origins)
     OTEL_EXPORTER_OTLP_ENDPOINT   = var.otlp_endpoint
+  }
+  # Behind API Gateway: the caller's token and address are where the gateway and Cloud Run put them.
+  endpoint_environment = {
+    BRIDGE_CREDENTIAL_HEADER = "X-Forwarded-Authorization"
+    BRIDGE_PROXY_HOPS        = "2"
+  }
+  # Cloud Run checks the tokens of steps against IAM (identities.tf) and removes their signatures.
+  step_environment = {
+    BRIDGE_TOKENS_CHECKED = "true"
   }
 }
 
@@ -41,7 +51,7 @@ resource "google_cloudfunctions2_function" "function" {
     min_instance_count             = 0
     ingress_settings               = contains(["http", "sse"], each.value.kind) ? "ALLOW_ALL" : "ALLOW_INTERNAL_ONLY"
     service_account_email          = google_service_account.functions.email
-    environment_variables          = local.environment
+    environment_variables          = merge(local.environment, contains(keys(local.endpoints), each.key) ? local.endpoint_environment : local.step_environment)
     all_traffic_on_latest_revision = true
 
     secret_environment_variables {

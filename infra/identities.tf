@@ -1,4 +1,4 @@
-# One account that runs functions, and one each for what may call steps.
+# One account that runs functions, and one each for what may call them. No function can be invoked by anybody else.
 resource "google_service_account" "functions" {
   account_id   = "bridge-functions"
   display_name = "Bridge: runs functions"
@@ -12,6 +12,11 @@ resource "google_service_account" "steps" {
 resource "google_service_account" "events" {
   account_id   = "bridge-events"
   display_name = "Bridge: delivers finalize events"
+}
+
+resource "google_service_account" "gateway" {
+  account_id   = "bridge-gateway"
+  display_name = "Bridge: calls endpoints from API Gateway"
 }
 
 resource "google_project_iam_member" "functions" {
@@ -57,11 +62,11 @@ resource "google_cloud_run_service_iam_member" "events_invoke" {
   member   = google_service_account.events.member
 }
 
-# Endpoints authenticate people themselves.
-resource "google_cloud_run_service_iam_member" "public_invoke" {
+# People reach endpoints through API Gateway; the endpoints authenticate them themselves.
+resource "google_cloud_run_service_iam_member" "gateway_invoke" {
   for_each = local.endpoints
   location = var.region
   service  = google_cloudfunctions2_function.function[each.key].name
   role     = "roles/run.invoker"
-  member   = "allUsers"
+  member   = google_service_account.gateway.member
 }

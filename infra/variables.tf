@@ -20,7 +20,7 @@ variable "environment" {
 
 variable "base_url" {
   type        = string
-  description = "The public origin, such as https://bridge.example.org."
+  description = "The public origin: the output gateway_address, or a domain of yours that leads there."
 }
 
 variable "database_tier" {
@@ -32,6 +32,12 @@ variable "database_tier" {
 variable "platform_admins" {
   type        = list(string)
   description = "E-mail addresses of those who administer the platform across teams."
+  default     = []
+}
+
+variable "allowed_origins" {
+  type        = list(string)
+  description = "Other origins whose pages may call the API (CORS), such as https://app.example.org."
   default     = []
 }
 

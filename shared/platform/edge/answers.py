@@ -107,12 +107,16 @@ def allow_origin(request: Request, response: Response) -> None:
 
 
 def preflight(request: Request, methods: tuple[str, ...]) -> Response:
-    """The answer to a browser that asks before it calls."""
+    """The answer to a browser that asks before it calls.
+
+    A path's methods may be functions of their own, and behind API Gateway one of them answers for all; so the
+    permission names every method of the API, and what a function takes is what it says in `Allow`.
+    """
     response = Response(status=204)
     response.headers["Allow"] = ", ".join(methods)
     finish(request, response)
     if "Access-Control-Allow-Origin" in response.headers:
-        response.headers["Access-Control-Allow-Methods"] = ", ".join(methods)
+        response.headers["Access-Control-Allow-Methods"] = "GET, HEAD, POST, PUT, DELETE"
         response.headers["Access-Control-Allow-Headers"] = (
             "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, Last-Event-ID, X-Bridge-CSRF, "
             "X-Correlation-Id, traceparent"

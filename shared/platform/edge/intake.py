@@ -60,7 +60,7 @@ def read_caller(request: Request, declaration: Declaration) -> auth.Principal | 
     try:
         caller = auth.principal(
             method=request.method,
-            authorization=request.headers.get("Authorization"),
+            authorization=request.headers.get(settings().credential_header),
             cookies=request.cookies,
             csrf=request.headers.get(auth.CSRF_HEADER),
         )

@@ -373,3 +373,74 @@ def test_a_stream_outlives_a_directory_that_is_away_for_a_moment(
     assert 0.6 < time.monotonic() - began < 10
     assert rest.count(b"event: token") >= 2
     assert b'"code":"SERVICE_UNAVAILABLE"' in rest
+
+
+@pytest.fixture
+def configured(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
+    """Change settings for one test."""
+    from shared.platform.settings import settings
+
+    def change(**variables: str) -> None:
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        settings.cache_clear()
+
+    yield change
+    monkeypatch.undo()
+    settings.cache_clear()
+
+
+def test_a_page_of_a_named_origin_may_ask_and_read(token: str, configured: Callable[..., None]) -> None:
+    """The preflight allows every method, as one function answers for all of a path; the answer allows its reader."""
+    configured(BRIDGE_ALLOWED_ORIGINS="https://good.example")
+    door, asked = client(get_note), f"/v1/notes/{new_id()}"
+    origin = {"Origin": "https://good.example", "Access-Control-Request-Method": "DELETE"}
+    preflight = door.options(asked, headers=origin)
+    assert (preflight.status_code, preflight.headers["Allow"]) == (204, "GET, OPTIONS")
+    allowed = {
+        name: {part.strip() for part in preflight.headers[f"Access-Control-Allow-{name}"].split(",")}
+        for name in ("Origin", "Credentials", "Methods", "Headers")
+    }
+    assert (allowed["Origin"], allowed["Credentials"]) == ({"https://good.example"}, {"true"})
+    assert allowed["Methods"] >= {"GET", "HEAD", "POST", "PUT", "DELETE"}
+    assert allowed["Headers"] >= {
+        "Authorization",
+        "Content-Type",
+        "Idempotency-Key",
+        "If-Match",
+        "X-Bridge-CSRF",
+    }
+    answer = door.get(asked, headers=bearer(token, Origin="https://good.example"))
+    assert answer.headers["Access-Control-Allow-Origin"] == "https://good.example"
+    assert "Origin" in answer.headers["Vary"]
+    refused = door.get(asked, headers={"Origin": "https://good.example"})
+    assert (refused.status_code, refused.headers["Access-Control-Allow-Origin"]) == (
+        401,
+        "https://good.example",
+    )
+
+
+@pytest.mark.parametrize("origin", ["https://evil.example", "null", "https://good.example.evil.example", "*"])
+def test_any_other_origin_gets_no_permission(
+    token: str, configured: Callable[..., None], origin: str
+) -> None:
+    """Neither to ask nor to read; the answer itself is as for everybody."""
+    configured(BRIDGE_ALLOWED_ORIGINS="https://good.example")
+    door, asked = client(get_note), f"/v1/notes/{new_id()}"
+    preflight = door.options(asked, headers={"Origin": origin, "Access-Control-Request-Method": "GET"})
+    answer = door.get(asked, headers=bearer(token, Origin=origin))
+    assert (preflight.status_code, answer.status_code) == (204, 200)
+    for given in (preflight, answer):
+        assert not [name for name, _ in given.headers.items() if name.startswith("Access-Control-")]
+
+
+def test_behind_api_gateway_the_callers_token_is_where_the_gateway_put_it(
+    token: str, configured: Callable[..., None]
+) -> None:
+    """Authorization holds the gateway's own token there; without a gateway the other header says nothing."""
+    door, asked = client(get_note), f"/v1/notes/{new_id()}"
+    moved = {"Authorization": "Bearer e30.e30.gateway", "X-Forwarded-Authorization": f"Bearer {token}"}
+    assert door.get(asked, headers=moved).status_code == 401
+    configured(BRIDGE_CREDENTIAL_HEADER="X-Forwarded-Authorization")
+    assert door.get(asked, headers=moved).status_code == 200
+    assert door.get(asked, headers=bearer(token)).status_code == 401
