@@ -1,5 +1,8 @@
+data "google_project" "this" {}
+
 locals {
-  step_url = "https://${var.region}-${var.project}.cloudfunctions.net/{name}"
+  # The address that Cloud Run gives a service before it exists. It counts as internal for Cloud Tasks and Cloud Scheduler.
+  step_url = "https://{name}-${data.google_project.this.number}.${var.region}.run.app"
   environment = {
     BRIDGE_ENV                    = var.environment
     BRIDGE_BASE_URL               = var.base_url

@@ -139,3 +139,10 @@ def test_nobody_may_invoke_a_function_but_its_caller() -> None:
         "events_invoke": "local.finalized",
         "gateway_invoke": "local.endpoints",
     }
+
+
+def test_every_name_fits_into_the_address_that_steps_are_called_at() -> None:
+    """Cloud Run gives `<name>-<project number>.<region>.run.app` only where the first part has at most 63 characters."""
+    names = [one.name for one in declarations()]
+    assert [name for name in names if len(f"{name}-123456789012") > 63] == []
+    assert "run.app" in (ROOT / "infra" / "functions.tf").read_text()
