@@ -63,6 +63,20 @@ def test_every_route_leads_to_its_function_and_nothing_else_is_open(
     assert len(declared) > 80
 
 
+def test_the_laptops_gateway_takes_every_route_the_same_way(rendered: dict[str, Any]) -> None:
+    """So what is tried here is what is served there: a written-out segment wins over a parameter in both."""
+    from local import manifest
+    from local.gateway.routes import Routes
+
+    routes = Routes(manifest.load(ROOT / "functions" / "manifest.json"))
+    for method, path, operation in _operations(rendered):
+        match = routes.find(method.upper(), re.sub(r"\{\w+\}", "some-value", path))
+        assert match is not None
+        assert match.allowed == ()
+        if method != "options":
+            assert match.function.name == operation["x-google-backend"]
+
+
 def test_a_preflight_of_any_path_reaches_one_of_its_functions(rendered: dict[str, Any]) -> None:
     """The edge answers it the same whichever that is."""
     for methods in rendered["paths"].values():
