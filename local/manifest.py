@@ -1,9 +1,13 @@
 """Read functions/manifest.json, the one description of all functions, and notice when it changes."""
 
+import fcntl
 import json
 import os
+import tempfile
 import threading
-from collections.abc import Mapping
+import weakref
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,7 +32,12 @@ class Function:
 
 def load(path: Path) -> tuple[Function, ...]:
     """Every function of a manifest file."""
-    return tuple(_function(entry) for entry in json.loads(path.read_text())["functions"])
+    return parse(path.read_text())
+
+
+def parse(text: str) -> tuple[Function, ...]:
+    """Every function of a manifest."""
+    return tuple(_function(entry) for entry in json.loads(text)["functions"])
 
 
 def _function(entry: Mapping[str, Any]) -> Function:
@@ -47,17 +56,50 @@ def _function(entry: Mapping[str, Any]) -> Function:
     )
 
 
+class LastGood:
+    """The newest manifest that any of several processes could read: a file without a name, made before they fork.
+
+    Without it a worker whose first look comes after the file broke knows less than the worker beside it.
+    """
+
+    def __init__(self) -> None:
+        self._file, name = tempfile.mkstemp()
+        os.unlink(name)
+        weakref.finalize(self, os.close, self._file)
+
+    def keep(self, text: str) -> None:
+        """Replace what is kept."""
+        with self._locked(fcntl.LOCK_EX):
+            os.ftruncate(self._file, 0)
+            os.pwrite(self._file, text.encode(), 0)
+
+    def text(self) -> str:
+        """What was kept last; empty at first."""
+        with self._locked(fcntl.LOCK_SH):
+            return os.pread(self._file, os.fstat(self._file).st_size, 0).decode()
+
+    @contextmanager
+    def _locked(self, kind: int) -> Iterator[None]:
+        # Not flock: its locks belong to the open file, which the forked processes share.
+        fcntl.lockf(self._file, kind)
+        try:
+            yield
+        finally:
+            fcntl.lockf(self._file, fcntl.LOCK_UN)
+
+
 class Watched:
     """A manifest file, read again when it changes. A file that can't be read keeps the last good one.
 
-    `version` grows with each reading, so that what was compiled from it can be kept until then.
+    Each reading is a tuple of its own: what was compiled from one holds for as long as it is the same tuple.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, last_good: LastGood | None = None) -> None:
         self.path = path
         self.problem: str | None = None
-        self.version = 0
+        self._last_good = last_good
         self._stamp: tuple[int, int, int] | None = None
+        self._text = ""
         self._functions: tuple[Function, ...] = ()
         self._lock = threading.Lock()
 
@@ -68,9 +110,20 @@ class Watched:
                 status = os.stat(self.path)
                 stamp = (status.st_mtime_ns, status.st_size, status.st_ino)
                 if stamp != self._stamp:
-                    self._functions, self._stamp = load(self.path), stamp
-                    self.version += 1
+                    self._take(self.path.read_text(), stamp)
+                    if self._last_good is not None:
+                        self._last_good.keep(self._text)
                 self.problem = None
-            except (OSError, ValueError, KeyError, TypeError) as error:
+            except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
                 self.problem = f"{self.path.name}: {type(error).__name__}: {error}"
+                self._fall_back()
             return self._functions
+
+    def _take(self, text: str, stamp: tuple[int, int, int] | None) -> None:
+        self._functions, self._text, self._stamp = parse(text), text, stamp
+
+    def _fall_back(self) -> None:
+        """Catch up with what another process could still read."""
+        text = "" if self._last_good is None else self._last_good.text()
+        if text and text != self._text:
+            self._take(text, None)

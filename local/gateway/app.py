@@ -21,7 +21,7 @@ from local.gateway.config import Config
 from local.gateway.front import Front, NoSignature
 from local.gateway.loader import Loader, LoadError
 from local.gateway.routes import Match, Routes
-from local.manifest import Watched
+from local.manifest import Function, LastGood, Watched
 
 MAX_BODY = 32 * 1024 * 1024  # Cloud Run's limit for HTTP/1 requests.
 _IN_MEMORY = 1024 * 1024
@@ -34,8 +34,9 @@ class Gateway:
     def __init__(self, config: Config, loader: Loader) -> None:
         self._config, self._loader = config, loader
         self._front = Front(config.identity, config.step_url) if config.identity else None
-        self._manifest = Watched(config.manifest)
-        self._routes: tuple[int, Routes] = (-1, Routes(()))
+        # Made before the workers fork, so that all of them share it.
+        self._manifest = Watched(config.manifest, LastGood())
+        self._routes: tuple[tuple[Function, ...], Routes] = ((), Routes(()))
         # Read at once: a worker whose first look comes after the manifest broke has no last good one.
         self.routes()
 
@@ -51,10 +52,11 @@ class Gateway:
     def routes(self) -> Routes:
         """The route table of the manifest as it is now."""
         functions = self._manifest.functions()
-        version, table = self._routes
-        if version != self._manifest.version:
-            version, table = self._manifest.version, Routes(functions)
-            self._routes = (version, table)
+        known, table = self._routes
+        if functions is not known:
+            table = Routes(functions)
+            # One assignment: a table is never kept under the name of another reading.
+            self._routes = (functions, table)
         return table
 
     def _answer(

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from local.manifest import LastGood, Watched
 from tests.local.gateway.conftest import Tree
 
 ECHO = """\
@@ -163,16 +164,33 @@ def test_an_edit_of_shared_code_replaces_the_workers_without_a_failed_request(tr
 
 
 def test_a_new_manifest_is_served_at_once(tree: Tree) -> None:
-    """A function added to the manifest answers without a restart; a broken manifest keeps the last good one.
-
-    One worker: a second one may be so late that it never saw the good one.
-    """
-    tree.start("--workers", "1")
+    """A function added to the manifest answers without a restart; a broken manifest keeps the last good one."""
+    tree.start()
     assert tree.ask("/late").status == 404
     tree.function("late", "    return 'here'\n", "/late")
     assert tree.ask("/late").body == b"here"
     (tree.root / "functions" / "manifest.json").write_text("{")
     assert tree.ask("/late").body == b"here"
+    tree.function("later", "    return 'there'\n", "/later")
+    assert tree.ask("/later").body == b"there"
+
+
+def test_a_worker_that_never_saw_the_good_manifest_learns_it_from_the_others(tree: Tree) -> None:
+    """Which worker a request meets is the kernel's choice; the answer must not depend on it."""
+    manifest = tree.root / "functions" / "manifest.json"
+    shared = LastGood()
+    first, second = Watched(manifest, shared), Watched(manifest, shared)
+    assert (first.functions(), second.functions()) == ((), ())
+    tree.function("late", "    return 'here'\n", "/late")
+    known = first.functions()
+    assert [function.name for function in known] == ["late"]
+    manifest.write_text('{"functions": [7]}')
+    assert second.functions() == known
+    assert second.functions() is second.functions(), "what is compiled from it is compiled once"
+    assert second.problem
+    tree.function("later", "    return 'there'\n", "/later")
+    assert [function.name for function in second.functions()] == ["late", "later"]
+    assert second.problem is None
 
 
 STREAM = """\
