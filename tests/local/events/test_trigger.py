@@ -9,6 +9,7 @@ import pytest
 from google.auth.transport import requests as google_requests
 from google.oauth2 import id_token
 
+from local import identity
 from tests.local.dispatching import Call, Dispatch, Receiver, until
 
 Finalize = Callable[..., tuple[int, Any]]
@@ -53,14 +54,14 @@ def test_patterns_match_whole_names_segment_by_segment(
 def test_a_delivery_carries_a_token_of_the_events_account(
     finalize: Finalize, dispatch: Dispatch, receiver: Receiver
 ) -> None:
-    """The audience is the address that is called; the identity is Eventarc's, not that of the queues."""
+    """The audience is the address that Cloud Run gives the service; the identity is Eventarc's, not that of the queues."""
     finalize("t/sales.yaml", "bridge-local-dashboards")
     token = until(lambda: receiver.calls)[0].headers["Authorization"].removeprefix("Bearer ")
     with google_requests.requests.Session() as session:
         claims = id_token.verify_token(
             token,
             google_requests.Request(session),
-            audience=receiver.url("/_fn/dashboards-index"),
+            audience=identity.run_address("dashboards-index"),
             certs_url=f"http://127.0.0.1:{dispatch.port}/_local/oidc/certs",
         )
     assert claims["email"] == "events@bridge-local.iam.gserviceaccount.com"
