@@ -1,5 +1,6 @@
 """The whole stack: everything starts, everything is wired, nothing acknowledged is lost."""
 
+import base64
 import json
 import os
 import socket
@@ -15,11 +16,11 @@ import grpc
 import pg8000.native
 import pytest
 from google.auth import credentials
-from google.auth.transport import requests as google_requests
 from google.cloud import storage, tasks_v2
 from google.cloud.tasks_v2.services.cloud_tasks.transports import CloudTasksGrpcTransport
-from google.oauth2 import id_token
 
+from local import identity
+from local.gateway import front
 from local.stack import api
 from migrations import runner
 from tests.local.dispatching import LOCATION, until
@@ -42,15 +43,11 @@ def bucket(stack: api.Stack, name: str) -> Any:
     return client.get_bucket(f"{stack.env['BRIDGE_BUCKET_PREFIX']}-{name}")
 
 
-def claims_of(stack: api.Stack, call: dict[str, Any], audience: str) -> dict[str, Any]:
-    with google_requests.requests.Session() as session:
-        found: dict[str, Any] = id_token.verify_token(
-            call["headers"]["Authorization"].removeprefix("Bearer "),
-            google_requests.Request(session),
-            audience=audience,
-            certs_url=stack.env["BRIDGE_OIDC_CERTS_URL"],
-        )
-    return found
+def claims_of(call: dict[str, Any]) -> dict[str, Any]:
+    """What the token of a delivery says. The gateway has checked it and removed its signature, as Cloud Run does."""
+    _, claims, signature = call["headers"]["Authorization"].removeprefix("Bearer ").split(".")
+    assert signature == front.REMOVED
+    return dict(json.loads(base64.urlsafe_b64decode(claims + "==")))
 
 
 def send(stack: api.Stack, body: bytes) -> None:
@@ -63,13 +60,16 @@ def send(stack: api.Stack, body: bytes) -> None:
     tasks(stack).create_task(parent=f"{LOCATION}/queues/default", task={"http_request": request})
 
 
-def test_a_task_reaches_its_function_with_a_valid_token(stack: api.Stack, record: Recorded) -> None:
+def test_a_task_reaches_its_function_with_a_token_that_was_checked(
+    stack: api.Stack, record: Recorded
+) -> None:
     """Queue, gateway, identity and certificates fit together."""
     send(stack, b"hello")
     (call,) = until(record.calls)
     assert (call["path"], call["body"]) == ("/", "hello")
     url = stack.env["BRIDGE_STEP_URL"].replace("{name}", "sample-step")
-    assert claims_of(stack, call, url)["email"] == stack.env["BRIDGE_STEP_SERVICE_ACCOUNT"]
+    claims = claims_of(call)
+    assert (claims["aud"], claims["email"]) == (url, stack.env["BRIDGE_STEP_SERVICE_ACCOUNT"])
 
 
 def test_a_finished_object_reaches_the_function_that_waits_for_it(stack: api.Stack, record: Recorded) -> None:
@@ -78,8 +78,9 @@ def test_a_finished_object_reaches_the_function_that_waits_for_it(stack: api.Sta
     (call,) = until(record.calls)
     headers = {name.lower(): value for name, value in call["headers"].items()}
     assert headers["ce-subject"] == "objects/a/b.json"
-    url = stack.env["BRIDGE_STEP_URL"].replace("{name}", "sample-event")
-    assert claims_of(stack, call, url)["email"] == stack.env["BRIDGE_EVENTS_SERVICE_ACCOUNT"]
+    claims = claims_of(call)
+    assert claims["aud"] == identity.run_address("sample-event")
+    assert claims["email"] == stack.env["BRIDGE_EVENTS_SERVICE_ACCOUNT"]
 
 
 def test_a_schedule_can_be_fired_through_the_gateway(stack: api.Stack, record: Recorded) -> None:
