@@ -12,6 +12,7 @@ from shared.platform import auth
 from shared.platform.edge import intake
 from shared.platform.errors import Forbidden
 from shared.platform.ids import TeamId, UserId
+from shared.platform.settings import Settings
 from tools.manifest import declarations
 
 ENDPOINTS = [one for one in declarations() if one.kind in ("http", "sse")]
@@ -27,8 +28,6 @@ def name(declaration: Any) -> str:
 @pytest.fixture
 def ask(monkeypatch: pytest.MonkeyPatch) -> Callable[..., auth.Principal | None]:
     """Read the caller of a request as the edge does, for a token that the directory would know."""
-    from shared.platform.settings import settings
-
     known: dict[str, auth.Principal] = {}
     monkeypatch.setattr(auth, "principal", lambda **_: known["caller"])
 
@@ -41,11 +40,8 @@ def ask(monkeypatch: pytest.MonkeyPatch) -> Callable[..., auth.Principal | None]
         with Flask("test").test_request_context("/", method=declaration.method) as context:
             return intake.read_caller(context.request, declaration)
 
-    class Configured:
-        platform_admins = (ADMIN,)
-
-    monkeypatch.setattr(intake, "settings", lambda: Configured())
-    assert settings is not None
+    configured = Settings.model_construct(platform_admins=(ADMIN,))  # the other settings at their defaults
+    monkeypatch.setattr(intake, "settings", lambda: configured)
     return one
 
 
