@@ -111,7 +111,9 @@ class Store:
             self._db.execute("INSERT OR REPLACE INTO clock VALUES (1, ?)", (at,))
             self._db.execute("COMMIT")
         except BaseException:
-            self._db.execute("ROLLBACK")
+            # SQLite ends the transaction by itself when, for instance, the disk is full.
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
             raise
 
     def _add(self, name: str, version: Version) -> None:

@@ -7,7 +7,7 @@ from typing import Any, BinaryIO
 from local.storage import objects
 from local.storage.errors import invalid, not_implemented
 from local.storage.files import Content, chunks_of
-from local.storage.model import OBJECT_FIELDS, StoredObject, writable
+from local.storage.model import StoredObject, settings_of
 from local.storage.names import check_object_name
 from local.storage.preconditions import Conditions, from_query
 from local.storage.service import (
@@ -23,7 +23,7 @@ from local.storage.service import (
     retire,
     settle,
 )  # fmt: skip
-from local.storage.wire import Request, Response, json_response
+from local.storage.wire import Request, Response, json_response, whole_number
 
 _MOST_SOURCES = 32
 
@@ -36,7 +36,7 @@ def compose(storage: Storage, request: Request, bucket: str, name: str) -> Respo
         raise invalid(
             f"The number of source components must be 1 to {_MOST_SOURCES}.", location="sourceObjects"
         )
-    destination = writable(document.get("destination") or {}, OBJECT_FIELDS)
+    config = settings_of(document.get("destination") or {})
     with ExitStack() as opened:
         found: list[StoredObject] = []
         streams: list[BinaryIO] = []
@@ -44,7 +44,6 @@ def compose(storage: Storage, request: Request, bucket: str, name: str) -> Respo
             stored, stream = _open_source(storage, bucket, source)
             streams.append(opened.enter_context(stream))
             found.append(stored)
-        config = {k: v for k, v in destination.items() if v is not None}
         if "contentType" not in config and "contentType" in found[0].config:
             config["contentType"] = found[0].config["contentType"]
         parts = sum(stored.component_count or 1 for stored in found)
@@ -98,8 +97,7 @@ def _duplicate(
         "X-Goog-Copy-Source-Encryption-Algorithm"
     ):
         raise not_implemented("Customer-supplied encryption keys")
-    changes = writable(request.json(), OBJECT_FIELDS)
-    changes = {k: v for k, v in changes.items() if v is not None}
+    changes = settings_of(request.json())
     conditions, source_conditions = from_query(request), from_query(request, "ifSource")
     garbage: list[str] = []
     shared: Content | None = None
@@ -129,10 +127,17 @@ def _open_source(storage: Storage, bucket: str, source: Any) -> tuple[StoredObje
     if not isinstance(source, dict):
         raise invalid("Every source component must be an object with a name.", location="sourceObjects")
     name = check_object_name(source.get("name"))
-    expected = (source.get("objectPreconditions") or {}).get("ifGenerationMatch")
-    conditions = Conditions(generation_match=None if expected is None else int(expected))
-    generation = source.get("generation")
-    return open_object(storage, bucket, name, None if generation is None else int(generation), conditions)
+    stated = source.get("objectPreconditions") or {}
+    if not isinstance(stated, dict):
+        raise invalid("objectPreconditions must be an object.", location="sourceObjects")
+    expected, generation = (
+        None if value is None else whole_number(value, field)
+        for field, value in (
+            ("ifGenerationMatch", stated.get("ifGenerationMatch")),
+            ("generation", source.get("generation")),
+        )
+    )
+    return open_object(storage, bucket, name, generation, Conditions(generation_match=expected))
 
 
 def joined(streams: list[BinaryIO]) -> Iterator[bytes]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from local.storage.errors import ApiError, bad_digest
 from local.storage.files import Content
-from local.storage.model import OBJECT_FIELDS, StoredObject, writable
+from local.storage.model import StoredObject, settings_of
 from local.storage.names import check_object_name
 from local.storage.preconditions import from_query
 from local.storage.service import Draft, Storage, check_draft, publish_content
@@ -17,8 +17,7 @@ from local.storage.wire import Request
 def draft_of(request: Request, bucket: str, document: dict[str, Any], content_type: str | None) -> Draft:
     """The object that an upload asks for: its name is in the query or in the resource."""
     name = check_object_name(request.query.get("name") or document.get("name"))
-    config = writable(document, OBJECT_FIELDS)
-    config = {field: value for field, value in config.items() if value is not None}
+    config = settings_of(document)
     if request.query.get("contentEncoding"):
         config["contentEncoding"] = request.query["contentEncoding"]
     if content_type and "contentType" not in config:

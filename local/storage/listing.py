@@ -14,7 +14,8 @@ from local.storage.service import Storage, get_bucket
 from local.storage.wire import Request, Response, json_response
 
 _PAGE = 1000
-_LAST = chr(0x10FFFF)
+# Sorts behind every name that begins like it: as long as a name may be (1024 bytes) of the last character.
+_BEHIND_ALL = chr(0x10FFFF) * 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +99,7 @@ def _page(
         if filters.trailing and found.name == prefix:
             page.objects.append(found)
         # Every other name under this prefix is the same entry: jump behind them all.
-        behind = prefix + _LAST
+        behind = prefix + _BEHIND_ALL
         token = token_for(behind)
         rows = _rows(db, bucket, filters, behind, 0)
     return page

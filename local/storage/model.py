@@ -17,6 +17,12 @@ OBJECT_FIELDS = {
     "cacheControl", "contentDisposition", "contentEncoding", "contentLanguage", "contentType",
     "customTime", "eventBasedHold", "metadata", "storageClass", "temporaryHold",
 }  # fmt: skip
+_TEXTS = {
+    "cacheControl", "contentDisposition", "contentEncoding", "contentLanguage", "contentType", "customTime",
+    "location", "storageClass",
+}  # fmt: skip
+_FLAGS = {"defaultEventBasedHold", "eventBasedHold", "temporaryHold"}
+_KINDS: dict[type, str] = {str: "string", bool: "boolean"}
 BUCKET_FIELDS = {
     "autoclass", "cors", "defaultEventBasedHold", "encryption", "iamConfiguration", "labels", "lifecycle",
     "location", "logging", "rpo", "softDeletePolicy", "storageClass", "versioning", "website",
@@ -135,17 +141,28 @@ def object_of(row: sqlite3.Row) -> StoredObject:
     )
 
 
-def writable(document: dict[str, Any], allowed: set[str]) -> dict[str, Any]:
+def writable(document: object, allowed: set[str]) -> dict[str, Any]:
     """The part of a resource that a caller may set; output-only fields are ignored, as the service does."""
+    if not isinstance(document, dict):
+        raise invalid("A resource must be a JSON object.")
     for name in _UNSUPPORTED & document.keys():
         if document[name]:
             raise not_implemented(f"The field {name}")
+    for kind, names in ((str, _TEXTS), (bool, _FLAGS)):
+        for name in names & allowed & document.keys():
+            if not isinstance(document[name], kind | None):
+                raise invalid(f"{name} must be a {_KINDS[kind]}.", location=name)
     metadata = document.get("metadata")
     if metadata is not None and (
         not isinstance(metadata, dict) or not all(isinstance(v, str | None) for v in metadata.values())
     ):
         raise invalid("metadata must map strings to strings.", location="metadata")
     return {name: value for name, value in document.items() if name in allowed}
+
+
+def settings_of(document: object) -> dict[str, Any]:
+    """The settings of a new object: a null, also inside `metadata`, is as good as nothing."""
+    return merged({}, writable(document, OBJECT_FIELDS))
 
 
 def merged(config: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:

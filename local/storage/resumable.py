@@ -25,7 +25,8 @@ from local.storage.preconditions import Conditions
 from local.storage.service import Draft, Storage, check_draft, publish, settle
 from local.storage.wire import CHUNK, BrokenBody, Request, Response, json_response, parse_json
 
-_RANGE = re.compile(r"bytes (?:(\d+)-(\d+)|\*)/(\d+|\*)")
+# `first-*`: all the rest, of a stream whose length its sender does not know.
+_RANGE = re.compile(r"bytes (?:([0-9]{1,18})-([0-9]{1,18}|\*)|\*)/([0-9]{1,18}|\*)")
 _WEEK = 7 * 86400.0
 _locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 
@@ -81,10 +82,12 @@ def put(storage: Storage, request: Request, bucket: str) -> Response:
                 )
             total = session["total"]
         have = _receive(storage, request, identity, first, last, total)
-        if request.header("Content-Range") is None:
-            total = have
+        if total is None and first is not None and last is None:
+            total = have  # The body ended, and nobody said that more would come.
         if total is None or have < total:
             return _progress(have)
+        if have > total:
+            raise invalid(f"The total is said to be {total} bytes, but {have} have been received.")
         return json_response(_finish(storage, request, session))
 
 
@@ -114,7 +117,7 @@ def forget_expired(db: sqlite3.Connection) -> None:
 
 
 def _content_range(request: Request) -> tuple[int | None, int | None, int | None]:
-    """First byte, last byte (None when only asking) and total (None when unknown)."""
+    """First byte (None when only asking), last byte and total (None when unknown)."""
     header = request.header("Content-Range")
     if header is None:
         length = request.header("Content-Length")
@@ -126,7 +129,7 @@ def _content_range(request: Request) -> tuple[int | None, int | None, int | None
     first, last, total = match.groups()
     return (
         None if first is None else int(first),
-        None if last is None else int(last),
+        None if last in (None, "*") else int(last),
         None if total == "*" else int(total),
     )
 

@@ -50,10 +50,11 @@ def open_server(port: int, data: Path, events_url: str | None) -> StorageServer:
     database, files = Database(data / "storage.db"), Files(data)
     outbox = Outbox(database, events_url) if events_url else None
     storage = Storage(database, files, outbox, data, f"http://127.0.0.1:{port}")
+    # The port first: a second server over the same folder ends here, before it sweeps what the first one writes.
+    server = StorageServer(("127.0.0.1", port), storage)
     with database.write() as tx:
         forget_expired(tx)
         files.sweep(_column(tx, "SELECT blob FROM objects UNION SELECT blob FROM parts"), _open_uploads(tx))
-    server = StorageServer(("127.0.0.1", port), storage)
     if outbox is not None:
         outbox.start()
     return server
@@ -110,7 +111,7 @@ class _Handler(BaseHTTPRequestHandler):
         if "chunked" in (self.headers.get("Transfer-Encoding") or "").lower():
             return Body(self.rfile, None, chunked=True)
         length = self.headers.get("Content-Length") or "0"
-        if not length.isdigit():
+        if not (length.isascii() and length.isdigit()):
             raise BrokenBody
         return Body(self.rfile, int(length))
 

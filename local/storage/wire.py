@@ -4,6 +4,7 @@ Bodies stream in both directions: a large object is never held in memory.
 """
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from email.message import Message
@@ -15,6 +16,8 @@ from local.storage.errors import ApiError, invalid
 
 CHUNK = 256 * 1024
 _MAX_JSON = 8 * 1024 * 1024
+_WHOLE = re.compile(r"-?[0-9]{1,19}")
+_CHUNK_SIZE = re.compile(rb"[0-9A-Fa-f]{1,15}")
 
 
 class BrokenBody(Exception):
@@ -55,10 +58,10 @@ class Body:
         return data
 
     def _next_chunk(self) -> bool:
-        try:
-            self._left = int(self._stream.readline(64).split(b";")[0], 16)
-        except ValueError as error:
-            raise BrokenBody from error
+        size = self._stream.readline(64).split(b";")[0].strip()
+        if not _CHUNK_SIZE.fullmatch(size):
+            raise BrokenBody
+        self._left = int(size, 16)
         if self._left == 0:
             while self._stream.readline(1024).strip():
                 pass
@@ -137,20 +140,27 @@ class Request:
         text = self.query.get(name)
         if text is None or text == "":
             return None
-        if not text.lstrip("-").isdigit():
-            raise invalid(f"{name} must be a whole number, not {text[:40]!r}.", location=name)
-        return int(text)
+        return whole_number(text, name)
 
     def json(self) -> dict[str, Any]:
         return parse_json(self.body.read_all())
 
 
+def whole_number(value: object, name: str) -> int:
+    """A number of 64 bits, as the JSON API writes them: as a string, or as it is; 400 for anything else."""
+    text = str(value)
+    if isinstance(value, bool | float) or not _WHOLE.fullmatch(text) or not -(2**63) <= int(text) < 2**63:
+        raise invalid(f"{name} must be a whole number, not {text[:40]!r}.", location=name)
+    return int(text)
+
+
 def parse_json(data: bytes) -> dict[str, Any]:
-    """A JSON object, `{}` for an empty body; 400 for anything else."""
+    """A JSON object, `{}` for an empty body; 400 for anything else, also for half of a surrogate pair."""
     if not data.strip():
         return {}
     try:
         document = json.loads(data)
+        json.dumps(document, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
         raise ApiError(400, "parseError", f"Parse Error: the body is not JSON: {error}") from error
     if not isinstance(document, dict):

@@ -1,6 +1,7 @@
 """Compose, copy, rewrite and move through the real client."""
 
 import pytest
+import requests
 from google.api_core.exceptions import BadRequest, NotFound, PreconditionFailed
 from google.cloud import storage
 
@@ -46,6 +47,24 @@ def test_compose_checks_the_generations_of_its_sources(bucket: storage.Bucket) -
     with pytest.raises(NotFound):
         bucket.blob("whole").compose([bucket.blob("missing")])
     assert bucket.get_blob("whole") is None
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "name",
+        {"name": "x", "generation": "first"},
+        {"name": "x", "generation": 2**63},
+        {"name": "x", "objectPreconditions": {"ifGenerationMatch": "any"}},
+        {"name": "x", "objectPreconditions": [0]},
+    ],
+    ids=str,
+)
+def test_a_source_that_can_not_be_read_is_refused(server, bucket: storage.Bucket, source: object) -> None:
+    """400 with the field, not a broken server."""
+    put(bucket, "x", "x")
+    url = f"{server.url}/storage/v1/b/{bucket.name}/o/whole/compose"
+    assert requests.post(url, json={"sourceObjects": [source]}, timeout=5).status_code == 400
 
 
 def test_a_copy_takes_bytes_and_metadata_along(client: storage.Client, bucket: storage.Bucket) -> None:

@@ -5,6 +5,9 @@ import io
 import os
 import signal
 import socket
+import sqlite3
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -15,6 +18,9 @@ import pytest
 import requests
 from google.api_core.exceptions import PreconditionFailed
 from google.cloud.storage._media.requests import ResumableUpload
+
+from local.dispatch import database as dispatch
+from local.storage.database import Database
 
 
 def test_the_server_stops_whoever_is_connected(start_server: Callable[..., Any]) -> None:
@@ -114,6 +120,45 @@ def test_a_start_clears_what_a_kill_left(start_server: Callable[..., Any]) -> No
     assert bucket.blob("kept").download_as_bytes() == b"kept"
     answer = requests.put(open_session, headers={"Content-Range": "bytes */*"}, timeout=5)
     assert answer.headers["Range"] == "bytes=0-1"
+
+
+def test_a_second_server_over_the_same_folder_touches_nothing(start_server: Callable[..., Any]) -> None:
+    """Its port is taken, so it ends before it clears what looks like a dead process's leavings."""
+    running = start_server()
+    unfinished = running.data / "tmp" / "unfinished"
+    unfinished.write_bytes(b"the first server is writing this")
+    command = [
+        sys.executable,
+        "-m",
+        "local.storage",
+        "--port",
+        str(running.port),
+        "--data",
+        str(running.data),
+    ]
+    assert subprocess.run(command, capture_output=True, timeout=60, check=False).returncode != 0
+    assert unfinished.exists()
+
+
+@pytest.mark.parametrize("kind", ["storage", "dispatch"])
+def test_a_commit_that_fails_does_not_stop_later_ones(tmp_path: Path, kind: str) -> None:
+    """The transaction is rolled back, as after any other error: the one write connection stays of use."""
+    database = Database(tmp_path / "a.db") if kind == "storage" else dispatch.Database(tmp_path / "a.db")
+    write = database.write if isinstance(database, Database) else database.transaction
+    raw = sqlite3.connect(tmp_path / "a.db")
+    raw.executescript(
+        "CREATE TABLE p (id PRIMARY KEY); CREATE TABLE c (p REFERENCES p DEFERRABLE INITIALLY DEFERRED)"
+    )
+    run = database._writer.execute if isinstance(database, Database) else database.write
+    run("PRAGMA foreign_keys = ON")
+    with pytest.raises(sqlite3.IntegrityError), write():
+        run("INSERT INTO c VALUES (1)")
+    with write():
+        run("INSERT INTO p VALUES (2)")
+        run("INSERT INTO c VALUES (2)")
+    assert raw.execute("SELECT p FROM c").fetchall() == [(2,)]
+    raw.close()
+    database.close()
 
 
 def test_a_slow_upload_blocks_nobody(server: Any, bucket: Any) -> None:

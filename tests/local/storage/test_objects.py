@@ -133,6 +133,58 @@ def test_a_prefix_is_named_once(filled: storage.Bucket) -> None:
     assert list(page.prefixes) == ["a/", "c/"]
 
 
+def test_a_prefix_is_named_once_whatever_its_names_end_with(bucket: storage.Bucket) -> None:
+    """The last character of Unicode, too, is legal in a name; here no jump over a prefix may land before it."""
+    for name in ("p/a", "p/\U0010ffff", "p/\U0010ffff\U0010ffff1", "q"):
+        bucket.blob(name).upload_from_string(b"")
+    listing = bucket.list_blobs(delimiter="/", page_size=1)
+    pages = [(sorted(page.prefixes), [blob.name for blob in page]) for page in listing.pages]
+    assert pages == [(["p/"], []), ([], ["q"])]
+
+
+@pytest.mark.parametrize(
+    "resource",
+    [
+        {"contentType": 5},
+        {"contentEncoding": ["gzip"]},
+        {"cacheControl": {}},
+        {"temporaryHold": "true"},
+        {"metadata": {"a": 1}},
+        {"metadata": {"a": "\ud800"}},
+    ],
+    ids=str,
+)
+def test_settings_that_no_header_could_carry_are_refused(
+    server, bucket: storage.Bucket, resource: dict[str, object]
+) -> None:
+    """At the upload and in a patch: what was stored could not be downloaded."""
+    bucket.blob("x").upload_from_string(b"data")
+    base = f"{server.url}/upload/storage/v1/b/{bucket.name}/o?uploadType=resumable&name=y"
+    assert requests.post(base, json=resource, timeout=5).status_code == 400
+    url = f"{server.url}/storage/v1/b/{bucket.name}/o/x"
+    assert requests.patch(url, json=resource, timeout=5).status_code == 400
+    assert bucket.blob("x").download_as_bytes() == b"data"
+
+
+def test_a_setting_of_null_is_no_setting(server, bucket: storage.Bucket) -> None:
+    """Also inside the metadata of a new object."""
+    url = f"{server.url}/upload/storage/v1/b/{bucket.name}/o?uploadType=resumable&name=x"
+    session = requests.post(url, json={"cacheControl": None, "metadata": {"a": None, "b": "1"}}, timeout=5)
+    requests.put(session.headers["Location"], data=b"data", timeout=5).raise_for_status()
+    found = bucket.get_blob("x")
+    assert (found.cache_control, found.metadata) == (None, {"b": "1"})
+
+
+@pytest.mark.parametrize("number", ["--5", "\u00b2", "1.5", str(2**63), "0x1"])
+def test_a_number_that_is_none_is_refused(server, bucket: storage.Bucket, number: str) -> None:
+    """400 that names the parameter."""
+    bucket.blob("x").upload_from_string(b"data")
+    answer = requests.get(
+        f"{server.url}/storage/v1/b/{bucket.name}/o/x", params={"generation": number}, timeout=5
+    )
+    assert (answer.status_code, answer.json()["error"]["errors"][0]["location"]) == (400, "generation")
+
+
 def test_a_forged_page_token_is_refused(filled: storage.Bucket) -> None:
     """A token that this server didn't make is a bad request, not the first page again."""
     with pytest.raises(BadRequest, match="pageToken"):

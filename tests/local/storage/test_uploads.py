@@ -121,6 +121,32 @@ def test_a_chunk_that_leaves_a_gap_is_refused(server, bucket: storage.Bucket) ->
     assert bucket.blob("x").download_as_bytes() == b"abcdef"
 
 
+def test_the_rest_of_a_stream_may_end_where_its_body_ends(server, bucket: storage.Bucket) -> None:
+    """`first-*` is for senders that do not know the length: with a total it goes on, without one it is the end."""
+    url = f"{server.url}/upload/storage/v1/b/{bucket.name}/o?uploadType=resumable&name=x"
+    session = requests.post(url, timeout=5).headers["Location"]
+
+    def put(content_range: str, data: bytes) -> requests.Response:
+        return requests.put(session, data=data, headers={"Content-Range": content_range}, timeout=5)
+
+    assert put("bytes 0-*/12", b"01234").headers["Range"] == "bytes=0-4"
+    assert put("bytes */3", b"").status_code == 400, "a total that is less than what has arrived"
+    assert put("bytes 3-*/*", b"345678").json()["size"] == "9"
+    assert bucket.blob("x").download_as_bytes() == b"012345678"
+
+
+@pytest.mark.parametrize(
+    "header", ["bytes 0-3", "bytes 5-3/*", "bytes a-b/*", "0-3/4", "bytes 0-3/x", "bytes *-3/4"]
+)
+def test_a_content_range_that_can_not_be_read_is_refused(server, bucket: storage.Bucket, header: str) -> None:
+    """400, and the session is as it was."""
+    session = start_upload(server.url, bucket, "x", b"data").resumable_url
+    assert (
+        requests.put(session, data=b"data", headers={"Content-Range": header}, timeout=5).status_code == 400
+    )
+    assert bytes_kept(session) is None
+
+
 def test_a_cancelled_upload_is_gone(server, bucket: storage.Bucket) -> None:
     """Cancelling answers 499 as the service does; the session takes nothing more."""
     upload = start_upload(server.url, bucket, "x", b"data")
