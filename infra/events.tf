@@ -1,4 +1,5 @@
-# Object-finalize events of a bucket reach each function that declares the bucket; the function checks the name's pattern itself.
+# Object-finalize events of a bucket reach each function that declares the bucket: Eventarc filters by nothing else. A step
+# leaves alone what does not fit its pattern.
 resource "google_eventarc_trigger" "finalized" {
   for_each        = local.finalized
   name            = each.key

@@ -1,4 +1,4 @@
-"""The role of Eventarc: from a finalized object to each function that waits for its kind.
+"""The role of Eventarc: from a finalized object to each function on its bucket.
 
     storage ─► POST /_local/events ─► one row per (event, function) ─► POST /_fn/<name> with an ID token
                                           2xx ─► forget      otherwise ─► back off ─► dead letter
@@ -14,12 +14,10 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import unquote
 
 from local import identity
 from local.dispatch.database import Database
 from local.dispatch.post import HELD_SECONDS, Answer, Weather, send
-from local.events.pattern import matches
 from local.manifest import Watched
 
 FINALIZED = "google.cloud.storage.object.v1.finalized"
@@ -94,17 +92,16 @@ class Trigger:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def accept(self, headers: Mapping[str, str], body: bytes) -> list[str]:
-        """Keep a delivery for each function that waits for this object; answers their names."""
+        """Keep a delivery for each function on this bucket; answers their names.
+
+        Eventarc knows no patterns of object names: what a function does not wait for it must leave alone.
+        """
         event = _event(headers)
         bucket = event["ce-source"].removeprefix(_SOURCE)
-        # Header values are percent-encoded by the CloudEvents HTTP binding.
-        name = unquote(event["ce-subject"]).removeprefix(_SUBJECT)
         waiting = [
             function.name
             for function in self._manifest.functions()
-            if function.kind == "finalized"
-            and f"{self._target.bucket_prefix}-{function.bucket}" == bucket
-            and matches(function.pattern, name)
+            if function.kind == "finalized" and f"{self._target.bucket_prefix}-{function.bucket}" == bucket
         ]
         now = time.time()
         with self._db.transaction():

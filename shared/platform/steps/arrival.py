@@ -19,6 +19,10 @@ from shared.platform.settings import settings
 MAX_MESSAGE = 256 * 1024
 
 
+class NotWaitedFor(Exception):
+    """The event is of an object whose name the step's pattern does not have."""
+
+
 @dataclass(frozen=True)
 class Arrival:
     """One delivery of one step."""
@@ -55,7 +59,10 @@ class Arrival:
 
 
 def finalized_event(request: Request, bucket_role: str, matcher: Any) -> Finalized:
-    """The object that Eventarc tells of; raises MalformedEvent for what is not this trigger's."""
+    """The object that Eventarc tells of; raises MalformedEvent for what is not this trigger's.
+
+    Eventarc filters by bucket alone, so each step on a bucket hears of all its objects: NotWaitedFor for others'.
+    """
     if request.headers.get("ce-type") != FINALIZED:
         raise MalformedEvent(field="ce-type", reason="not a finalize event")
     body = strict_json.loads(intake.read_bytes(request, MAX_MESSAGE))
@@ -68,7 +75,7 @@ def finalized_event(request: Request, bucket_role: str, matcher: Any) -> Finaliz
         raise MalformedEvent(field="bucket", reason="another bucket's event")
     match = matcher.match("/" + name)
     if match is None:
-        raise MalformedEvent(field="name", reason="outside this trigger's pattern")
+        raise NotWaitedFor
     metadata = body.get("metadata")
     if isinstance(metadata, dict):
         telemetry.caused_by(metadata.get(lake.TRACEPARENT))

@@ -20,7 +20,7 @@ from shared.platform.edge.declare import Declaration, attach
 from shared.platform.errors import BridgeError, MalformedEvent, NotFound
 from shared.platform.ledger import Letter
 from shared.platform.messages import Message
-from shared.platform.steps.arrival import Arrival, message_of, tell_age
+from shared.platform.steps.arrival import Arrival, NotWaitedFor, message_of, tell_age
 
 F = TypeVar("F", bound=Callable[..., Any])
 GaveUp = Callable[[Any, BridgeError], None]
@@ -55,6 +55,8 @@ def entry(
                 )
                 try:
                     step, key = read(request)
+                except NotWaitedFor:
+                    return root.answers(answers.finish(request, Response(status=204)))
                 except Exception as error:
                     return root.answers(_refuse(request, declaration, error))
                 tell_age(root, request, declaration)

@@ -33,21 +33,17 @@ def test_an_event_reaches_every_function_that_waits_for_its_kind(
 @pytest.mark.parametrize(
     ("bucket", "name", "functions"),
     [
-        ("bridge-local-catalog", "c1/flights/s1.json", ["catalog-audit"]),
-        ("bridge-local-catalog", "c1/flights/deeper/s1.json.gz", []),
-        ("bridge-local-catalog", "c1//s1.json.gz", []),
-        ("bridge-local-catalog", "c1/flights/.json.gz", ["catalog-audit"]),
-        ("bridge-local-catalog", "c1/flights/s1xjsonxgz", ["catalog-audit"]),
-        ("bridge-local-catalog", "c1/fl%C3%BCge/s1.json.gz", ["catalog-index", "catalog-audit"]),
+        ("bridge-local-catalog", "c1/flights/s1.json", ["catalog-index", "catalog-audit"]),
+        ("bridge-local-catalog", "anything", ["catalog-index", "catalog-audit"]),
         ("bridge-local-dashboards", "t/sales.yaml", ["dashboards-index"]),
         ("other-dashboards", "t/sales.yaml", []),
         ("bridge-local-cache", "t/sales.yaml", []),
     ],
 )
-def test_patterns_match_whole_names_segment_by_segment(
+def test_every_function_on_a_bucket_hears_of_all_its_objects(
     finalize: Finalize, bucket: str, name: str, functions: list[str]
 ) -> None:
-    """{x} is one or more characters of one segment; dots are dots; the bucket must be the right one."""
+    """As with Eventarc, which filters by bucket alone; the pattern is the function's own concern."""
     assert finalize(name, bucket)[1]["functions"] == functions
 
 

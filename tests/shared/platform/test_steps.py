@@ -251,18 +251,32 @@ def test_an_event_works_once_for_each_generation(sign: Any, directory: dict[str,
     "body",
     [
         snapshot(bucket="somebody-elses"),
-        snapshot(name="c/s.json.gz"),
         snapshot(generation="x"),
         {"name": 5},
         [],
     ],
 )
 def test_an_event_that_is_not_ours_is_refused(sign: Any, body: Any) -> None:
-    """Another bucket, another prefix, a missing generation: refused for good, nothing done."""
+    """Another bucket, a missing generation, no object at all: refused for good, nothing done."""
     step = on_snapshot.__bridge__.name
     headers = sign(step, EVENTS) | {"ce-type": "google.cloud.storage.object.v1.finalized"}
     assert client(on_snapshot).post("/", json=body, headers=headers).status_code == 202
     assert landed == []
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["c/s.json.gz", "c/d/deeper/s.json.gz", "c/d/s.json", "c//s.json.gz", "c/d/.json.gz", "c/d/sxjsonxgz"],
+)
+def test_an_object_that_the_step_does_not_wait_for_is_left_alone(sign: Any, owner: Any, name: str) -> None:
+    """Every step on a bucket hears of all its objects: others' are nothing to do and nothing to complain about."""
+    step = on_snapshot.__bridge__.name
+    counts = "SELECT (SELECT count(*) FROM dead_letters), (SELECT count(*) FROM attempts)"
+    before = owner.run(counts)
+    headers = sign(step, EVENTS) | {"ce-type": "google.cloud.storage.object.v1.finalized"}
+    assert client(on_snapshot).post("/", json=snapshot(name), headers=headers).status_code == 204
+    assert landed == []
+    assert owner.run(counts) == before
 
 
 def test_a_crash_after_the_effects_but_before_the_answer_changes_nothing(
