@@ -15,8 +15,8 @@ from local.paging import page
 EncryptResponse = plain(messages.EncryptResponse)
 DecryptResponse = plain(messages.DecryptResponse)
 LARGEST = 64 * 1024
-_ID = re.compile(r"[a-zA-Z0-9_-]{1,63}$")
-_LOCATION = re.compile(r"projects/[^/]+/locations/[^/]+$")
+_ID = re.compile(r"[a-zA-Z0-9_-]{1,63}")
+_LOCATION = re.compile(r"projects/[^/]+/locations/[^/]+")
 _ENABLED, _DISABLED = State.Value("ENABLED"), State.Value("DISABLED")
 _SCHEDULED = State.Value("DESTROY_SCHEDULED")
 
@@ -32,7 +32,7 @@ class Kms:
         self.ring = ring
 
     async def create_key_ring(self, request: Any) -> Any:
-        if not _LOCATION.match(request.parent):
+        if not _LOCATION.fullmatch(request.parent):
             raise invalid(f"parent {request.parent!r} must be projects/PROJECT/locations/LOCATION.")
         name = f"{request.parent}/keyRings/{_id('key_ring_id', request.key_ring_id)}"
         if name in self.ring.rings:
@@ -226,7 +226,7 @@ def _by_number(item: Any) -> tuple[str, int]:
 
 
 def _id(field: str, text: str) -> str:
-    if not _ID.match(text):
+    if not _ID.fullmatch(text):
         raise invalid(f"{field} {text!r} must be 1 to 63 letters, digits, - or _.")
     return text
 

@@ -14,8 +14,10 @@ from local.secrets.vault import Secret, SecretVersion, State, Vault
 
 AccessSecretVersionResponse = plain(messages.AccessSecretVersionResponse)
 LARGEST = 64 * 1024
-_ID = re.compile(r"[a-zA-Z0-9_-]{1,255}$")
-_PROJECT = re.compile(r"projects/[^/]+(/locations/[^/]+)?$")
+_ID = re.compile(r"[a-zA-Z0-9_-]{1,255}")
+_PROJECT = re.compile(r"projects/[^/]+(/locations/[^/]+)?")
+_ALIAS = re.compile(r"(?!(?:latest|NEW)$)[a-zA-Z][a-zA-Z0-9_-]{0,62}")
+_MOST_ALIASES = 50
 _ENABLED, _DISABLED = State.Value("ENABLED"), State.Value("DISABLED")
 _DESTROYED = State.Value("DESTROYED")
 
@@ -31,9 +33,9 @@ class Secrets:
         self.vault = vault
 
     async def create_secret(self, request: Any) -> Any:
-        if not _PROJECT.match(request.parent):
+        if not _PROJECT.fullmatch(request.parent):
             raise invalid(f"parent {request.parent!r} must be projects/PROJECT.")
-        if not _ID.match(request.secret_id):
+        if not _ID.fullmatch(request.secret_id):
             raise invalid(f"secret_id {request.secret_id!r} must be 1 to 255 letters, digits, - or _.")
         regional = "/locations/" in request.parent
         if not regional and not request.secret.replication.WhichOneof("replication"):
@@ -44,6 +46,7 @@ class Secrets:
         made = Secret()
         made.CopyFrom(request.secret)
         made.name = name
+        self._check_aliases(made)
         made.create_time.GetCurrentTime()
         return self._kept(self.vault.secrets, made)
 
@@ -73,7 +76,23 @@ class Secrets:
         for path in request.update_mask.paths:
             changed.ClearField(path.partition(".")[0])
         request.update_mask.MergeMessage(request.secret, changed)
+        self._check_aliases(changed)
         return self._kept(self.vault.secrets, changed)
+
+    def _check_aliases(self, secret: Any) -> None:
+        """The rules of the reference of Secret.version_aliases, and a version for each alias."""
+        if len(secret.version_aliases) > _MOST_ALIASES:
+            raise invalid(f"secret.version_aliases has more than {_MOST_ALIASES} aliases.")
+        for alias, number in secret.version_aliases.items():
+            if not _ALIAS.fullmatch(alias):
+                raise invalid(
+                    f"secret.version_aliases: {alias!r} must begin with a letter, have at most 63 letters, digits, "
+                    "- or _, and be neither latest nor NEW."
+                )
+            if f"{secret.name}/versions/{number}" not in self.vault.versions:
+                raise invalid(
+                    f"secret.version_aliases: {alias!r} names version {number}, which does not exist."
+                )
 
     async def delete_secret(self, request: Any) -> Any:
         _check_etag(self.vault.secret(request.name), request.etag)
@@ -127,8 +146,15 @@ class Secrets:
     async def enable_secret_version(self, request: Any) -> Any:
         return self._switch(request, _ENABLED)
 
+    def _numbered(self, request: Any) -> Any:
+        """The version to change: aliases, `latest` among them, are for reading only."""
+        number = request.name.partition("/versions/")[2]
+        if not number.isdecimal():
+            raise invalid(f"name {request.name!r} must end with the version's number.")
+        return self.vault.version(request.name)
+
     def _switch(self, request: Any, state: int) -> Any:
-        version = self.vault.version(request.name)
+        version = self._numbered(request)
         _check_etag(version, request.etag)
         if version.state == _DESTROYED:
             raise _in_state(version)
@@ -136,7 +162,7 @@ class Secrets:
         return self._kept(self.vault.versions, version)
 
     async def destroy_secret_version(self, request: Any) -> Any:
-        version = self.vault.version(request.name)
+        version = self._numbered(request)
         _check_etag(version, request.etag)
         if version.state == _DESTROYED:
             raise _in_state(version)

@@ -9,8 +9,9 @@ from google.cloud import tasks_v2
 
 from local.dispatch.database import Database
 
-# Cloud Tasks remembers the name of a finished or deleted task for about an hour (facts/local.md, 5).
-TOMBSTONE_SECONDS = 3600.0
+# "It can take up to 24 hours for the task ID to be released" (reference of CreateTaskRequest.task, v2): the
+# longest is the strictest for who would use a name again.
+TOMBSTONE_SECONDS = 24 * 3600.0
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS queues (name TEXT PRIMARY KEY, body BLOB NOT NULL);
@@ -55,7 +56,7 @@ class StoredTask:
 
 
 class NameTaken(Exception):
-    """A task of this name exists or finished within the last hour."""
+    """A task of this name exists, or existed within the last day."""
 
 
 class Store:
@@ -142,7 +143,7 @@ class Store:
             return forced
 
     def remove(self, name: str) -> bool:
-        """Delete a task and remember its name for an hour."""
+        """Delete a task and remember its name for a day."""
         with self._db.transaction():
             if self._db.write("DELETE FROM tasks WHERE name = ?", (name,)) == 0:
                 return False

@@ -3,7 +3,7 @@
 A message is a row in the transaction that decided to send it. After the commit it is handed to Cloud
 Tasks at once; if the process dies in between, a scheduled drainer hands over what was left. The task's
 name is made from the row's id, so a hand-over that happens twice is one task (Cloud Tasks remembers
-names for about an hour; the ledger covers the rest).
+names for an hour to a day; the ledger covers the rest).
 
 A finalize event can leave from here too, as Eventarc would have delivered it: that is how a dead event is
 replayed and a forgotten one told again. Each delivery names its row, and the attempt that it leads to is

@@ -1,6 +1,8 @@
 """Secret Manager as its real client sees it."""
 
+import itertools
 import stat
+import threading
 from collections.abc import Iterator
 from typing import NamedTuple
 from uuid import uuid4
@@ -177,6 +179,35 @@ def test_an_alias_names_a_version(secret: Held) -> None:
     assert secret.access("stable") == b"old"
 
 
+@pytest.mark.parametrize("alias", ["latest", "NEW", "1st", "a b", "a" * 64, ""])
+def test_an_alias_has_a_form(secret: Held, alias: str) -> None:
+    """A letter first, at most 63 characters, and none of the reserved words."""
+    secret.add(b"value")
+    aliased = {"name": secret.name, "version_aliases": {alias: 1}}
+    with pytest.raises(exceptions.InvalidArgument, match="version_aliases"):
+        secret.client.update_secret(secret=aliased, update_mask={"paths": ["version_aliases"]})
+    assert not secret.client.get_secret(name=secret.name).version_aliases
+
+
+def test_an_alias_needs_its_version(secret: Held) -> None:
+    """One that points nowhere would be found out when the secret is needed."""
+    aliased = {"name": secret.name, "version_aliases": {"stable": 1}}
+    with pytest.raises(exceptions.InvalidArgument, match="does not exist"):
+        secret.client.update_secret(secret=aliased, update_mask={"paths": ["version_aliases"]})
+
+
+@pytest.mark.parametrize("name", ["latest", "stable"])
+@pytest.mark.parametrize("change", ["disable", "enable", "destroy"])
+def test_what_changes_a_version_names_its_number(secret: Held, change: str, name: str) -> None:
+    """An alias that moved meanwhile would destroy another version than was meant."""
+    secret.add(b"value")
+    aliased = {"name": secret.name, "version_aliases": {"stable": 1}}
+    secret.client.update_secret(secret=aliased, update_mask={"paths": ["version_aliases"]})
+    with pytest.raises(exceptions.InvalidArgument, match="number"):
+        getattr(secret.client, f"{change}_secret_version")(name=f"{secret.name}/versions/{name}")
+    assert secret.access(name) == b"value"
+
+
 def test_listing_shows_the_projects_secrets(secret: Held) -> None:
     """Only those of the parent."""
     assert secret.name in [one.name for one in secret.client.list_secrets(parent=PROJECT)]
@@ -187,6 +218,35 @@ def test_a_secret_without_replication_is_refused(secret: Held) -> None:
     """INVALID_ARGUMENT names the field, as the service does for global secrets."""
     with pytest.raises(exceptions.InvalidArgument, match="replication"):
         secret.client.create_secret(parent=PROJECT, secret_id="x1", secret={})
+
+
+def test_a_kill_in_the_middle_of_writes_loses_nothing_that_was_acknowledged(tmp_path) -> None:
+    """The file is replaced as a whole: after the kill it is the one before or after a write, never a part."""
+    with serving("local.secrets", tmp_path) as server:
+        held = Held(connect(server.address), make(connect(server.address), "busy"))
+        known: dict[str, bytes] = {}
+        enough = threading.Event()
+
+        def write(writer: int) -> None:
+            for number in itertools.count():
+                value = f"{writer} {number} ".encode() + b"x" * 20_000
+                try:
+                    known[held.add(value)] = value
+                except exceptions.GoogleAPICallError:
+                    return  # The server is gone; what it had not acknowledged may be there or not.
+                if len(known) >= 30:
+                    enough.set()
+
+        writers = [threading.Thread(target=write, args=(writer,)) for writer in range(4)]
+        for writer in writers:
+            writer.start()
+        assert enough.wait(60)
+        server.kill()
+        for writer in writers:
+            writer.join()
+        server.start()
+        again = Held(connect(server.address), held.name)
+        assert {name: again.access(name.rpartition("/")[2]) for name in known} == known
 
 
 def test_secrets_survive_sigkill_in_a_file_that_only_the_owner_reads(tmp_path) -> None:

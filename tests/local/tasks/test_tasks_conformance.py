@@ -90,7 +90,7 @@ def test_the_audience_of_a_token_is_the_url_when_none_is_given(
 def test_a_name_is_taken_while_its_task_waits_and_after_it_is_done(
     client: tasks_v2.CloudTasksClient, queue: str, receiver: Receiver
 ) -> None:
-    """Named tasks deduplicate for about an hour: waiting, completed and deleted alike."""
+    """Named tasks deduplicate: waiting, completed and deleted alike."""
     waiting = {"name": f"{queue}/tasks/w", "http_request": http(receiver), "schedule_time": in_future(600)}
     client.create_task(parent=queue, task=waiting)
     with pytest.raises(exceptions.AlreadyExists):
