@@ -1,3 +1,12 @@
+# Cloud Storage tells Eventarc of its objects through Pub/Sub, as an account of its own.
+data "google_storage_project_service_account" "this" {}
+
+resource "google_project_iam_member" "storage_publishes" {
+  project = var.project
+  role    = "roles/pubsub.publisher"
+  member  = data.google_storage_project_service_account.this.member
+}
+
 # Object-finalize events of a bucket reach each function that declares the bucket: Eventarc filters by nothing else. A step
 # leaves alone what does not fit its pattern.
 resource "google_eventarc_trigger" "finalized" {
@@ -21,4 +30,6 @@ resource "google_eventarc_trigger" "finalized" {
       region  = var.region
     }
   }
+
+  depends_on = [google_project_iam_member.storage_publishes, google_project_iam_member.events]
 }

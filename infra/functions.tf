@@ -13,6 +13,7 @@ locals {
     BRIDGE_KMS_KEY                = google_kms_crypto_key.credentials.id
     BRIDGE_STEP_SERVICE_ACCOUNT   = google_service_account.steps.email
     BRIDGE_EVENTS_SERVICE_ACCOUNT = google_service_account.events.email
+    BRIDGE_DATABASE_CA            = google_sql_database_instance.directory.server_ca_cert[0].cert
     BRIDGE_PLATFORM_ADMINS        = join(",", var.platform_admins)
     BRIDGE_LIMITS                 = jsonencode(var.limits)
     BRIDGE_FLAGS                  = jsonencode(var.flags)
@@ -24,6 +25,8 @@ locals {
     BRIDGE_CREDENTIAL_HEADER = "X-Forwarded-Authorization"
     BRIDGE_PROXY_HOPS        = "2"
   }
+  # How many requests an instance works on at once. functions-framework needs as many threads.
+  concurrency = { http = 16, sse = 24, task = 1, finalized = 1, scheduled = 1 }
   # Cloud Run checks the tokens of steps against IAM (identities.tf) and removes their signatures.
   step_environment = {
     BRIDGE_TOKENS_CHECKED = "true"
@@ -48,14 +51,18 @@ resource "google_cloudfunctions2_function" "function" {
   }
 
   service_config {
-    available_memory               = "${each.value.memory_mb}Mi"
-    timeout_seconds                = each.value.timeout
-    max_instance_count             = var.max_instances
-    min_instance_count             = 0
-    ingress_settings               = contains(["http", "sse"], each.value.kind) ? "ALLOW_ALL" : "ALLOW_INTERNAL_ONLY"
-    service_account_email          = google_service_account.functions.email
-    environment_variables          = merge(local.environment, contains(keys(local.endpoints), each.key) ? local.endpoint_environment : local.step_environment)
-    all_traffic_on_latest_revision = true
+    available_memory                 = "${each.value.memory_mb}Mi"
+    available_cpu                    = local.concurrency[each.value.kind] > 1 ? "1" : null
+    max_instance_request_concurrency = local.concurrency[each.value.kind]
+    timeout_seconds                  = each.value.timeout
+    max_instance_count               = var.max_instances
+    min_instance_count               = 0
+    ingress_settings                 = contains(["http", "sse"], each.value.kind) ? "ALLOW_ALL" : "ALLOW_INTERNAL_ONLY"
+    service_account_email            = google_service_account.functions.email
+    environment_variables            = merge(local.environment, contains(keys(local.endpoints), each.key) ? local.endpoint_environment : local.step_environment, { THREADS = tostring(local.concurrency[each.value.kind]) })
+    all_traffic_on_latest_revision   = true
+    vpc_connector                    = google_vpc_access_connector.functions.id
+    vpc_connector_egress_settings    = "PRIVATE_RANGES_ONLY"
 
     secret_environment_variables {
       key        = "DATABASE_URL"

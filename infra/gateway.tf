@@ -6,16 +6,10 @@ locals {
   })
 }
 
-resource "google_project_service" "gateway" {
-  for_each           = toset(["apigateway.googleapis.com", "servicecontrol.googleapis.com", "servicemanagement.googleapis.com"])
-  service            = each.value
-  disable_on_destroy = false
-}
-
 resource "google_api_gateway_api" "bridge" {
   provider   = google-beta
   api_id     = "bridge"
-  depends_on = [google_project_service.gateway]
+  depends_on = [google_project_service.used]
 }
 
 # A configuration can't be changed, only replaced: the new one serves before the old one goes.

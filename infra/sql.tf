@@ -14,10 +14,13 @@ resource "google_sql_database_instance" "directory" {
     }
 
     ip_configuration {
-      ipv4_enabled = false
-      ssl_mode     = "ENCRYPTED_ONLY"
+      ipv4_enabled    = false
+      private_network = google_compute_network.bridge.id
+      ssl_mode        = "ENCRYPTED_ONLY"
     }
   }
+
+  depends_on = [google_service_networking_connection.services]
 }
 
 resource "google_sql_database" "bridge" {
@@ -25,7 +28,9 @@ resource "google_sql_database" "bridge" {
   instance = google_sql_database_instance.directory.name
 }
 
-# The address with its password is put there by an operator; functions read the newest version.
+# The address with its password is put there by an operator; functions read the newest version:
+# postgresql://bridge_app:<password>@<private address>:5432/bridge?sslmode=verify-ca
+# The instance signs its certificate itself and no certificate names a private address, so the authority alone is compared.
 resource "google_secret_manager_secret" "database_url" {
   secret_id = "bridge-database-url"
   replication {

@@ -140,23 +140,3 @@ def test_a_summary_that_terraform_would_read_as_its_own_is_refused(made: dict[st
     marked = made | {"info": {"title": "${secret}", "version": "1"}}
     with pytest.raises(SystemExit, match="Terraform would read"):
         gateway_config.render(marked)
-
-
-def test_nobody_may_invoke_a_function_but_its_caller() -> None:
-    """Steps believe Cloud Run that it checked their callers, endpoints believe the gateway: no invoker is public."""
-    text = "\n".join(path.read_text() for path in sorted((ROOT / "infra").glob("*.tf")))
-    assert "allUsers" not in text
-    assert "allAuthenticatedUsers" not in text
-    invokers = dict(re.findall(r'"google_cloud_run_service_iam_member" "(\w+)" \{\s+for_each = (.+)\n', text))
-    assert invokers == {
-        "steps_invoke": "merge(local.tasks, local.scheduled)",
-        "events_invoke": "local.finalized",
-        "gateway_invoke": "local.endpoints",
-    }
-
-
-def test_every_name_fits_into_the_address_that_steps_are_called_at() -> None:
-    """Cloud Run gives `<name>-<project number>.<region>.run.app` only where the first part has at most 63 characters."""
-    names = [one.name for one in declarations()]
-    assert [name for name in names if len(f"{name}-123456789012") > 63] == []
-    assert "run.app" in (ROOT / "infra" / "functions.tf").read_text()

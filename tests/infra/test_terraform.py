@@ -1,0 +1,46 @@
+"""What Terraform says agrees with what functions declare, believe and read."""
+
+import re
+from pathlib import Path
+
+from shared.platform.settings import Settings
+from tools.manifest import declarations
+
+ROOT = Path(__file__).resolve().parents[2]
+FILES = {path.name: path.read_text() for path in sorted((ROOT / "infra").glob("*.tf"))}
+
+
+def test_nobody_may_invoke_a_function_but_its_caller() -> None:
+    """Steps believe Cloud Run that it checked their callers, endpoints believe the gateway: no invoker is public."""
+    text = "\n".join(FILES.values())
+    assert "allUsers" not in text
+    assert "allAuthenticatedUsers" not in text
+    invokers = dict(re.findall(r'"google_cloud_run_service_iam_member" "(\w+)" \{\s+for_each = (.+)\n', text))
+    assert invokers == {
+        "steps_invoke": "merge(local.tasks, local.scheduled)",
+        "events_invoke": "local.finalized",
+        "gateway_invoke": "local.endpoints",
+    }
+
+
+def test_every_name_fits_into_the_address_that_steps_are_called_at() -> None:
+    """Cloud Run gives `<name>-<project number>.<region>.run.app` only where the first part has at most 63 characters."""
+    names = [one.name for one in declarations()]
+    assert [name for name in names if len(f"{name}-123456789012") > 63] == []
+    assert "run.app" in FILES["functions.tf"]
+
+
+def test_functions_get_every_setting_that_they_need_and_none_that_they_don_t_know() -> None:
+    """A variable that nobody reads is a typing error; a required one that is missing stops every function."""
+    given = set(re.findall(r"^\s+((?:BRIDGE|OTEL|GOOGLE)_[A-Z_]+)\s+=", FILES["functions.tf"], re.MULTILINE))
+    given |= set(re.findall(r'key\s+=\s+"([A-Z_]+)"', FILES["functions.tf"]))
+    fields = Settings.model_fields.values()
+    assert given - {str(field.alias) for field in fields} == set()
+    assert {str(field.alias) for field in fields if field.is_required()} - given == set()
+    assert len(given) > 15
+
+
+def test_every_file_of_the_folder_is_on_its_page() -> None:
+    """Who looks for a resource finds its file by what it is for."""
+    page = (ROOT / "infra" / "README.md").read_text()
+    assert [name for name in FILES if f"`{name}`" not in page] == []
