@@ -8,18 +8,22 @@ an edit of an applied file visible: what runs in production is what the reposito
 """
 
 import hashlib
+import os
 import re
+import ssl
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import pg8000.native
 
 FOLDER = Path(__file__).parent
+AUTHORITY = "BRIDGE_DATABASE_CA"
+"""The PEM of the authority that signs the database's certificate (Cloud SQL: the instance's own)."""
 _NAME = re.compile(r"(?P<number>\d{4})_(?P<title>[a-z0-9_]+)\.(?P<way>up|down)\.sql")
 _LOCK = 0x6272_6964_6765  # "bridge": one lock per database, whatever the schema.
 _OUTSIDE = re.compile(
@@ -105,28 +109,48 @@ def _bare(sql: str) -> str:
 
 
 def connect(url: str) -> pg8000.native.Connection:
-    """A connection for `postgresql://user:password@host:port/database`; `?host=/cloudsql/…` for a socket."""
+    """A connection for `postgresql://user:password@host:port/database`; `?host=/cloudsql/…` for a socket.
+
+    `?sslmode=` is `verify-full`, `verify-ca` (against BRIDGE_DATABASE_CA, a PEM, without comparing names) or `disable`.
+    """
     parts = urlsplit(url)
     if parts.scheme not in ("postgresql", "postgres") or not parts.username:
         raise MigrationError(
             "MIGRATIONS_DATABASE_URL must look like postgresql://user:password@host:port/database"
         )
-    socket = parse_qs(parts.query).get("host", [None])[0]
+    options = {name: values[0] for name, values in parse_qs(parts.query).items()}
+    socket = options.get("host")
     where: dict[str, Any] = (
         {"unix_sock": f"{socket}/.s.PGSQL.5432"}
         if socket
         else {"host": parts.hostname or "127.0.0.1", "port": parts.port or 5432}
     )
     # TLS everywhere but on this machine: the certificate store takes 20 ms to load and loopback needs none.
-    encrypted = None if socket or parts.hostname in ("127.0.0.1", "localhost", "::1") else True
+    near = socket or parts.hostname in ("127.0.0.1", "localhost", "::1")
+    mode = options.get("sslmode", "disable" if near else "verify-full")
     return pg8000.native.Connection(
         unquote(parts.username),
         password=unquote(parts.password) if parts.password else None,
         database=parts.path.lstrip("/") or "bridge",
-        ssl_context=encrypted,
+        ssl_context=_tls(mode, os.environ.get(AUTHORITY)),
         application_name="migrations",
         **where,
     )
+
+
+def _tls(mode: str, authority: str | None) -> ssl.SSLContext | Literal[False]:
+    """How a connection is protected, by libpq's name for it."""
+    if mode == "disable":
+        return False  # None would try TLS, and believe any certificate.
+    if mode not in ("verify-ca", "verify-full"):
+        raise MigrationError(f"sslmode={mode}: must be disable, verify-ca or verify-full")
+    if mode == "verify-ca" and not authority:
+        raise MigrationError(
+            f"sslmode=verify-ca needs {AUTHORITY}: without it any authority's certificate would do"
+        )
+    context = ssl.create_default_context(cadata=authority or None)
+    context.check_hostname = mode == "verify-full"
+    return context
 
 
 def up(url: str, folder: Path = FOLDER, to: int | None = None) -> list[str]:

@@ -16,7 +16,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from shared.platform import strict_json, telemetry
@@ -165,9 +165,14 @@ def _pool() -> _Pool:
     return _Pool(settings().pool_size)
 
 
-@lru_cache(maxsize=1)
-def _tls() -> ssl.SSLContext:
-    return ssl.create_default_context()
+@lru_cache(maxsize=4)
+def _tls(mode: str) -> ssl.SSLContext | Literal[False]:
+    """How a connection is protected, by libpq's name for it."""
+    if mode == "disable":
+        return False  # None would try TLS, and believe any certificate.
+    context = ssl.create_default_context(cadata=settings().database_ca)
+    context.check_hostname = mode == "verify-full"
+    return context
 
 
 def _connect() -> Session:
@@ -185,7 +190,7 @@ def _connect() -> Session:
             port=url.port or 5432,
             database=url.path.lstrip("/"),
             unix_sock=f"{socket}/.s.PGSQL.5432" if socket.startswith("/") else None,
-            ssl_context=None if local else _tls(),
+            ssl_context=_tls(options.get("sslmode", "disable" if local else "verify-full")),
             timeout=20,
             application_name="bridge",
         )

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Literal
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from pydantic import (
     BaseModel,
@@ -28,6 +28,9 @@ from shared.platform import strict_json
 from shared.platform.errors import MalformedJson
 
 PLACEHOLDERS = ("changeme", "change-me", "placeholder", "your-", "xxx", "todo", "example-", "<")
+UNLIKE_PLACEHOLDERS = ("BRIDGE_STEP_URL", "BRIDGE_DATABASE_CA")
+"""What holds such marks by its nature."""
+TLS_MODES = ("disable", "verify-ca", "verify-full")
 BUCKETS = ("credentials", "catalog", "sessions", "dashboards", "cache", "assets")
 
 
@@ -51,7 +54,12 @@ class Settings(BaseModel):
     region: str = Field(alias="BRIDGE_REGION", default="us-central1")
     """Region of queues, keys and functions."""
     database_url: str = Field(alias="DATABASE_URL", repr=False)
-    """postgresql://role:password@host:port/database of the application role."""
+    """postgresql://role:password@host:port/database of the application role; `?host=/…` is the folder of a socket.
+
+    `?sslmode=` is `verify-full` (default), `verify-ca` (no comparison of names; needs BRIDGE_DATABASE_CA) or
+    `disable` (default for sockets and loopback)."""
+    database_ca: str | None = Field(alias="BRIDGE_DATABASE_CA", default=None, validate_default=True)
+    """PEM of the authority that signs the database's certificate (Cloud SQL: the instance's own). None: the system's."""
     pool_size: int = Field(alias="BRIDGE_POOL_SIZE", default=4, ge=1, le=64)
     """Most Postgres connections that one instance holds."""
     bucket_prefix: str = Field(alias="BRIDGE_BUCKET_PREFIX", min_length=3)
@@ -178,6 +186,21 @@ class Settings(BaseModel):
             raise ValueError("must be postgresql://role:password@host:port/database")
         return value
 
+    @field_validator("database_ca")
+    @classmethod
+    def _signs_what_is_compared(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is not None and "BEGIN CERTIFICATE" not in value:
+            raise ValueError("must be a certificate in PEM form")
+        mode = parse_qs(urlsplit(str(info.data.get("database_url", ""))).query).get(
+            "sslmode", ["verify-full"]
+        )[0]
+        if mode not in TLS_MODES:
+            raise ValueError(f"DATABASE_URL has sslmode={mode}; it can be {', '.join(TLS_MODES)}")
+        if mode == "verify-ca" and value is None:
+            # Any certificate of any authority would do.
+            raise ValueError("required with sslmode=verify-ca")
+        return value
+
     @field_validator("fetch_loopback")
     @classmethod
     def _closed_to_itself(cls, value: bool, info: ValidationInfo) -> bool:
@@ -208,7 +231,7 @@ def load(environment: Mapping[str, str]) -> Settings:
     problems = [
         f"{name}: still a placeholder"
         for name, value in sorted(given.items())
-        if any(mark in value.lower() for mark in PLACEHOLDERS) and name != "BRIDGE_STEP_URL"
+        if any(mark in value.lower() for mark in PLACEHOLDERS) and name not in UNLIKE_PLACEHOLDERS
     ]
     try:
         settings = Settings.model_validate(given)

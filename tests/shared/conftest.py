@@ -531,7 +531,7 @@ def _forget_clients() -> None:
     from shared.platform import hot, kms, lake, oidc, pg, settings, tasks
 
     for cached in (
-        settings.settings, pg._pool, lake._client, kms._client, oidc._certs, tasks._client, hot.client,
+        settings.settings, pg._pool, pg._tls, lake._client, kms._client, oidc._certs, tasks._client, hot.client,
         credentials.warehouse,
     ):  # fmt: skip
         cached.cache_clear()
