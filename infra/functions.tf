@@ -19,6 +19,7 @@ locals {
     BRIDGE_FLAGS                  = jsonencode(var.flags)
     BRIDGE_ALLOWED_ORIGINS        = join(",", var.allowed_origins)
     OTEL_EXPORTER_OTLP_ENDPOINT   = var.otlp_endpoint
+    ANTHROPIC_API_KEY             = var.anthropic_secret == "" ? "" : "projects/${var.project}/secrets/${var.anthropic_secret}/versions/latest"
   }
   # Behind API Gateway: the caller's token and address are where the gateway and Cloud Run put them.
   endpoint_environment = {

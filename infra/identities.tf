@@ -70,3 +70,11 @@ resource "google_cloud_run_service_iam_member" "gateway_invoke" {
   role     = "roles/run.invoker"
   member   = google_service_account.gateway.member
 }
+
+# The key itself stays in Secret Manager: functions that talk to a model read it by its name.
+resource "google_secret_manager_secret_iam_member" "anthropic" {
+  count     = var.anthropic_secret == "" ? 0 : 1
+  secret_id = "projects/${var.project}/secrets/${var.anthropic_secret}"
+  role      = "roles/secretmanager.secretAccessor"
+  member    = google_service_account.functions.member
+}

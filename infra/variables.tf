@@ -64,3 +64,9 @@ variable "otlp_endpoint" {
   type        = string
   default     = ""
 }
+
+variable "anthropic_secret" {
+  type        = string
+  description = "Id of the secret in Secret Manager that holds the Anthropic API key; empty: the built-in analyst answers."
+  default     = ""
+}
