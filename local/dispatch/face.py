@@ -166,11 +166,10 @@ def _change_weather(parts: Parts, _request: _Handler, body: bytes) -> _Answer:
 
 
 def _traces(parts: Parts, request: _Handler, _body: bytes) -> _Answer:
-    given = parse_qs(urlsplit(request.path).query)
-    limit = given.get("limit", ["100"])[0]
-    return 200, {
-        "traces": parts.traces.listing(given.get("q", [""])[0], int(limit) if limit.isdecimal() else 100)
-    }
+    given = {name: values[0] for name, values in parse_qs(urlsplit(request.path).query).items()}
+    limit = given.get("limit", "")
+    most = int(limit) if limit.isdecimal() and len(limit) < 10 else 100
+    return 200, parts.traces.listing(given.get("q", ""), most, given.get("before", ""))
 
 
 def _trace(parts: Parts, _request: _Handler, _body: bytes, trace_id: str) -> _Answer:

@@ -47,7 +47,7 @@ class Gateway:
             record.started(line, headers)
             return start(line, headers, exc_info) if exc_info else start(line, headers)
 
-        return _Logged(self._answer(environ, started, record), record)
+        return _Logged(self._answer(environ, started, record), record, environ["REQUEST_METHOD"] == "HEAD")
 
     def routes(self) -> Routes:
         """The route table of the manifest as it is now."""
@@ -213,12 +213,13 @@ class _Record:
 class _Logged:
     """Passes a response through chunk by chunk, so that streams stay streams, and logs its end."""
 
-    def __init__(self, inner: Iterable[bytes], record: _Record) -> None:
-        self._inner, self._record = inner, record
+    def __init__(self, inner: Iterable[bytes], record: _Record, head: bool = False) -> None:
+        # gunicorn sends what it is given: a body after the answer to HEAD would be read as the next answer.
+        self._inner, self._record, self._head = inner, record, head
         self._closed = False
 
     def __iter__(self) -> Iterator[bytes]:
-        for chunk in self._inner:
+        for chunk in () if self._head else self._inner:
             self._record.sent += len(chunk)
             yield chunk
 

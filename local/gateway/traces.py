@@ -31,14 +31,14 @@ def answer(dispatch: str, environ: dict[str, Any], start: Start) -> Iterable[byt
             environ, start, 405, "METHOD_NOT_ALLOWED", message, retryable=False, headers={"Allow": "GET"}
         )
     given = {name: values[0] for name, values in parse_qs(str(environ.get("QUERY_STRING", ""))).items()}
-    asked = urlencode({"q": given.get("q", ""), "limit": given.get("limit", "100")})
+    asked = urlencode([(name, given[name]) for name in ("q", "limit", "before") if name in given])
     found = _ask(dispatch, f"{path.rstrip('/')}?{asked}") if match else None
     if found is None:
         message = "There is no such trace any more: only the latest are kept, in memory."
         return problem(environ, start, 404, "NOT_FOUND", message, retryable=False)
     if given.get("format") == "json":
         return document(start, 200, found)
-    shown = page.detail(found) if match and match[1] else page.listing(found["traces"], given.get("q", ""))
+    shown = page.detail(found) if match and match[1] else page.listing(found, given.get("q", ""))
     return _send(start, shown, "text/html; charset=utf-8")
 
 

@@ -6,6 +6,7 @@ somebody looks. What is beyond the bounds is forgotten, oldest first.
 
 import collections
 import json
+import re
 import socket
 import threading
 from collections.abc import Iterable
@@ -14,7 +15,10 @@ from typing import Any
 
 MOST_SPANS = 20_000
 MOST_BYTES = 16 * 1024 * 1024
+MOST_LISTED = 1000
 _LARGEST = 65_535
+_TRACE_ID = re.compile(r"[0-9a-f]{32}")
+_END_OF_TIME = 253_402_300_800  # the year 10,000: later moments have no date
 
 
 @dataclass(frozen=True)
@@ -71,12 +75,24 @@ class Traces:
             kept = list(self._raw)
         return [span for raw in kept if (span := _read(raw)) is not None]
 
-    def listing(self, text: str = "", limit: int = 100) -> list[dict[str, Any]]:
-        """The traces whose spans mention the text, newest first."""
+    def listing(self, text: str = "", limit: int = 100, before: str = "") -> dict[str, Any]:
+        """A page of the traces whose spans mention the text, newest first.
+
+        `older` is what the next page takes as `before`, None at the end: a place in time, so that what comes in
+        meanwhile moves nothing.
+        """
         found = [
             _summary(id, spans) for id, spans in _by_trace(self.spans()).items() if _mentions(spans, text)
         ]
-        return sorted(found, key=lambda one: -float(one["began"]))[: max(1, min(limit, 1000))]
+        found.sort(key=_place, reverse=True)
+        if (behind := _parsed(before)) is not None:
+            found = [one for one in found if _place(one) < behind]
+        limit = max(1, min(limit, MOST_LISTED))
+        began, trace_id = _place(found[min(limit, len(found)) - 1]) if found else (0.0, "")
+        return {
+            "traces": found[:limit],
+            "older": f"{began!r}-{trace_id}" if len(found) > limit else None,
+        }
 
     def detail(self, trace_id: str) -> dict[str, Any] | None:
         """One trace: its spans in the order of a waterfall, each with its depth and its place in time."""
@@ -101,13 +117,34 @@ class Traces:
         return _summary(trace_id, spans) | {"rows": rows}
 
 
+def _place(summary: dict[str, Any]) -> tuple[float, str]:
+    """Where a trace stands in the list; the id decides between two that began together."""
+    return float(summary["began"]), str(summary["trace_id"])
+
+
+def _parsed(place: str) -> tuple[float, str] | None:
+    began, dash, trace_id = place.rpartition("-")
+    try:
+        return (float(began), trace_id) if dash else None
+    except ValueError:
+        return None
+
+
 def _read(raw: bytes) -> Span | None:
+    """The span of a line, or None for what a page could not show: anything on this machine may send."""
     try:
         span = Span(*json.loads(raw))
-        float(span.began + span.duration_ms)
-        return span if isinstance(span.attributes, dict) and isinstance(span.name, str) else None
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, RecursionError):
         return None
+    texts = (span.span_id, span.parent_id, span.name, span.function)
+    if not all(isinstance(text, str) for text in texts) or not isinstance(span.attributes, dict):
+        return None
+    if not isinstance(span.trace_id, str) or not _TRACE_ID.fullmatch(span.trace_id):
+        return None
+    times = (span.began, span.duration_ms)
+    if not all(isinstance(number, int | float) and 0 <= number < _END_OF_TIME for number in times):
+        return None
+    return span if isinstance(span.failed, bool) else None
 
 
 def _by_trace(spans: Iterable[Span]) -> dict[str, list[Span]]:
@@ -144,7 +181,8 @@ def _summary(trace_id: str, spans: list[Span]) -> dict[str, Any]:
 def _mentions(spans: list[Span], text: str) -> bool:
     wanted = text.strip().lower()
     return not wanted or any(
-        wanted in f"{span.trace_id} {span.name} {span.function} {json.dumps(span.attributes)}".lower()
+        wanted
+        in f"{span.trace_id} {span.name} {span.function} {json.dumps(span.attributes, ensure_ascii=False)}".lower()
         for span in spans
     )
 

@@ -65,6 +65,19 @@ def test_an_unknown_path_is_a_404_in_the_envelope(tree: Tree) -> None:
     assert re.fullmatch("[0-9a-f]{32}", made)
 
 
+def test_the_answer_to_head_has_no_body(tree: Tree) -> None:
+    """What followed it on a kept connection would be read as the next answer."""
+    tree.function("page", "    return 'fine'\n", "/page")
+    tree.start()
+    connection = http.client.HTTPConnection("127.0.0.1", tree.port, timeout=30)
+    for path in ("/nothing", "/_local/", "/page"):
+        connection.request("HEAD", path)
+        assert connection.getresponse().read() == b""
+        connection.request("GET", "/page")
+        assert connection.getresponse().read() == b"fine"
+    connection.close()
+
+
 @pytest.mark.parametrize(
     "code", ["    import no_such_module_here\n", "    return (\n", "    raise SystemExit(3)\n"]
 )
