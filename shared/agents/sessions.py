@@ -138,7 +138,7 @@ def get(teams: list[TeamId], user: UserId, session_id: str) -> SessionManifest:
 def current(teams: list[TeamId], user: UserId) -> SessionManifest:
     """The active session with the newest message; raises NotFound where there is none."""
     with pg.transaction(teams) as tx:
-        rows = store.list_sessions(tx, user, status="active", after=None, most=1)
+        rows = store.list_sessions(tx, user, status="active", after=[None, None], most=1)
     if not rows:
         raise NotFound("You have no active conversation.")
     return _manifest(rows[0])
@@ -148,7 +148,12 @@ def list_page(teams: list[TeamId], user: UserId, page: SessionPage) -> SessionLi
     """The user's own sessions, newest message first."""
     with pg.transaction(teams) as tx:
         rows = store.list_sessions(
-            tx, user, status=page.status, after=page.after(2), most=page.limit + 1, offset=page.offset
+            tx,
+            user,
+            status=page.status,
+            after=page.after("instant", "id"),
+            most=page.limit + 1,
+            offset=page.offset,
         )
     shown, paged = paging.cut(rows, page.limit, "last_message_at", "id")
     return SessionList(sessions=[_manifest(row) for row in shown], **paged)

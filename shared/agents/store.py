@@ -29,10 +29,10 @@ def get_session(tx: pg.Tx, session_id: str, user: str) -> pg.Row:
 
 
 def list_sessions(
-    tx: pg.Tx, user: str, *, status: str | None, after: list[Any] | None, most: int, offset: int = 0
+    tx: pg.Tx, user: str, *, status: str | None, after: list[Any], most: int, offset: int = 0
 ) -> list[pg.Row]:
     """The user's sessions, newest message first."""
-    at, id = after or (None, None)
+    at, id = after
     return tx.all(
         Q.list_sessions, user=user, status=status, after_at=at, after_id=id, most=most, offset=offset
     )

@@ -125,12 +125,12 @@ def count(tx: pg.Tx, team: TeamId, connection: str) -> dict[str, int]:
 
 def list_datasets(tx: pg.Tx, team: TeamId, connection: str, page: Page) -> list[pg.Row]:
     """A page of datasets by name, with one row more than the limit."""
-    after = page.after(1) or [None]
+    (after,) = page.after("text")
     return tx.all(
         Q.list_datasets,
         team=team,
         connection=connection,
-        after_name=after[0],
+        after_name=after,
         limit=page.limit + 1,
         offset=page.offset,
     )
@@ -163,12 +163,12 @@ def team_of_table(tx: pg.Tx, id: str) -> TeamId:
 
 def list_tables(tx: pg.Tx, team: TeamId, dataset: str, page: Page) -> list[pg.Row]:
     """A page of a dataset's tables by name, with one row more than the limit."""
-    after = page.after(1) or [None]
+    (after,) = page.after("text")
     return tx.all(
         Q.list_tables_of_dataset,
         team=team,
         dataset=dataset,
-        after_name=after[0],
+        after_name=after,
         limit=page.limit + 1,
         offset=page.offset,
     )
@@ -193,12 +193,12 @@ def columns_of_tables(tx: pg.Tx, team: TeamId, tables: list[str]) -> list[pg.Row
 
 def columns_of_table(tx: pg.Tx, team: TeamId, table: str, page: Page) -> list[pg.Row]:
     """A page of a table's columns in order, with one row more than the limit."""
-    after = page.after(1) or [None]
+    (after,) = page.after("number")
     return tx.all(
         Q.columns_of_table,
         team=team,
         table=table,
-        after_position=after[0],
+        after_position=after,
         limit=page.limit + 1,
         offset=page.offset,
     )

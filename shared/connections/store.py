@@ -57,12 +57,12 @@ def existing(tx: pg.Tx, team: TeamId, ids: list[str]) -> set[str]:
 
 def page(tx: pg.Tx, team: TeamId, page: Page) -> list[pg.Row]:
     """A page of the team's connections, newest first, with one row more than the limit."""
-    after = page.after(2) or [None, None]
+    at, id = page.after("instant", "id")
     return tx.all(
         Q.list_connections,
         team=team,
-        after_at=after[0],
-        after_id=after[1],
+        after_at=at,
+        after_id=id,
         limit=page.limit + 1,
         offset=page.offset,
     )

@@ -231,7 +231,7 @@ def list_dashboards(team: TeamId, only: ListFilter) -> Dashboards:
         rows = store.page(
             tx,
             team,
-            after=only.after(2),
+            after=only.after("instant", "id"),
             limit=only.limit,
             offset=only.offset,
             view_type=only.view_type,
@@ -251,8 +251,7 @@ def text_of(team: TeamId, slug: str) -> tuple[str, str]:
 
 def list_versions(team: TeamId, dashboard: str, page_: Page) -> Versions:
     """The history of a dashboard, newest first."""
-    after = page_.after(1)
-    before = int(after[0]) if after else None
+    (before,) = page_.after("number")
     with pg.transaction(team) as tx:
         rows = store.versions(tx, team, dashboard, before=before, limit=page_.limit)
     kept = rows[: page_.limit]

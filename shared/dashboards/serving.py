@@ -225,10 +225,10 @@ def _start(after: str | None, entry: Entry) -> int:
         return 0
     from shared.platform.paging import Page
 
-    values = Page(cursor=after).after(2) or []
-    if not isinstance(values[0], int) or values[0] < 0 or values[1] != entry.metadata.get("executed_at"):
+    start, executed_at = Page(cursor=after).after("number", "text")
+    if executed_at != entry.metadata.get("executed_at"):
         raise InvalidCursor(field="cursor", reason="the data was refreshed since; start again without it")
-    return values[0]
+    return int(start)
 
 
 def _takes_gzip(accept_encoding: str) -> bool:

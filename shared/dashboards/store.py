@@ -50,10 +50,10 @@ def find(tx: pg.Tx, team: TeamId, slug: str) -> pg.Row | None:
 
 
 def page(
-    tx: pg.Tx, team: TeamId, *, after: list[Any] | None, limit: int, offset: int, **only: str | None
+    tx: pg.Tx, team: TeamId, *, after: list[Any], limit: int, offset: int, **only: str | None
 ) -> list[pg.Row]:
     """Rows of a list, newest change first, one more than asked for."""
-    time, id = after or (None, None)
+    time, id = after
     return tx.all(
         Q.list_dashboards, team=team, after_time=time, after_id=id, limit=limit + 1, offset=offset, **only
     )

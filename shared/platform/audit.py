@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import datetime
 from typing import Any
 
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import BaseModel, Field
 
 from shared.platform import pg, sql, strict_json, telemetry
 from shared.platform.clock import iso
-from shared.platform.errors import InvalidCursor
-from shared.platform.ids import is_id, new_id
-from shared.platform.paging import Page, cut
+from shared.platform.ids import new_id
+from shared.platform.paging import Instant, Page, cut
 
 Q = sql.load(__file__)
 
@@ -26,8 +24,8 @@ class AuditFilter(Page):
     target: str | None = Field(
         default=None, max_length=200, description="The id or name of what was changed."
     )
-    since: AwareDatetime | None = Field(default=None, alias="from", description="At or after this instant.")
-    before: AwareDatetime | None = Field(default=None, alias="to", description="Before this instant.")
+    since: Instant | None = Field(default=None, alias="from", description="At or after this instant.")
+    before: Instant | None = Field(default=None, alias="to", description="Before this instant.")
 
 
 class AuditEntry(BaseModel):
@@ -80,7 +78,7 @@ def write(
 
 def page(team: str, only: AuditFilter) -> AuditEntries:
     """A page of a team's entries, newest first."""
-    at, id = _after(only)
+    at, id = only.after("instant", "id")
     with pg.transaction(team) as tx:
         rows = tx.all(
             Q.list_audit,
@@ -98,19 +96,6 @@ def page(team: str, only: AuditFilter) -> AuditEntries:
     kept, paging = cut(rows, only.limit, "created_at", "id")
     entries = [AuditEntry(**row | {"created_at": iso(row["created_at"])}) for row in kept]
     return AuditEntries(entries=entries, **paging)
-
-
-def _after(only: AuditFilter) -> tuple[datetime | None, str | None]:
-    values = only.after(2)
-    if values is None:
-        return None, None
-    try:
-        at = datetime.fromisoformat(str(values[0]))
-    except ValueError:
-        raise InvalidCursor(field="cursor", reason="it belongs to another list") from None
-    if at.tzinfo is None or not is_id(str(values[1])):
-        raise InvalidCursor(field="cursor", reason="it belongs to another list")
-    return at, str(values[1])
 
 
 def _sha(value: Any) -> str | None:

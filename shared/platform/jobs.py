@@ -170,15 +170,15 @@ def team_of(call: Call) -> TeamId:
 
 def list_page(team: TeamId, page: JobPage) -> Jobs:
     """A page of the team's jobs, newest first."""
-    after = page.after(2) or [None, None]
+    at, id = page.after("instant", "id")
     with pg.transaction(team) as tx:
         rows = tx.all(
             Q.list_jobs,
             team=team,
             state=page.state,
             kind=page.kind,
-            after_at=after[0],
-            after_id=after[1],
+            after_at=at,
+            after_id=id,
             limit=page.limit + 1,
             offset=page.offset,
         )

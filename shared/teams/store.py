@@ -21,12 +21,12 @@ def list_memberships(tx: pg.Tx, user: UserId) -> list[pg.Row]:
 
 def list_teams(tx: pg.Tx, user: UserId, page: Page) -> list[pg.Row]:
     """A page of the person's teams, by name, with one row more than the limit."""
-    after = page.after(2) or [None, None]
+    name, id = page.after("text", "id")
     return tx.all(
         Q.list_teams,
         user=user,
-        after_name=after[0],
-        after_id=after[1],
+        after_name=name,
+        after_id=id,
         limit=page.limit + 1,
         offset=page.offset,
     )
@@ -59,12 +59,12 @@ def count(tx: pg.Tx, team: TeamId) -> pg.Row:
 
 def list_tokens(tx: pg.Tx, user: UserId, page: Page) -> list[pg.Row]:
     """A page of the person's live tokens, newest first, with one row more than the limit."""
-    after = page.after(2) or [None, None]
+    at, id = page.after("instant", "id")
     return tx.all(
         Q.list_tokens,
         user=user,
-        after_at=after[0],
-        after_id=after[1],
+        after_at=at,
+        after_id=id,
         limit=page.limit + 1,
         offset=page.offset,
     )

@@ -13,9 +13,12 @@ from typing import Any
 
 import pytest
 
+from shared.platform.edge.declare import Declaration
+from shared.platform.paging import Page, cursor
 from tests.conftest import Answer, World
 from tests.flows.chains import Team, document, team_of
 from tests.flows.post import MANIFEST, ROOT, Post
+from tools.manifest import declarations
 
 pytestmark = pytest.mark.stack
 
@@ -131,6 +134,26 @@ def test_bad_parameters_are_named(path: str, world: World, team: Team) -> None:
     assert answer.status == 400, answer.content
     assert answer.error["field"]
     assert answer.error["reason"]
+
+
+LISTS = [
+    one for one in declarations() if one.query and issubclass(one.query, Page) and "{" not in one.paths[0]
+]
+OTHER_LISTS = (cursor("x", "y"), cursor(1, 2), cursor("2026-01-01", "\0"), cursor("\ud800"), cursor(10**99))
+
+
+@pytest.mark.parametrize("declaration", LISTS, ids=lambda one: one.name)
+def test_every_list_refuses_the_cursor_of_another(declaration: Declaration, world: World) -> None:
+    """A cursor is the client's word: none of them reaches the directory unread."""
+    wanted = declaration.query.model_fields if declaration.query else {}
+    ids = {"team_id": world.team_id, "connection_id": world.connection_id}
+    if "dataset_id" in wanted:
+        path = f"/v1/onboarding/catalog/datasets?connection_id={world.connection_id}"
+        ids = {"dataset_id": world.get(path).json["datasets"][0]["id"]}
+    named = "&".join(f"{name}={ids[name]}" for name in ids if name in wanted)
+    for given in OTHER_LISTS:
+        answer = world.get(f"{declaration.paths[0]}?cursor={given}&{named}")
+        assert (answer.status, answer.error["field"]) == (400, "cursor"), answer.content
 
 
 # Ids -------------------------------------------------------------------------------------------

@@ -45,6 +45,8 @@ def check_method(request: Request, declaration: Declaration) -> None:
 
 def read_path(request: Request, patterns: list[re.Pattern[str]]) -> Mapping[str, str]:
     """The path's parameters; one that can't be an id or a slug is simply not found."""
+    if "\0" in request.path:
+        raise NotFound
     for pattern in patterns:
         if match := pattern.match(request.path):
             found = match.groupdict()
@@ -88,6 +90,12 @@ def read_query(request: Request, declaration: Declaration) -> BaseModel | None:
     if declaration.any_query:
         return None
     for name, values in request.args.lists():
+        if any("\0" in text for text in (name, *values)):
+            raise ValidationFailed(
+                f"The parameter {name[:80]!r} contains a NUL, which no text here may.",
+                field=name[:80].replace("\0", ""),
+                reason="contains a NUL",
+            )
         if declaration.query is not None and declaration.query.model_config.get("extra") == "allow":
             raw[name] = values if len(values) > 1 else values[0]
             continue
@@ -195,7 +203,10 @@ def validate_json(model: type[BaseModel], raw: bytes) -> BaseModel:
 
 def _refusal(error: ValidationError) -> ValidationFailed:
     problems = [
-        {"field": ".".join(str(part) for part in issue["loc"]) or "body", "reason": issue["msg"]}
+        {
+            "field": ".".join(str(part) for part in issue["loc"]) or "body",
+            "reason": issue["msg"].removeprefix("Value error, "),
+        }
         for issue in error.errors(include_url=False, include_input=False, include_context=False)
     ]
     first = problems[0]

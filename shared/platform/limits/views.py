@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from shared.platform.limit_defaults import MOST, Unit, Window
-from shared.platform.paging import Query
+from shared.platform.paging import Instant, Query
 
 Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
 
@@ -26,9 +26,7 @@ class NewOverride(BaseModel):
 
     limit: int = Field(ge=0, le=MOST, description="In the limit's own unit; 0 refuses everything.")
     reason: Reason = Field(description="Why; it is kept with the override and in the audit log.")
-    until: AwareDatetime | None = Field(
-        default=None, description="When it ends; without it, when it is removed."
-    )
+    until: Instant | None = Field(default=None, description="When it ends; without it, when it is removed.")
 
 
 class Override(BaseModel):
@@ -70,9 +68,7 @@ class NewFlag(BaseModel):
 
     enabled: bool
     reason: Reason = Field(description="Why; it is kept with the flag and in the audit log.")
-    until: AwareDatetime | None = Field(
-        default=None, description="When it ends; without it, when it is set again."
-    )
+    until: Instant | None = Field(default=None, description="When it ends; without it, when it is set again.")
 
 
 class FlagOverride(BaseModel):

@@ -69,15 +69,15 @@ class DeadLetters(BaseModel):
 
 def list_page(page: LetterPage) -> DeadLetters:
     """A page of dead letters of every team, newest first."""
-    after = page.after(2) or [None, None]
+    at, id = page.after("instant", "id")
     with pg.transaction() as tx:
         rows = tx.all(
             Q.list_letters,
             step=page.step,
             code=page.code,
             replayed=page.replayed,
-            after_at=after[0],
-            after_id=after[1],
+            after_at=at,
+            after_id=id,
             limit=page.limit + 1,
             offset=page.offset,
         )
