@@ -6,7 +6,7 @@ WORKERS ?= 4
 export PYTHONPATH := $(CURDIR)
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help lock setup run reset test check lint types contracts manifest generate build verify-bundles mutations bench screenshots browser clean
+.PHONY: help lock setup run reset test check lint types contracts infra-check manifest generate build verify-bundles mutations bench screenshots browser clean
 
 help: ## Show this list.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 16
@@ -42,6 +42,12 @@ types: setup
 
 contracts: setup
 	@$(BIN)/lint-imports --no-logo
+
+infra-check: setup ## Terraform's format, and what it says against what functions declare.
+	@if command -v terraform > /dev/null; then terraform fmt -check -diff infra; \
+	  else echo "terraform is not installed: its format is not checked here"; fi
+	@$(BIN)/python tools/gateway_config.py --check
+	@$(BIN)/pytest -q tests/infra
 
 check: lint types contracts ## Lint, types, import contracts, generated files, fast tests: under a minute.
 	@$(BIN)/python tools/manifest.py --check
