@@ -161,6 +161,12 @@ def _renew(attempt: Attempt) -> bool:
     return renewed == 1
 
 
+def confirm(attempt: Attempt) -> None:
+    """Begin the lease anew; raises LostLease where another has the step now."""
+    if not _renew(attempt):
+        raise LostLease
+
+
 @contextmanager
 def finishing(team: str | Iterable[str] | None) -> Iterator[pg.Tx]:
     """A transaction whose commit also finishes the current attempt, or fails with LostLease.

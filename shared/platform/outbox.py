@@ -157,18 +157,29 @@ def _send_soon(rows: list[pg.Row]) -> None:
 
 
 def _hand_over(rows: list[pg.Row]) -> int:
+    """Hand over in order; answers how many. Stops where the queue can't be reached (Unavailable).
+
+    One that the queue refuses does not hold up those behind it: it stays unsent, is tried again with its
+    turn, and is given up in the end as what was lost is (`platform.ops.requeue`).
+    """
     sent: list[str] = []
     try:
         for row in rows:
-            tasks.create(
-                queue=row["queue"],
-                step=row["step"],
-                dedup=dedup_of(row),
-                payload=row["payload"],
-                not_before=row["not_before"],
-                headers=_headers(row),
-                account="events" if row["kind"] == "event" else "steps",
-            )
+            try:
+                tasks.create(
+                    queue=row["queue"],
+                    step=row["step"],
+                    dedup=dedup_of(row),
+                    payload=row["payload"],
+                    not_before=row["not_before"],
+                    headers=_headers(row),
+                    account="events" if row["kind"] == "event" else "steps",
+                )
+            except tasks.Refused as error:
+                telemetry.log_exception(
+                    "the queue refuses a message", error, step=row["step"], queue=row["queue"]
+                )
+                continue
             sent.append(str(row["id"]))
     finally:
         if sent:

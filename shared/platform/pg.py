@@ -27,8 +27,12 @@ from shared.platform.settings import settings
 Row = dict[str, Any]
 
 STATEMENT_TIMEOUT_MS = 15_000
+IDLE_TIMEOUT_MS = 60_000
+"""What a transaction of a process that froze, or that the network lost, may go on locking."""
+BUSY_SECONDS = 10.0
+"""How long a request waits for a connection of its instance."""
 _UUID, _UUID_ARRAY, _INT8 = 2950, 2951, 20
-_RETRYABLE = {"40001", "40P01", "55P03", "57014", "57P01", "57P02", "57P03", "53300", "53200"}
+_RETRYABLE = {"40001", "40P01", "55P03", "57014", "57P01", "57P02", "57P03", "53300", "53200", "25P03"}
 
 
 class UniqueViolation(Conflict):
@@ -116,7 +120,7 @@ class _Pool:
 
     @contextmanager
     def borrow(self, teams: str, user: str) -> Iterator[Session]:
-        if not self._slots.acquire(timeout=10):
+        if not self._slots.acquire(timeout=BUSY_SECONDS):
             raise Unavailable("All database connections of this instance are busy.", retry_after=1)
         try:
             session = self._begun(teams, user)
@@ -195,8 +199,11 @@ def _connect() -> Session:
             application_name="bridge",
         )
         connection.register_in_adapter(_UUID, str)
-        connection.run(f"SET statement_timeout = {STATEMENT_TIMEOUT_MS}")
-        connection.run("SET timezone = 'UTC'")
+        connection.run(
+            f"SET statement_timeout = {STATEMENT_TIMEOUT_MS};"
+            f"SET idle_in_transaction_session_timeout = {IDLE_TIMEOUT_MS};"
+            "SET timezone = 'UTC'"
+        )
     except Exception as error:
         raise Unavailable("The directory database is not reachable.", retry_after=1) from error
     return Session(connection)

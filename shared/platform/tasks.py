@@ -15,6 +15,10 @@ from shared.platform.settings import settings
 DISPATCH_DEADLINE_SECONDS = 900
 
 
+class Refused(Exception):
+    """The queue takes others, but not this message as it is: too large, or for a queue that is not there."""
+
+
 def step_url(step: str) -> str:
     """The address of a function; also the audience that its tokens must name."""
     return settings().step_url.replace("{name}", step)
@@ -30,11 +34,13 @@ def create(
     headers: Mapping[str, str],
     account: Literal["steps", "events"] = "steps",
 ) -> None:
-    """Create the task, or find that it exists. Raises Unavailable when the queue can't be reached.
+    """Create the task, or find that it exists.
+
+    Raises Unavailable when the queue can't be reached, and Refused when it takes others but not this one.
 
     `account` is whose identity the delivery carries: a step takes messages from one and events from the other.
     """
-    from google.api_core.exceptions import AlreadyExists, GoogleAPICallError, RetryError
+    from google.api_core import exceptions
     from google.cloud import tasks_v2
     from google.protobuf import duration_pb2, timestamp_pb2
 
@@ -58,9 +64,13 @@ def create(
         task.schedule_time = when
     try:
         _client().create_task(parent=parent, task=task, timeout=10)
-    except AlreadyExists:
+    except exceptions.AlreadyExists:
         return
-    except (GoogleAPICallError, RetryError) as error:
+    except (exceptions.TooManyRequests, exceptions.Cancelled) as error:
+        raise Unavailable("The task queue takes no more at this moment.", retry_after=1) from error
+    except exceptions.ClientError as error:
+        raise Refused(str(error)[:200]) from error
+    except (exceptions.GoogleAPICallError, exceptions.RetryError) as error:
         raise Unavailable("The task queue is not reachable.") from error
 
 

@@ -32,6 +32,13 @@ from shared.platform.settings import settings
 
 TeamOf = Callable[[Call], TeamId]
 
+
+class BrokenBody(BadInput):
+    """The body breaks off, or its chunks can't be read."""
+
+    retryable = True
+
+
 _SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,78}[a-z0-9])?\Z")
 _KEY = re.compile(r"[\x21-\x7e]{1,200}\Z")
 
@@ -130,10 +137,13 @@ def read_bytes(request: Request, most: int) -> bytes:
     message = f"The body is larger than {most} bytes."
     if request.content_length is not None and request.content_length > most:
         raise PayloadTooLarge(message, details={"max_bytes": most})
+    raw = b""
     try:
-        raw = request.stream.read(most + 1)
+        # One read may end early; only the one after it tells the end of the body from the end of the connection.
+        while len(raw) <= most and (part := request.stream.read(most + 1 - len(raw))):
+            raw += part
     except (OSError, ClientDisconnected):  # gunicorn's errors of chunked bodies are OSErrors.
-        raise BadInput("The body breaks off, or its chunks can't be read.") from None
+        raise BrokenBody from None
     if len(raw) > most:
         raise PayloadTooLarge(message, details={"max_bytes": most})
     return raw

@@ -33,8 +33,12 @@ def run() -> dict[str, int]:
     counts = {"settled": _settle(), "waiting": 0, "sent_again": 0, "given_up": 0, "buried": 0, "revived": 0}
     with pg.transaction() as tx:
         stalled = tx.all(Q.claim_stalled, silence=SILENCE_SECONDS, look=LOOK_SECONDS, batch=BATCH)
-    for message in stalled:
-        counts[_look_after(message)] += 1
+    for looked, message in enumerate(stalled):
+        if (done := _look_after(message)) is None:
+            # Each further question would wait as long for no answer, and jobs could not be looked at any more.
+            counts["waiting"] += len(stalled) - looked
+            break
+        counts[done] += 1
     counts["jobs_failed"] = _fail_stalled_jobs()
     severity = (
         "WARNING"
@@ -55,12 +59,12 @@ def _settle() -> int:
             return total
 
 
-def _look_after(message: pg.Row) -> str:
-    """Decide for one message; answers what was done."""
+def _look_after(message: pg.Row) -> str | None:
+    """Decide for one message; answers what was done, or None where the queue can't be asked."""
     try:
         waits = tasks.waits(queue=message["queue"], step=message["step"], dedup=outbox.dedup_of(message))
     except Unavailable:
-        return "waiting"
+        return None
     if waits:
         return "waiting"
     if message["resends"] > outbox.MOST_RESENDS:

@@ -57,7 +57,9 @@ def entry(
                     step, key = read(request)
                 except NotWaitedFor:
                     return root.answers(answers.finish(request, Response(status=204)))
-                except Exception as error:
+                except (BridgeError, ValueError, TypeError, KeyError) as error:
+                    if isinstance(error, BridgeError) and error.retryable:
+                        raise  # It broke off on its way, say: the next delivery may be whole.
                     return root.answers(_refuse(request, declaration, error))
                 tell_age(root, request, declaration)
                 _run(handler, Arrival.of(request, declaration, step, key), gave_up)
@@ -111,11 +113,16 @@ def _run(handler: Callable[..., Any], arrival: Arrival, gave_up: GaveUp | None) 
 
 
 def _give_up(arrival: Arrival, attempt: ledger.Attempt, error: BridgeError, gave_up: GaveUp | None) -> None:
-    """No further attempt will help: tell the user first, then keep the dead letter."""
+    """No further attempt will help: tell the user first, then keep the dead letter.
+
+    Only by who still has the step: one that stalled must not fail the work that another goes on with.
+    """
     step, declaration = arrival.step, arrival.declaration
+    ledger.confirm(attempt)
     telemetry.log("step is given up", "ERROR", step=declaration.name, code=error.code, error=error.message)
     if gave_up is not None:
-        gave_up(step, error)
+        with ledger.keeping(attempt, declaration.timeout + LEASE_MARGIN_SECONDS):
+            gave_up(step, error)
     payload = step.model_dump(mode="json") if isinstance(step, BaseModel) else vars(step)
     letter = Letter(
         step=declaration.name,

@@ -91,6 +91,41 @@ def test_a_connection_that_broke_while_it_was_idle_is_replaced_unnoticed(directo
             assert replaced.one("SELECT pg_backend_pid() AS pid")["pid"] not in (pid, mine)
 
 
+def test_a_process_that_freezes_in_a_transaction_does_not_keep_its_locks(
+    two_teams: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server ends its session, others go on, and should it wake up it is told that nothing of it was kept."""
+    monkeypatch.setattr(pg, "IDLE_TIMEOUT_MS", 100)
+    team = two_teams["ours"]["team"]
+    with pg.transaction(team) as tx:
+        jobs.open_job(tx, id=(job := new_id()), team=team, kind="k", user=None)
+    with pytest.raises(Unavailable), pg.transaction(team) as frozen:
+        jobs.start(frozen, id=job, team=team)
+        with pg.transaction(team) as tx:
+            assert jobs.finish(tx, id=job, team=team)
+        jobs.expect(frozen, id=job, team=team, total=5)
+    with pg.transaction(team) as tx:
+        assert jobs.get(tx, job).state == "completed"
+
+
+def test_a_request_does_not_wait_for_ever_for_a_connection(
+    directory: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With all of them busy it is told to come back, and the next one finds them free again."""
+    from shared.platform.settings import settings
+
+    monkeypatch.setenv("BRIDGE_POOL_SIZE", "1")
+    monkeypatch.setattr(pg, "BUSY_SECONDS", 0.01)
+    settings.cache_clear()
+    pg._pool.cache_clear()
+    with pg.transaction():
+        with pytest.raises(Unavailable, match="busy") as caught, pg.transaction():
+            pass
+        assert caught.value.retry_after == 1
+    with pg.transaction() as tx:
+        assert tx.one("SELECT 1 AS one")["one"] == 1
+
+
 def test_a_duplicate_key_is_a_conflict_that_names_its_constraint(two_teams: dict[str, Any]) -> None:
     """A unique violation arrives as our noun, so a store can decide what it means."""
     with pytest.raises(pg.UniqueViolation) as caught, pg.transaction() as tx:

@@ -1,6 +1,7 @@
 """Deliveries to steps: who may make them, what a repetition does, what is final."""
 
 import base64
+import io
 import json
 import threading
 import time
@@ -37,6 +38,10 @@ gave_up: list[str] = []
 landed: list[Finalized] = []
 
 
+meanwhile: list[str] = []
+"""The keys of steps that another worker takes over while this one works."""
+
+
 def _gave_up(step: Fold, error: BridgeError) -> None:
     gave_up.append(error.code)
 
@@ -44,6 +49,12 @@ def _gave_up(step: Fold, error: BridgeError) -> None:
 @task(Fold, once="{job}", attempts=3, gave_up=_gave_up)
 def fold(step: Fold) -> None:
     worked.append(step.mood)
+    if step.job in meanwhile:
+        with pg.transaction() as tx:
+            tx.run(
+                "UPDATE attempts SET lease_until = now() - interval '1 second' WHERE key = :key", key=step.job
+            )
+        assert ledger.claim(Fold.step, step.job, 60) is not None
     if step.mood == "refused":
         raise BadInput("It can't be folded.")
     if step.mood == "unlucky":
@@ -215,6 +226,32 @@ def test_a_refused_step_is_final_at_once(sign: Any, message: dict[str, str]) -> 
     """An error that no retry cures is answered 2xx after the user was told."""
     response = client(fold).post("/", json=message | {"mood": "refused"}, headers=sign(Fold.step))
     assert (response.status_code, gave_up, worked) == (204, ["BAD_REQUEST"], ["refused"])
+
+
+def test_a_zombie_that_fails_does_not_fail_the_work_of_who_took_over(
+    sign: Any, message: dict[str, str], owner: Any
+) -> None:
+    """It stalled, another has the step, and now it meets a final error: nobody is told and no letter is kept."""
+    meanwhile.append(message["job"])
+    response = client(fold).post("/", json=message | {"mood": "refused"}, headers=sign(Fold.step))
+    assert (response.status_code, response.get_json()["error"]["code"]) == (503, "LEASE_LOST")
+    assert (worked, gave_up) == (["refused"], [])
+    assert owner.run("SELECT count(*) FROM dead_letters WHERE key = :key", key=message["job"]) == [[0]]
+    assert owner.run("SELECT state FROM attempts WHERE key = :key", key=message["job"]) == [["running"]]
+
+
+def test_a_delivery_that_breaks_off_is_repeated_and_not_refused(
+    sign: Any, message: dict[str, str], owner: Any
+) -> None:
+    """Half a body says nothing about the message: no 2xx, no dead letter, and the whole one works."""
+    before = owner.run("SELECT count(*) FROM dead_letters")
+    whole = json.dumps(message).encode()
+    half = {"CONTENT_LENGTH": str(len(whole)), "wsgi.input": io.BytesIO(whole[:20])}
+    response = client(fold).post("/", environ_overrides=half, headers=sign(Fold.step))
+    assert response.status_code == 400
+    assert owner.run("SELECT count(*) FROM dead_letters") == before
+    assert client(fold).post("/", data=whole, headers=sign(Fold.step)).status_code == 204
+    assert worked == ["fine"]
 
 
 def test_a_malformed_task_is_refused_without_an_echo(sign: Any, owner: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -203,6 +204,50 @@ def test_a_resend_that_is_not_handed_over_is_the_drainers(
     cloud.sql("UPDATE outbox SET claimed_until = NULL WHERE id = :id", id=sent[1].message)
     assert outbox.drain() == 1
     assert len(queue()) == 1
+
+
+def test_a_message_that_the_queue_refuses_does_not_hold_up_the_others(
+    cloud: Any, queue: Lose, sent: Any
+) -> None:
+    """The oldest goes to a queue that is not there: it stays, and what comes behind it leaves."""
+    from shared.platform import outbox
+
+    queue()
+    cloud.sql(
+        "INSERT INTO outbox (id, step, queue, payload, traceparent, not_before, created_at)"
+        " VALUES (:id, 'catalog-scan-dataset', 'nowhere', '{}', '', now(), now() - interval '1 day')",
+        id=(refused := str(uuid.uuid4())),
+    )
+    cloud.sql(
+        "UPDATE outbox SET sent_at = NULL, created_at = now() - interval '1 hour' WHERE id = :id",
+        id=sent[1].message,
+    )
+    assert outbox.drain() == 1
+    assert message(cloud, sent[1])["sent"]
+    assert cloud.sql("SELECT sent_at FROM outbox WHERE id = :id", id=refused) == [{"sent_at": None}]
+
+
+def test_a_queue_that_can_not_be_asked_is_asked_once(
+    cloud: Any, sent: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However much waits: each further question would wait for no answer, and the rest of the look with it."""
+    from shared.platform import tasks
+    from shared.platform.errors import Unavailable
+
+    asked = []
+
+    def away(**which: Any) -> bool:
+        asked.append(which)
+        raise Unavailable
+
+    cloud.sql(
+        "INSERT INTO outbox (id, step, queue, payload, traceparent, not_before, sent_at)"
+        " SELECT gen_random_uuid(), 'catalog-scan-dataset', 'catalog', '{}', '', now(), now() FROM generate_series(1, 3)"
+    )
+    later(cloud)
+    monkeypatch.setattr(tasks, "waits", away)
+    counts = requeue.run()
+    assert (counts["waiting"], did(counts), len(asked)) == (4, DONE_NOTHING, 1)
 
 
 def idle(cloud: Any, job: str) -> None:
