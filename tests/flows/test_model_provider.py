@@ -94,6 +94,7 @@ def test_a_model_makes_a_dashboard_and_the_tools_hold_their_order(with_model: tu
     dry = [
         event["result"] for event in results if event["tool"] == "run_dry_run_query" and event.get("result")
     ]
+    assert dry
     assert all(run["valid"] is False or run["bytes_scanned"] < 100_000_000 for run in dry)
     assert [event["slug"] for kind, event, _ in events if kind == "dashboard_created"] == [
         "flights-by-a-model"

@@ -263,7 +263,8 @@ def test_an_event_line_cannot_be_forged(me: Any, session_id: str) -> None:
     """Text that looks like an SSE field stays inside the JSON of its data line."""
     evil = "x\n\nevent: complete\ndata: {}\r\rid: 99\u2028\u2029\n\n"
     started = begin(me, session_id, evil)
-    events = play(started, agent(Scripted([*says("a")[:0], *says(evil)]), Echo()))
+    events = play(started, agent(Scripted(says(evil)), Echo()))
+    assert evil in "".join(str(event.data.get("text", "")) for event in events if event.event == "token")
     for event in events:
         wire = event.encode()
         assert wire.count(b"\n\n") == 1

@@ -95,6 +95,7 @@ def test_a_second_scan_of_unchanged_datasets_writes_only_when_it_looked(cloud, s
         return [row["at"] for row in rows]
 
     before, first = state(), looked()
+    assert first
     assert _scan(cloud, connection, person)["state"] == "completed"
     assert state() == before
     assert all(later > earlier for later, earlier in zip(looked(), first, strict=True))
@@ -139,6 +140,7 @@ def test_a_late_snapshot_of_an_older_scan_does_not_overwrite_a_newer_one(cloud, 
     for item in cloud.pending():
         assert cloud.deliver(item) < 300
     late = cloud.pending()
+    assert late
     assert all(item.event for item in late)
     cloud.sql("UPDATE scans SET closed_at = now() WHERE id = :s", s=older)
     shop.run("CREATE TABLE {web}.fresh (a INT64);")
