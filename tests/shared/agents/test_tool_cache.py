@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from shared.agents import tool_cache
+from shared.agents import store, tool_cache
 from shared.agents.model import ToolContext, ToolUse
 from shared.agents.toolbox import Toolbox
 from shared.platform import lake, pg
+from shared.platform.ids import new_id
 from tests.shared.agents.playing import Cached, failing
 
 
@@ -86,6 +87,29 @@ def test_an_expired_entry_is_made_again(me: Any) -> None:
     again = get(scope(me), lambda: "new")
     assert (again.value, again.cached) == ("new", False)
     assert get(scope(me), lambda: "never").value == "new"
+
+
+def test_a_maker_that_was_replaced_keeps_nothing(me: Any) -> None:
+    """It stalled past its lease: the result that counts is its successor's, and only once that is made."""
+    where = scope(me)
+    key = tool_cache.key_of("t", {"a": 1}, where)
+    with pg.transaction(me.team) as tx:
+        assert store.claim_tool_result(tx, me.team, key, tool="t", ttl=60, maker=new_id(), lease_seconds=-1)
+        stalled = tx.one("SELECT maker::text AS maker FROM tool_cache WHERE cache_key = :key", key=key)[
+            "maker"
+        ]
+        successor = new_id()
+        assert store.claim_tool_result(tx, me.team, key, tool="t", ttl=60, maker=successor, lease_seconds=60)
+        store.keep_tool_result(tx, me.team, key, maker=stalled, uri="gs://b/stalled", size=1)
+        store.give_tool_result_up(tx, me.team, key, maker=stalled)
+        assert store.hit_tool_cache(tx, me.team, key) is None
+        assert not store.claim_tool_result(
+            tx, me.team, key, tool="t", ttl=60, maker=new_id(), lease_seconds=60
+        ), "the successor is still at work"
+        store.keep_tool_result(tx, me.team, key, maker=successor, uri="gs://b/successor", size=1)
+        hit = store.hit_tool_cache(tx, me.team, key)
+    assert hit is not None
+    assert hit["payload_uri"] == "gs://b/successor"
 
 
 def test_a_failure_is_not_kept_and_blocks_nobody(me: Any) -> None:

@@ -1,5 +1,6 @@
 """What the edge refuses, repeats and promises, called as functions-framework calls it."""
 
+import io
 import json
 import sys
 import threading
@@ -86,6 +87,28 @@ def stream(call: Call) -> Iterator[Event]:
     yield Event("complete", {"user": call.user}, id="2")
 
 
+NOTE = new_id()
+left = threading.Event()
+
+
+@http("PUT", "/v1/notes/{note_id}", role="user", body=Note, once="{user}/{idempotency_key}")
+def touch_note(call: Call, note: Note) -> Reply:
+    runs.append(call.path["note_id"])
+    return Reply({"text": note.text}, 503 if len(runs) == 1 else 200)
+
+
+@sse("GET", "/v1/streams/{stream_id}/endless", role="user")
+def endless(call: Call) -> Iterator[Event | None]:
+    try:
+        yield Event("token", {"text": "first"})
+        yield Event("token", {"text": "second"})
+        while True:
+            time.sleep(0.01)
+            yield None
+    finally:
+        left.set()
+
+
 def client(entry: Callable[[Any], Any]) -> Client:
     """The function behind a real WSGI application, at every path and method, as in production."""
     app = Flask("test")
@@ -159,14 +182,20 @@ def test_junk_is_refused_with_the_field_and_the_reason(token: str, body: bytes, 
 
 
 def test_a_body_of_another_type_or_size_is_refused(token: str) -> None:
-    """415 for a form, 413 for a body above the declared size, whatever its length header says."""
+    """415 for a form, 413 for a body above the declared size, also for one that does not say its length."""
     assert client(add_note).post("/v1/notes", data={"a": "b"}, headers=bearer(token)).status_code == 415
     large = json.dumps({"team_id": "x", "text": "a" * 4000}).encode()
-    response = client(add_note).post(
-        "/v1/notes", data=large, headers=bearer(token, Content_Type="application/json")
-    )
+    headers = bearer(token, Content_Type="application/json")
+    response = client(add_note).post("/v1/notes", data=large, headers=headers)
     assert response.status_code == 413
     assert problem(response)["details"] == {"max_bytes": 2048}
+    chunked = client(add_note).post(
+        "/v1/notes",
+        input_stream=io.BytesIO(large),
+        headers=headers,
+        environ_overrides={"wsgi.input_terminated": True},
+    )
+    assert (chunked.status_code, problem(chunked)["code"]) == (413, "PAYLOAD_TOO_LARGE")
 
 
 def test_another_teams_id_answers_exactly_like_an_id_that_does_not_exist(
@@ -211,6 +240,8 @@ def test_unknown_and_doubled_query_parameters_are_refused(token: str) -> None:
     """A misspelt parameter is an error, not a silent default."""
     response = client(get_note).get(f"/v1/notes/{new_id()}?limt=5", headers=bearer(token))
     assert (response.status_code, problem(response)["field"]) == (400, "limt")
+    response = client(list_notes).get("/v1/notes?text=a&text=b", headers=bearer(token))
+    assert (response.status_code, problem(response)["reason"]) == (400, "given twice")
 
 
 def test_a_nul_is_refused_before_it_reaches_the_directory(token: str) -> None:
@@ -311,11 +342,44 @@ def test_the_same_key_with_another_body_is_refused(token: str, two_teams: dict[s
 
 
 def test_an_error_frees_the_key(token: str, two_teams: dict[str, Any]) -> None:
-    """Only successes are kept: after a refusal the same key may try again."""
+    """Only successes are kept: after a refusal the same key may try again, and at once."""
     headers = bearer(token, Idempotency_Key=new_id())
     body = {"team_id": two_teams["ours"]["team"], "text": "refused"}
-    for _ in range(2):
-        assert client(add_note).post("/v1/notes", json=body, headers=headers).status_code == 409
+    refusals = [client(add_note).post("/v1/notes", json=body, headers=headers) for _ in range(2)]
+    assert [problem(response)["reason"] for response in refusals] == ["refused"] * 2
+
+
+def test_only_a_success_is_the_answer_to_a_key(token: str) -> None:
+    """A handler may answer a failure without raising it: the next request with the key runs it again."""
+    headers = bearer(token, Idempotency_Key=new_id())
+    runs.clear()
+    answers = [
+        client(touch_note).put(f"/v1/notes/{NOTE}", json={"team_id": "t", "text": "x"}, headers=headers)
+        for _ in range(3)
+    ]
+    assert [answer.status_code for answer in answers] == [503, 200, 200]
+    assert runs == [NOTE, NOTE]
+
+
+def test_a_key_is_for_one_address(token: str) -> None:
+    """The same body to another id is another request, not a repetition."""
+    headers = bearer(token, Idempotency_Key=new_id())
+    runs[:] = ["an earlier one"]
+    put = client(touch_note).put
+    body = {"team_id": "t", "text": "x"}
+    assert put(f"/v1/notes/{NOTE}", json=body, headers=headers).status_code == 200
+    other = put(f"/v1/notes/{new_id()}", json=body, headers=headers)
+    assert (other.status_code, problem(other)["code"]) == (422, "IDEMPOTENCY_KEY_REUSED")
+
+
+def test_a_generator_that_nobody_reads_any_more_is_closed(token: str) -> None:
+    """The client went away: what works for the stream can stop."""
+    left.clear()
+    response = client(endless).get(f"/v1/streams/{new_id()}/endless", headers=bearer(token))
+    parts = iter(response.response)
+    assert [b"first" in bytes(next(parts)), b"second" in bytes(next(parts))] == [True, True]
+    response.close()
+    assert left.wait(20)
 
 
 def test_text_in_a_stream_cannot_forge_an_event(token: str) -> None:

@@ -301,6 +301,14 @@ def test_an_event_that_is_not_ours_is_refused(sign: Any, body: Any) -> None:
     assert landed == []
 
 
+@pytest.mark.parametrize("kind", ["google.cloud.storage.object.v1.deleted", None])
+def test_only_the_end_of_an_upload_is_the_step_s_event(sign: Any, kind: str | None) -> None:
+    """An object that was deleted, or a message that names no kind, does not land again."""
+    headers = sign(on_snapshot.__bridge__.name, EVENTS) | ({} if kind is None else {"ce-type": kind})
+    assert client(on_snapshot).post("/", json=snapshot(), headers=headers).status_code == 202
+    assert landed == []
+
+
 @pytest.mark.parametrize(
     "name",
     ["c/s.json.gz", "c/d/deeper/s.json.gz", "c/d/s.json", "c//s.json.gz", "c/d/.json.gz", "c/d/sxjsonxgz"],
