@@ -121,10 +121,14 @@ ON CONFLICT (team_id, name) DO UPDATE
        until = excluded.until;
 
 -- remove_override --
-DELETE FROM limit_overrides WHERE team_id = :team AND name = :name RETURNING value, until;
+-- `held`: whether it was still in force. One that was over had no effect, so taking it away changes nothing.
+DELETE FROM limit_overrides WHERE team_id = :team AND name = :name
+RETURNING value, until, (until IS NULL OR until > now()) AS held;
 
--- find_override --
-SELECT value, until FROM limit_overrides WHERE team_id = :team AND name = :name;
+-- lock_override --
+-- Of two administrators at once the second sees what the first one set.
+SELECT value, until FROM limit_overrides
+ WHERE team_id = :team AND name = :name AND (until IS NULL OR until > now()) FOR UPDATE;
 
 -- read_flags --
 SELECT f.name, f.enabled, f.reason, f.set_by, f.set_at, f.until FROM flag_overrides f
@@ -133,6 +137,14 @@ SELECT f.name, f.enabled, f.reason, f.set_by, f.set_at, f.until FROM flag_overri
 -- find_flag --
 SELECT f.enabled FROM flag_overrides f
  WHERE f.team_id = :team AND f.name = :name AND (f.until IS NULL OR f.until > now());
+
+-- lock_flag --
+SELECT enabled, until FROM flag_overrides
+ WHERE team_id = :team AND name = :name AND (until IS NULL OR until > now()) FOR UPDATE;
+
+-- remove_flag --
+DELETE FROM flag_overrides WHERE team_id = :team AND name = :name
+RETURNING enabled, until, (until IS NULL OR until > now()) AS held;
 
 -- set_flag --
 INSERT INTO flag_overrides (team_id, name, enabled, reason, set_by, until)

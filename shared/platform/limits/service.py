@@ -45,7 +45,7 @@ def override(team: TeamId, name: str, new: NewOverride, *, by: UserId) -> Quota:
     _check_end(new.until)
     with pg.transaction(team) as tx:
         _check_team(tx, team)
-        before = tx.find(Q.find_override, team=team, name=name)
+        before = tx.find(Q.lock_override, team=team, name=name)
         tx.run(
             Q.set_override, team=team, name=name, value=new.limit, reason=new.reason, by=by, until=new.until
         )
@@ -55,7 +55,7 @@ def override(team: TeamId, name: str, new: NewOverride, *, by: UserId) -> Quota:
             actor=by,
             action="quota.overridden",
             target=name,
-            before=None if before is None else _plain(before),
+            before=None if before is None else _plain(before, "value"),
             after={"value": new.limit, "until": iso(new.until)},
             reason=new.reason,
         )
@@ -68,14 +68,14 @@ def remove_override(team: TeamId, name: str, *, by: UserId) -> None:
     with pg.transaction(team) as tx:
         _check_team(tx, team)
         removed = tx.find(Q.remove_override, team=team, name=name)
-        if removed is not None:
+        if removed is not None and removed["held"]:
             audit.write(
                 tx,
                 team=team,
                 actor=by,
                 action="quota.override_removed",
                 target=name,
-                before=_plain(removed),
+                before=_plain(removed, "value"),
             )
 
 
@@ -91,7 +91,7 @@ def switch(team: TeamId, name: str, new: NewFlag, *, by: UserId) -> Flag:
     _check_end(new.until)
     with pg.transaction(team) as tx:
         _check_team(tx, team)
-        before = flags.enabled(tx, team, name)
+        before = tx.find(Q.lock_flag, team=team, name=name)
         tx.run(
             Q.set_flag,
             team=team,
@@ -107,11 +107,31 @@ def switch(team: TeamId, name: str, new: NewFlag, *, by: UserId) -> Flag:
             actor=by,
             action="flag.switched",
             target=name,
-            before=before,
+            before=None if before is None else _plain(before, "enabled"),
             after={"enabled": new.enabled, "until": iso(new.until)},
             reason=new.reason,
         )
         return _flags(tx, team, [name])[0]
+
+
+def remove_switch(team: TeamId, name: str, *, by: UserId) -> None:
+    """Go back to the feature's value in this environment; a repetition changes nothing.
+
+    Raises NotFound for an unknown team or name.
+    """
+    flags.here(name)
+    with pg.transaction(team) as tx:
+        _check_team(tx, team)
+        removed = tx.find(Q.remove_flag, team=team, name=name)
+        if removed is not None and removed["held"]:
+            audit.write(
+                tx,
+                team=team,
+                actor=by,
+                action="flag.switch_removed",
+                target=name,
+                before=_plain(removed, "enabled"),
+            )
 
 
 def _quotas(tx: pg.Tx, team: TeamId, limits: list[Limit]) -> list[Quota]:
@@ -171,8 +191,9 @@ def _signed(row: pg.Row) -> dict[str, Any]:
     }
 
 
-def _plain(row: pg.Row) -> dict[str, Any]:
-    return {"value": int(row["value"]), "until": iso(row["until"])}
+def _plain(row: pg.Row, value: str) -> dict[str, Any]:
+    """What the audit log compares of an override; the same form before and after."""
+    return {value: row[value], "until": iso(row["until"])}
 
 
 def _known(name: str) -> Limit:

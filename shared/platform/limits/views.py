@@ -68,7 +68,7 @@ class NewFlag(BaseModel):
 
     enabled: bool
     reason: Reason = Field(description="Why; it is kept with the flag and in the audit log.")
-    until: Instant | None = Field(default=None, description="When it ends; without it, when it is set again.")
+    until: Instant | None = Field(default=None, description="When it ends; without it, when it is removed.")
 
 
 class FlagOverride(BaseModel):

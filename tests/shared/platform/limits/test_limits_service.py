@@ -159,6 +159,48 @@ def test_an_override_is_taken_away_again(ask: Ask, team: str, owner: Any) -> Non
     assert rows == [[1]]
 
 
+def test_a_switch_is_taken_away_again(ask: Ask, team: str, owner: Any) -> None:
+    """DELETE goes back to what holds here, at once and audited once, and a repetition is no error."""
+    path = f"/v1/flags/{team}/lab_sweeps"
+    ask("limits.set_flag", "PUT", path, {"enabled": False, "reason": "abuse"}, as_="root")
+    with pytest.raises(FeatureDisabled):
+        flags.require(team, "lab_sweeps")
+    answers = [ask("limits.remove_flag", "DELETE", path, as_="root") for _ in range(2)]
+    assert [(answer.status_code, answer.data) for answer in answers] == [(204, b""), (204, b"")]
+    flags.require(team, "lab_sweeps")
+    listed = ask("limits.list_flags", "GET", "/v1/flags", as_="member").get_json()["flags"]
+    assert {one["name"]: one["override"] for one in listed}["lab_sweeps"] is None
+    switched, removed = owner.run(
+        "SELECT action, before_sha256, after_sha256 FROM audit_log WHERE team_id = :t ORDER BY created_at, id",
+        t=team,
+    )
+    assert (switched[0], removed[0]) == ("flag.switched", "flag.switch_removed")
+    assert switched[1] is None, "there was no override before"
+    assert removed[1] == switched[2], "what was taken away is what was set"
+    assert removed[2] is None
+
+
+@pytest.mark.parametrize(("table", "kind"), [("limit_overrides", "quotas"), ("flag_overrides", "flags")])
+def test_what_is_over_is_neither_taken_away_nor_replaced_in_the_audit_log(
+    ask: Ask, team: str, owner: Any, table: str, kind: str
+) -> None:
+    """An override that ended by itself is absent: the log does not say that somebody ended it."""
+    name, door = ("exports", "quota") if kind == "quotas" else ("lab_sweeps", "flag")
+    path = f"/v1/{kind}/{team}/{name}"
+    body = {"reason": "x", "until": soon(hours=1)} | (
+        {"limit": 1} if kind == "quotas" else {"enabled": False}
+    )
+    ended = f"UPDATE {table} SET until = now() - interval '1 second' WHERE team_id = :t"
+    ask(f"limits.set_{door}", "PUT", path, body, as_="root")
+    owner.run(ended, t=team)
+    ask(f"limits.set_{door}", "PUT", path, body, as_="root")
+    owner.run(ended, t=team)
+    assert ask(f"limits.remove_{door}", "DELETE", path, as_="root").status_code == 204
+    assert owner.run(f"SELECT count(*) FROM {table} WHERE team_id = :t", t=team) == [[0]]
+    rows = owner.run("SELECT before_sha256 FROM audit_log WHERE team_id = :t", t=team)
+    assert rows == [[None], [None]], "two settings, and nothing before either"
+
+
 @pytest.mark.parametrize(
     ("body", "status", "field"),
     [
@@ -192,6 +234,7 @@ def test_only_a_platform_admin_sets_limits_and_flags(ask: Ask, team: str, as_: s
         ("limits.set_quota", "PUT", f"/v1/quotas/{team}/exports"),
         ("limits.remove_quota", "DELETE", f"/v1/quotas/{team}/exports"),
         ("limits.set_flag", "PUT", f"/v1/flags/{team}/lab_sweeps"),
+        ("limits.remove_flag", "DELETE", f"/v1/flags/{team}/lab_sweeps"),
     ):
         assert ask(door, method, path, raw=b"{junk", as_=as_).status_code == 403
         assert ask(door, method, path, raw=b"{junk", as_=None).status_code == 401
@@ -210,6 +253,7 @@ def test_unknown_names_and_teams_are_not_found(ask: Ask, team: str) -> None:
     for path in (f"/v1/flags/{team}/bananas", f"/v1/flags/{new_id()}/lab_sweeps"):
         answer = ask("limits.set_flag", "PUT", path, {"enabled": True, "reason": "x"}, as_="root")
         assert answer.status_code == 404
+        assert ask("limits.remove_flag", "DELETE", path, as_="root").status_code == 404
 
 
 def test_a_stranger_sees_no_limits_flags_or_audit(ask: Ask, team: str) -> None:
