@@ -68,6 +68,9 @@ def create(
         return
     except (exceptions.TooManyRequests, exceptions.Cancelled) as error:
         raise Unavailable("The task queue takes no more at this moment.", retry_after=1) from error
+    except (exceptions.Forbidden, exceptions.Unauthorized) as error:
+        # That is about us, and so about every message.
+        raise Unavailable("The task queue does not accept this service.", retry_after=60) from error
     except exceptions.ClientError as error:
         raise Refused(str(error)[:200]) from error
     except (exceptions.GoogleAPICallError, exceptions.RetryError) as error:

@@ -227,6 +227,30 @@ def test_a_message_that_the_queue_refuses_does_not_hold_up_the_others(
     assert cloud.sql("SELECT sent_at FROM outbox WHERE id = :id", id=refused) == [{"sent_at": None}]
 
 
+@pytest.mark.parametrize("code", ["PERMISSION_DENIED", "UNAUTHENTICATED", "RESOURCE_EXHAUSTED"])
+def test_a_queue_that_refuses_us_keeps_every_message(cloud: Any, queue: Lose, sent: Any, code: str) -> None:
+    """A missing right, or too much at once, is no fault of a message: all wait and leave in their order."""
+    from local.chaos_grpc import set_rules
+    from shared.platform import outbox
+    from shared.platform.errors import Unavailable
+    from shared.platform.settings import settings
+
+    queue()
+    cloud.sql(
+        "UPDATE outbox SET sent_at = NULL, created_at = now() - interval '1 hour' WHERE id = :id",
+        id=sent[1].message,
+    )
+    address = str(settings().tasks_emulator)
+    set_rules(address, [{"method": "CreateTask", "action": "error", "code": code, "count": 0}])
+    try:
+        with pytest.raises(Unavailable):
+            outbox.drain()
+    finally:
+        set_rules(address, [])
+    cloud.sql("UPDATE outbox SET claimed_until = NULL")
+    assert outbox.drain() == 1
+
+
 def test_a_queue_that_can_not_be_asked_is_asked_once(
     cloud: Any, sent: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
