@@ -87,7 +87,13 @@ RATES: Mapping[str, Limit] = _by_name(
     Limit("rate_team_write", "write", "minute", "requests", 3_000, "Requests that change something, by one team"),
     Limit("rate_team_stream", "stream", "minute", "requests", 600, "Streams opened by one team"),
 )  # fmt: skip
-"""Requests a minute, by class of route. The environment overrides them; teams do not."""
+"""Requests a minute, by class of route. Those of a team can be overridden for it, as what is spent can."""
+
+OVERRIDABLE: Mapping[str, Limit] = {
+    **LIMITS,
+    **{name: limit for name, limit in RATES.items() if name.startswith("rate_team_")},
+}
+"""What an administrator of the platform may set for one team. Users and addresses belong to no team alone."""
 
 
 @dataclass(frozen=True)

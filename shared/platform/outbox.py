@@ -5,8 +5,8 @@ Tasks at once; if the process dies in between, a scheduled drainer hands over wh
 name is made from the row's id, so a hand-over that happens twice is one task (Cloud Tasks remembers
 names for an hour to a day; the ledger covers the rest).
 
-A finalize event can leave from here too, as Eventarc would have delivered it: that is how a dead event is
-replayed and a forgotten one told again. Each delivery names its row, and the attempt that it leads to is
+A finalize event can leave from here too, as Eventarc would have delivered it, and a tick as Cloud Scheduler
+would: that is how dead ones are replayed and a forgotten event told again. Each delivery names its row, and the attempt that it leads to is
 noted there, so that what was handed over and never came to an end is found (`platform.ops.requeue`).
 """
 
@@ -30,6 +30,8 @@ PATIENT_SECONDS = 5.0
 MOST_RESENDS = 3
 """How often a message that was lost is sent again. The time after, its step is told to give it up."""
 MESSAGE_HEADER, GIVE_UP_HEADER = "X-Bridge-Message", "X-Bridge-Give-Up"
+SCHEDULE_HEADER = "X-CloudScheduler-ScheduleTime"
+"""Which tick it is, in the words of Cloud Scheduler: also the key of the step."""
 
 
 def send(tx: pg.Tx, message: Message, *, delay_seconds: float = 0) -> str:
@@ -60,6 +62,11 @@ def send_again(tx: pg.Tx, letter: pg.Row) -> str:
     """Promise what a dead letter holds, as a new message; answers its outbox id."""
     part = Part(letter["job_team"], letter["job_id"]) if letter["job_id"] else None
     payload = letter["payload"]["message"]
+    if letter["kind"] == "scheduled":
+        tick = _row(
+            letter["step"], letter["queue"], {"at": letter["key"]}, kind="scheduled", key=letter["key"]
+        )
+        return _promise(tx, [tick], clock.now(), patient=False)[0]
     if letter["kind"] == "event":
         event = {name: payload[name] for name in ("bucket", "name", "generation", "size")}
         return send_event(tx, letter["step"], event, part=part)
@@ -137,6 +144,8 @@ def _headers(row: pg.Row) -> dict[str, str]:
             "ce-source": f"//storage.googleapis.com/projects/_/buckets/{event['bucket']}",
             "ce-subject": f"objects/{quote(event['name'])}",
         }
+    if row["kind"] == "scheduled":
+        headers[SCHEDULE_HEADER] = row["payload"]["at"]
     return headers
 
 

@@ -2,7 +2,9 @@
 
 from typing import Any
 
+import pg8000.exceptions
 import pg8000.native
+import pytest
 
 from migrations import runner
 from tests.local.postgres.conftest import Postgres
@@ -13,6 +15,8 @@ SHAPE = {
     "indexes": "SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public' ORDER BY 1",
     "functions": "SELECT proname, prosrc, prosecdef, proacl::text FROM pg_proc"
     " WHERE pronamespace = 'public'::regnamespace ORDER BY 1, 2",
+    "constraints": "SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid) FROM pg_constraint"
+    " WHERE connamespace = 'public'::regnamespace AND conrelid <> 'schema_migrations'::regclass ORDER BY 1, 2",
     "policies": "SELECT tablename, policyname, roles::text, qual, with_check FROM pg_policies ORDER BY 1, 2",
     "grants": "SELECT table_name, privilege_type FROM information_schema.role_table_grants"
     " WHERE grantee = 'bridge_app' AND table_name <> 'schema_migrations' ORDER BY 1, 2",
@@ -81,4 +85,23 @@ def test_the_operation_of_steps_comes_and_goes_over_rows(postgres: Postgres) -> 
     assert db.run("SELECT count(*) FROM dead_letters") == [[3]]
     runner.up(postgres.url())
     assert runner.verify(postgres.url()) == []
+    db.close()
+
+
+def test_replayed_ticks_come_and_go_over_rows(postgres: Postgres) -> None:
+    """Down, ticks of ours are gone and cannot be written; up again they can."""
+    db = postgres.connect()
+    runner.up(postgres.url(), to=9)
+    add = (
+        "INSERT INTO outbox (id, step, queue, kind, payload, traceparent, not_before)"
+        " VALUES (gen_random_uuid(), 's', 'default', :kind, '{}', '', now())"
+    )
+    for kind in ("task", "scheduled"):
+        db.run(add, kind=kind)
+    runner.down(postgres.url(), to=8)
+    assert db.run("SELECT kind FROM outbox") == [["task"]]
+    with pytest.raises(pg8000.exceptions.DatabaseError, match="outbox_kind_check"):
+        db.run(add, kind="scheduled")
+    runner.up(postgres.url())
+    db.run(add, kind="scheduled")
     db.close()

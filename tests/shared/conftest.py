@@ -247,6 +247,8 @@ class Cloud:
         if give_up:
             headers["X-Bridge-Give-Up"] = "1"
         door = next(door for door in self.doors if door.__bridge__.name == item.function)
+        if door.__bridge__.kind == "scheduled":
+            headers["X-CloudScheduler-ScheduleTime"] = item.body["at"]
         return self._enter(door, "POST", "/", json.dumps(item.body).encode(), headers).status
 
     def drain(self, weather: Callable[[Cloud, list[Delivery]], None] | None = None) -> None:

@@ -1,4 +1,4 @@
-"""GET /v1/quotas: a team's quotas and budgets, with what is used of them."""
+"""GET /v1/quotas: a team's quotas, budgets and rates, with what is used of them."""
 
 from shared.platform.edge import Call, http
 from shared.platform.limits import service

@@ -10,7 +10,8 @@ from werkzeug.wrappers import Request
 
 from shared.platform.auth import Principal
 from shared.platform.edge.declare import Declaration
-from shared.platform.limits import rates
+from shared.platform.ids import TeamId
+from shared.platform.limits import rates, team_rates
 from shared.platform.limits.rates import Standing
 from shared.platform.settings import settings
 
@@ -29,10 +30,11 @@ def caller(request: Request, declaration: Declaration, principal: Principal | No
     request.environ[STANDING] = standing
 
 
-def team(request: Request, declaration: Declaration, id: str) -> None:
-    """Count the request for its team too. Raises RateLimited."""
+def team(request: Request, declaration: Declaration, id: TeamId) -> None:
+    """Count the request for its team too, against the team's own limit where it has one. Raises RateLimited."""
     if declaration.route_class in ("read", "write", "stream"):
-        standing = rates.spend(f"rate_team_{declaration.route_class}", f"team:{id}")
+        name = f"rate_team_{declaration.route_class}"
+        standing = rates.spend(name, f"team:{id}", most=team_rates.own(id, name))
         if standing.remaining < standing_of(request).remaining:
             request.environ[STANDING] = standing
 

@@ -113,6 +113,10 @@ SELECT c.name, c.window_key, c.used, c.reserved FROM spend_counters c
 SELECT o.name, o.value, o.reason, o.set_by, o.set_at, o.until FROM limit_overrides o
  WHERE o.team_id = :team AND (o.until IS NULL OR o.until > now());
 
+-- read_rates --
+SELECT o.name, o.value FROM limit_overrides o
+ WHERE o.team_id = :team AND o.name = ANY(:names::text[]) AND (o.until IS NULL OR o.until > now());
+
 -- set_override --
 INSERT INTO limit_overrides (team_id, name, value, reason, set_by, until)
 VALUES (:team, :name, :value, :reason, :by, :until)

@@ -103,10 +103,14 @@ class _Meter:
         return self.limit - INSTANCES * self.allowance
 
 
-def spend(name: str, who: str) -> Standing:
-    """Count one request of the caller against the rate limit of that name; raises RateLimited."""
+def spend(name: str, who: str, *, most: int | None = None) -> Standing:
+    """Count one request of the caller against the rate limit of that name; raises RateLimited.
+
+    `most` is the caller's own limit, in requests a minute, where it differs from everybody's. Instances that
+    learn of a new one a moment apart agree again as soon as they do: the shared document counts what was granted.
+    """
     limit = RATES[name]
-    meter = _meter(limit, who)
+    meter = _meter(limit, who, value(limit) if most is None else most)
     with meter.lock:
         return _spend(meter)
 
@@ -146,10 +150,11 @@ def _spend(meter: _Meter) -> Standing:
 def _alone(meter: _Meter) -> Standing:
     """Firestore is away: each instance lets a sixteenth of the limit through and refuses the rest."""
     now = time.monotonic()
-    if len(meter.pocket) < max(1, meter.limit // INSTANCES):
+    if len(meter.pocket) < min(meter.limit, max(1, meter.limit // INSTANCES)):
         meter.pocket.append(now)
         return _standing(meter)
-    raise _refusal(meter, meter.pocket[0] + WINDOW_SECONDS - now)
+    began = meter.pocket[0] if meter.pocket else now  # A limit of nought has spent nothing.
+    raise _refusal(meter, began + WINDOW_SECONDS - now)
 
 
 def _ask(meter: _Meter) -> Grant | None:
@@ -228,8 +233,8 @@ _meters: OrderedDict[str, _Meter] = OrderedDict()
 _meters_lock = threading.Lock()
 
 
-def _meter(limit: Limit, who: str) -> _Meter:
-    key, most = f"{limit.name}:{who}", value(limit)
+def _meter(limit: Limit, who: str, most: int) -> _Meter:
+    key = f"{limit.name}:{who}"
     with _meters_lock:
         meter = _meters.get(key)
         if meter is None or meter.limit != most:

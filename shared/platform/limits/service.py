@@ -33,10 +33,10 @@ Q = sql.load(__file__)
 
 
 def quotas(team: TeamId) -> Quotas:
-    """Every quota and budget of the team, with what is used of it now."""
+    """Every quota, budget and rate of the team, with what is used of it now."""
     budgets.end_leases(team)
     with pg.transaction(team) as tx:
-        return Quotas(team_id=team, quotas=_quotas(tx, team, list(defaults.LIMITS.values())))
+        return Quotas(team_id=team, quotas=_quotas(tx, team, list(defaults.OVERRIDABLE.values())))
 
 
 def override(team: TeamId, name: str, new: NewOverride, *, by: UserId) -> Quota:
@@ -142,11 +142,12 @@ def _quotas(tx: pg.Tx, team: TeamId, limits: list[Limit]) -> list[Quota]:
         for limit in limits
         if (key := budgets.window_key(limit, {}, now)) is not None
     ]
-    counters = {row["name"]: row for row in tx.all(Q.read_counters, team=team, parts=parts)}
+    counted = tx.all(Q.read_counters, team=team, parts=parts) if parts else []
+    counters = {row["name"]: row for row in counted}
     found = []
     for limit in limits:
         row, counter = overrides.get(limit.name), counters.get(limit.name)
-        own = limit.window in ("turn", "session")
+        elsewhere = limit.window in ("turn", "session", "minute")
         here = budgets.ceiling(limit)
         found.append(
             Quota(
@@ -156,8 +157,8 @@ def _quotas(tx: pg.Tx, team: TeamId, limits: list[Limit]) -> list[Quota]:
                 window=limit.window,
                 limit=here if row is None else int(row["value"]),
                 default=here,
-                used=None if own else int(counter["used"]) if counter else 0,
-                reserved=None if own else int(counter["reserved"]) if counter else 0,
+                used=None if elsewhere else int(counter["used"]) if counter else 0,
+                reserved=None if elsewhere else int(counter["reserved"]) if counter else 0,
                 resets_at=iso(budgets.resets_at(limit, now)),
                 override=None if row is None else Override(limit=int(row["value"]), **_signed(row)),
             )
@@ -197,7 +198,7 @@ def _plain(row: pg.Row, value: str) -> dict[str, Any]:
 
 
 def _known(name: str) -> Limit:
-    limit = defaults.LIMITS.get(name)
+    limit = defaults.OVERRIDABLE.get(name)
     if limit is None:
         raise NotFound(f"There is no limit {name[:80]!r}.")
     return limit

@@ -40,7 +40,11 @@ class Override(BaseModel):
 
 
 class Quota(BaseModel):
-    """One limit of a team and what is used of it. Turns and conversations have counters of their own: null here."""
+    """One limit of a team and what is used of it.
+
+    Turns and conversations have counters of their own, and what is left of a rate stands in each answer's
+    RateLimit header: null here.
+    """
 
     name: str
     what: str
@@ -55,7 +59,7 @@ class Quota(BaseModel):
 
 
 class Quotas(BaseModel):
-    """Every quota and budget of a team."""
+    """Every quota, budget and rate of a team."""
 
     team_id: str
     quotas: list[Quota]

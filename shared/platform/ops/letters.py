@@ -124,8 +124,6 @@ def _hindrance(letter: Mapping[str, Any]) -> str | None:
     """Why a letter can't be replayed, or None."""
     if letter["error_code"] == MalformedEvent.code or "message" not in letter["payload"]:
         return "the delivery could not be read, and would not be read the next time either"
-    if letter["kind"] == "scheduled":
-        return "a schedule's next tick does its work"
     return None
 
 

@@ -85,7 +85,7 @@ def finalized_event(request: Request, bucket_role: str, matcher: Any) -> Finaliz
 def tell_age(root: telemetry.Request, request: Request, declaration: Declaration) -> None:
     """How long the delivery waited: since its task was due, its object was written, its minute came."""
     given = request.headers.get("X-CloudTasks-TaskETA") or request.headers.get("ce-time")
-    given = given or request.headers.get("X-CloudScheduler-ScheduleTime")
+    given = given or request.headers.get(outbox.SCHEDULE_HEADER)
     try:
         due = float(given or "")
     except ValueError:

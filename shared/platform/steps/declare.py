@@ -112,14 +112,14 @@ def scheduled(cron: str, *, timeout: int = 300, memory_mb: int = 256) -> Callabl
         declaration = describe(wanted, handler)
 
         def read(request: Request) -> tuple[Tick, str]:
-            given = request.headers.get("X-CloudScheduler-ScheduleTime", "")
+            given = request.headers.get(outbox.SCHEDULE_HEADER) or clock.now().isoformat()
             try:
-                at = datetime.fromisoformat(given.replace("Z", "+00:00")) if given else clock.now()
+                at = datetime.fromisoformat(given.replace("Z", "+00:00"))
             except ValueError:
-                raise MalformedEvent(
-                    field="X-CloudScheduler-ScheduleTime", reason="not a timestamp"
-                ) from None
-            return Tick(at), given or clock.now().isoformat()
+                raise MalformedEvent(field=outbox.SCHEDULE_HEADER, reason="not a timestamp") from None
+            if at.tzinfo is None:
+                raise MalformedEvent(field=outbox.SCHEDULE_HEADER, reason="without a zone")
+            return Tick(at), given
 
         return entry(handler, declaration, _step_account, read, None)
 

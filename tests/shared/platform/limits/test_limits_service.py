@@ -15,9 +15,9 @@ from werkzeug.test import TestResponse
 
 from shared.platform import audit, auth, pg
 from shared.platform.errors import FeatureDisabled, QuotaExceeded
-from shared.platform.ids import UserId, new_id
-from shared.platform.limit_defaults import FLAGS, LIMITS, RATES
-from shared.platform.limits import budgets, flags, rates
+from shared.platform.ids import TeamId, UserId, new_id
+from shared.platform.limit_defaults import FLAGS, OVERRIDABLE, RATES
+from shared.platform.limits import budgets, flags, rates, team_rates
 
 pytestmark = pytest.mark.slow
 Ask = Callable[..., TestResponse]
@@ -101,12 +101,13 @@ def test_a_member_sees_every_limit_and_what_is_used(ask: Ask, team: str) -> None
     budgets.settle(team, "warehouse_bytes", "a", 600)
     budgets.reserve(team, "warehouse_bytes", 50, key="b")
     answer = ask("limits.list_quotas", "GET", f"/v1/quotas?team_id={team}", as_="member")
-    assert {one["name"] for one in answer.get_json()["quotas"]} == set(LIMITS)
+    assert {one["name"] for one in answer.get_json()["quotas"]} == set(OVERRIDABLE)
     seen = quota(ask, "warehouse_bytes")
     assert (seen["limit"], seen["used"], seen["reserved"]) == (10**12, 600, 50)
     assert seen["resets_at"] > soon()[:10]
     assert seen["override"] is None
     assert quota(ask, "model_cost_turn")["used"] is None
+    assert (quota(ask, "rate_team_read")["used"], quota(ask, "rate_team_read")["window"]) == (None, "minute")
     assert quota(ask, "scans_concurrent")["resets_at"] is None
     assert quota(ask, "warehouse_bytes", as_="theirs")["used"] == 0
 
@@ -131,6 +132,16 @@ def test_an_override_of_a_team_holds_at_once_and_for_that_team_alone(
         budgets.reserve(theirs, "exports", 1, key=key)
     rows = owner.run("SELECT action, target, reason FROM audit_log WHERE team_id = :t", t=team)
     assert ["quota.overridden", "exports", "abuse"] in rows
+
+
+@pytest.mark.parametrize("name", OVERRIDABLE)
+def test_every_limit_of_a_team_can_be_overridden(ask: Ask, team: str, name: str) -> None:
+    """Those of a turn, a conversation and a minute too, which have no counter of the team's own."""
+    answer = ask(
+        "limits.set_quota", "PUT", f"/v1/quotas/{team}/{name}", {"limit": 3, "reason": "x"}, as_="root"
+    )
+    assert (answer.status_code, answer.get_json().get("limit")) == (200, 3), answer.text
+    assert quota(ask, name)["override"]["limit"] == 3
 
 
 def test_an_override_whose_time_is_over_has_no_effect(ask: Ask, team: str, owner: Any) -> None:
@@ -375,3 +386,55 @@ def test_a_caller_above_the_rate_gets_429_with_headers(
     assert 1 <= int(third.headers["Retry-After"]) <= 60
     assert (problem(third)["code"], problem(third)["retryable"]) == ("RATE_LIMITED", True)
     assert ask("limits.list_flags", "GET", "/v1/flags", as_="member").status_code == 200
+
+
+def test_a_teams_own_rate_holds_as_soon_as_the_instance_knows_it(
+    ask: Ask, team: str, owner: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For that team and for as long as it lasts; at nought everything is refused, also with Firestore away."""
+    monkeypatch.setattr(rates, "FIRST_PATIENCE_SECONDS", 0.01)
+    monkeypatch.setattr(team_rates, "FRESH_SECONDS", 0.0)
+    team_rates.forget()
+
+    def statuses(as_: str, times: int = 3) -> list[int]:
+        return [ask("limits.list_flags", "GET", "/v1/flags", as_=as_).status_code for _ in range(times)]
+
+    path = f"/v1/quotas/{team}/rate_team_read"
+    assert statuses("member") == [200, 200, 200]
+    made = ask("limits.set_quota", "PUT", path, {"limit": 32, "reason": "a loop"}, as_="root")
+    assert (made.status_code, made.get_json()["limit"]) == (200, 32), made.text
+    # Firestore is not there: the instance lets a sixteenth through, whoever of the team asks.
+    assert statuses("member", 1) + statuses("ours", 2) == [200, 200, 429]
+    refused = ask("limits.list_flags", "GET", "/v1/flags", as_="ours")
+    assert problem(refused)["details"] == {"policy": "team_read", "limit": 32, "window_seconds": 60}
+    assert refused.headers["RateLimit-Policy"] == '"team_read";q=32;w=60'
+    assert statuses("theirs") == [200, 200, 200]
+    ask("limits.set_quota", "PUT", path, {"limit": 0, "reason": "stop", "until": soon(hours=1)}, as_="root")
+    assert statuses("ours", 2) == [429, 429]
+    owner.run("UPDATE limit_overrides SET until = now() - interval '1 second' WHERE team_id = :t", t=team)
+    assert statuses("ours") == [200, 200, 200]
+
+
+def test_a_teams_own_rates_are_asked_for_now_and_then(
+    ask: Ask, team: str, owner: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not with every request; each instance learns of a change within seconds, and remembers only so many teams."""
+    now = 1000.0
+    monkeypatch.setattr(team_rates.clock, "monotonic", lambda: now)
+    monkeypatch.setattr(team_rates, "MOST_TEAMS", 1)
+    team_rates.forget()
+    ours = TeamId(team)
+    assert team_rates.own(ours, "rate_team_write") is None
+    owner.run(
+        "INSERT INTO limit_overrides (team_id, name, value, reason) VALUES (:t, 'rate_team_write', 7, 'x')",
+        t=team,
+    )
+    now += team_rates.FRESH_SECONDS - 0.1
+    assert team_rates.own(ours, "rate_team_write") is None
+    now += 0.2
+    assert team_rates.own(ours, "rate_team_write") == 7
+    owner.run("DELETE FROM limit_overrides WHERE team_id = :t", t=team)
+    assert team_rates.own(TeamId(new_id()), "rate_team_write") is None
+    assert team_rates.own(ours, "rate_team_write") is None, (
+        "another team took its place, so it was asked anew"
+    )

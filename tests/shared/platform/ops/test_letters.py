@@ -189,6 +189,37 @@ def test_what_could_not_be_read_can_not_be_replayed(cloud: Any, admin: Any) -> N
     ]
 
 
+def test_a_tick_that_failed_is_replayed_as_the_tick_that_it_was(
+    cloud: Any, admin: Any, queue: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The night's work need not wait for the next night: under the same key, so it is done once."""
+    from shared.platform.ops import retention
+
+    tick = Delivery("ops-retention", {"at": f"2026-01-02T03:{uuid.uuid4().int % 60:02d}:00Z"}, event=False)
+    with monkeypatch.context() as patch:
+        patch.setattr(retention, "_apply", lambda *_: 1 / 0)
+        assert cloud.deliver(tick) == 204
+    letter = listed(cloud, admin, "&step=ops-retention")[0]
+    assert (letter["kind"], letter["key"], letter["replayable"]) == ("scheduled", tick.body["at"], True)
+    queue()
+    replayed = replay(cloud, admin, letter)
+    assert replayed.status == 200, replayed.content
+    (task,) = queue()
+    assert task.http_request.headers["X-CloudScheduler-ScheduleTime"] == tick.body["at"]
+    assert task.http_request.oidc_token.service_account_email == STEPS
+    again = next(step for step in cloud.pending() if step.message == replayed.json["replay_message_id"])
+    assert again.body == tick.body
+    assert [cloud.deliver(again), cloud.deliver(again)] == [204, 204]
+    assert attempt(cloud, letter) == {"state": "done", "tries": 1}
+
+
+@pytest.mark.parametrize("at", ["tomorrow", "2026-01-02T03:04:05"])
+def test_a_tick_of_no_time_is_refused(cloud: Any, admin: Any, at: str) -> None:
+    """Its time is its key: what is none, or says no zone, is a malformed delivery."""
+    assert cloud.deliver(Delivery("ops-retention", {"at": at}, event=False)) == 202
+    assert listed(cloud, admin, "&step=ops-retention")[0]["error_code"] == "MALFORMED_EVENT"
+
+
 def test_a_cancelled_jobs_step_is_not_replayed(cloud: Any, admin: Any, connection: Any, dead: Any) -> None:
     """Somebody decided that this work is not wanted; nothing of the replay stays."""
     job, letter = dead
