@@ -5,7 +5,7 @@ from typing import Any
 from sqlglot import exp, tokenize
 from sqlglot.tokens import TokenType
 
-from local.bigquery.errors import unsupported
+from local.bigquery.errors import invalid_query, unsupported
 from local.bigquery.fields import Field, canonical
 
 
@@ -30,20 +30,26 @@ def options(tree: exp.Expression) -> dict[str, Any]:
     return out
 
 
-def partition_options(tree: exp.Expression) -> dict[str, Any]:
+def partition_options(tree: exp.Expression, columns: dict[str, str]) -> dict[str, Any]:
     out: dict[str, Any] = {}
     part = tree.find(exp.PartitionedByProperty)
     if part is not None:
         by = part.this.expressions[0] if isinstance(part.this, exp.Schema | exp.Tuple) else part.this
-        out |= _partition_by(by)
+        out |= _partition_by(by, columns)
     cluster = tree.find(exp.ClusterProperty)
     if cluster is not None:
         out["clustering"] = {"fields": [c.name for c in cluster.expressions]}
     return out
 
 
-def _partition_by(by: Any) -> dict[str, Any]:
+def _partition_by(by: Any, columns: dict[str, str]) -> dict[str, Any]:
     if isinstance(by, exp.Column | exp.Identifier):
+        kind = columns.get(by.name.lower())
+        if kind not in (None, "DATE"):
+            raise invalid_query(
+                "PARTITION BY expression must be DATE(<timestamp_column>), DATE(<datetime_column>), a DATE column, "
+                f"a _TRUNC of one or RANGE_BUCKET; {by.name} is {kind}"
+            )
         return {"timePartitioning": {"type": "DAY", "field": by.name}}
     if isinstance(by, exp.DateTrunc | exp.TimestampTrunc | exp.DatetimeTrunc):
         return {"timePartitioning": {"type": by.args["unit"].name.upper(), "field": by.this.name}}
@@ -86,7 +92,9 @@ def _typed_field(name: str, kind: exp.DataType) -> Field:
     if spelled == "STRUCT":
         children = [_field(child) for child in kind.expressions if isinstance(child, exp.ColumnDef)]
         return {"name": name, "type": "RECORD", "mode": "NULLABLE", "fields": children}
-    return {"name": name, "type": kind.sql("bigquery").split("(")[0], "mode": "NULLABLE"}
+    if kind.find(exp.DataTypeParam) is not None:
+        raise unsupported(f"types with parameters: {kind.sql('bigquery')} of column {name}")
+    return {"name": name, "type": kind.sql("bigquery"), "mode": "NULLABLE"}
 
 
 def original_query(sql: str, tree: exp.Create) -> str:

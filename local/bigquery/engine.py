@@ -13,6 +13,7 @@ from pathlib import Path
 
 import duckdb
 
+from local.bigquery import exact
 from local.bigquery.fields import Field, duckdb_type, quote
 
 _MACROS = Path(__file__).with_name("macros.sql")
@@ -31,6 +32,9 @@ class Engine:
         self._db = duckdb.connect(str(data / "tables.duckdb"), config=config)
         self.write_lock = threading.RLock()
         self._db.execute("CREATE TABLE IF NOT EXISTS applied_jobs (job VARCHAR PRIMARY KEY, rows BIGINT)")
+        exact.register(self._db)
+        # Division by zero and arguments outside a function's domain are errors, as they are in BigQuery.
+        self._db.execute("SET GLOBAL ieee_floating_point_ops = false")
         macros = _MACROS.read_text()
         self._db.execute(macros)
         self._db.execute(

@@ -7,7 +7,6 @@ bytes; NULL 0; arrays and structs the sum of their parts).
 """
 
 import base64
-import datetime as dt
 import json
 import math
 import re
@@ -184,10 +183,13 @@ def fixed_size(field: Field) -> int | None:
 
 
 def wire_sql(expression: str, field: Field, depth: int = 0) -> str:
-    """DuckDB SQL that turns instants (which need pytz in Python) into microseconds, at any depth."""
-    if field["type"] == "TIMESTAMP" and not repeated(field):
-        return f"epoch_us({expression})"
-    if not _has_instants(field):
+    """DuckDB SQL that turns what Python can't hold into texts and numbers, at any depth.
+
+    Instants become microseconds (Python would want pytz), intervals BigQuery's text (Python has no months).
+    """
+    if field["type"] in _WIRE and not repeated(field):
+        return f"{_WIRE[field['type']]}({expression})"
+    if not _needs_wire(field):
         return expression
     if repeated(field):
         inner = wire_sql(f"x{depth}", element(field), depth + 1)
@@ -199,10 +201,13 @@ def wire_sql(expression: str, field: Field, depth: int = 0) -> str:
     return f"CASE WHEN {expression} IS NULL THEN NULL ELSE struct_pack({', '.join(parts)}) END"
 
 
-def _has_instants(field: Field) -> bool:
+_WIRE = {"TIMESTAMP": "epoch_us", "INTERVAL": "bq_interval_to_text"}
+
+
+def _needs_wire(field: Field) -> bool:
     if field["type"] == "RECORD":
-        return any(_has_instants(child) for child in field["fields"])
-    return bool(field["type"] == "TIMESTAMP")
+        return any(_needs_wire(child) for child in field["fields"])
+    return field["type"] in _WIRE
 
 
 def encode_row(values: Sequence[Any], fields: Sequence[Field], *, int_timestamps: bool) -> dict[str, Any]:
@@ -242,13 +247,6 @@ def _numeric(value: Any) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
-def _interval(value: Any) -> str:
-    delta: dt.timedelta = value
-    seconds, micros = delta.seconds, delta.microseconds
-    clock = f"{seconds // 3600}:{seconds // 60 % 60}:{seconds % 60}" + (f".{micros:06d}" if micros else "")
-    return f"0-0 {delta.days} {clock}"
-
-
 def _datetime(value: Any) -> str:
     return str(value.isoformat(timespec="microseconds" if value.microsecond else "seconds"))
 
@@ -264,7 +262,7 @@ _TEXT: dict[str, Any] = {
     "TIME": _datetime,
     "DATETIME": _datetime,
     "JSON": lambda v: json.dumps(json.loads(v), separators=(",", ":"), ensure_ascii=False),
-    "INTERVAL": _interval,
+    "INTERVAL": str,
 }
 
 
@@ -284,3 +282,9 @@ def conform_sql(expression: str, given: Field, target: Field, depth: int = 0) ->
         value = conform_sql(f"({expression}).{quote(source['name'])}", source, field, depth)
         parts.append(f"{quote(field['name'])} := {value}")
     return f"CASE WHEN {expression} IS NULL THEN NULL ELSE struct_pack({', '.join(parts)}) END"
+
+
+def stored_sql(expression: str, given: Field, target: Field) -> str:
+    """DuckDB SQL for a value as it is stored: in the target's type, and an array that is NULL as an empty one."""
+    value = conform_sql(expression, given, target)
+    return f"coalesce({value}, [])" if repeated(target) else value

@@ -17,7 +17,7 @@ KNOWN = frozenset(
     COS COSH COSINE_DISTANCE COT COTH COUNT COUNTIF COVAR_POP COVAR_SAMP CSC CSCH CUME_DIST CURRENT_DATE
     CURRENT_DATETIME CURRENT_TIME CURRENT_TIMESTAMP DATE DATETIME DATETIME_ADD DATETIME_BUCKET DATETIME_DIFF
     DATETIME_SUB DATETIME_TRUNC DATE_ADD DATE_BUCKET DATE_DIFF DATE_FROM_UNIX_DATE DATE_SUB DATE_TRUNC DENSE_RANK
-    DIV EDIT_DISTANCE ENDS_WITH ERROR EUCLIDEAN_DISTANCE EXISTS EXP EXTRACT FIRST_VALUE FLOAT64 FLOOR FORMAT
+    DIV EDIT_DISTANCE ENDS_WITH ERROR EUCLIDEAN_DISTANCE EXISTS EXP EXTRACT FARM_FINGERPRINT FIRST_VALUE FLOAT64 FLOOR FORMAT
     FORMAT_DATE FORMAT_DATETIME FORMAT_TIME FORMAT_TIMESTAMP FROM_BASE64 FROM_HEX GENERATE_ARRAY GENERATE_DATE_ARRAY
     GENERATE_TIMESTAMP_ARRAY GENERATE_UUID GREATEST GROUPING IEEE_DIVIDE IF IFNULL INITCAP INSTR INT64 IS_INF IS_NAN
     JSON_ARRAY JSON_EXTRACT JSON_EXTRACT_ARRAY JSON_EXTRACT_SCALAR JSON_EXTRACT_STRING_ARRAY JSON_OBJECT JSON_QUERY
@@ -38,7 +38,7 @@ KNOWN = frozenset(
 ABSENT = frozenset(
     """
     APPENDS APPROX_TOP_SUM BAG_OF_WORDS BOOL_ARRAY CHANGES COLLATE DLP_DETERMINISTIC_ENCRYPT EXTERNAL_QUERY
-    FARM_FINGERPRINT FLOAT64_ARRAY GAP_FILL GENERATE_RANGE_ARRAY INT64_ARRAY ISOLATION JSON_ARRAY_APPEND
+    FLOAT64_ARRAY GAP_FILL GENERATE_RANGE_ARRAY INT64_ARRAY ISOLATION JSON_ARRAY_APPEND
     JSON_ARRAY_INSERT JSON_FLATTEN JSON_KEYS JSON_REMOVE JSON_SET JSON_STRIP_NULLS JUSTIFY_DAYS JUSTIFY_HOURS
     JUSTIFY_INTERVAL LAX_BOOL_ARRAY LAX_FLOAT64_ARRAY LAX_INT64_ARRAY LAX_STRING_ARRAY MAKE_INTERVAL ML
     NORMALIZE_AND_CASEFOLD PARSE_BIGNUMERIC RANGE RANGE_CONTAINS RANGE_END RANGE_INTERSECT RANGE_OVERLAPS
@@ -64,6 +64,7 @@ NONDETERMINISTIC = frozenset(
 
 def check(sql: str, tokens: list[Token]) -> frozenset[str]:
     """The functions called; raises for one that is unknown, with its place."""
+    check_set_operations(sql, tokens)
     called = set()
     openers: list[str] = []  # the word before each parenthesis that is open
     for index, token in enumerate(tokens):
@@ -87,6 +88,10 @@ def check(sql: str, tokens: list[Token]) -> frozenset[str]:
         before = tokens[index - 1] if index else None
         if before is not None and before.token_type == TokenType.DOT:
             prefix = tokens[index - 2].text.upper() if index >= 2 else ""
+            if prefix == "SAFE" and name in ("CAST", "SAFE_CAST"):
+                raise invalid_query(
+                    f"Syntax error: Unexpected keyword CAST at {place(sql, token.start)}; use SAFE_CAST"
+                )
             if prefix != "SAFE":
                 if _inserted_into(tokens, index):
                     continue
@@ -112,6 +117,29 @@ def check(sql: str, tokens: list[Token]) -> frozenset[str]:
     return frozenset(called)
 
 
+def check_set_operations(sql: str, tokens: list[Token]) -> None:
+    """Different set operations need parentheses: sqlglot would give INTERSECT precedence, which BigQuery doesn't."""
+    levels: list[str] = [""]
+    for index, token in enumerate(tokens[:-1]):
+        name = token.text.upper()
+        if token.token_type == TokenType.L_PAREN:
+            levels.append("")
+        elif token.token_type == TokenType.R_PAREN and len(levels) > 1:
+            levels.pop()
+        elif name in ("UNION", "INTERSECT", "EXCEPT") and tokens[index + 1].token_type != TokenType.L_PAREN:
+            if token.token_type in (TokenType.IDENTIFIER, TokenType.STRING):
+                continue
+            operation = f"{name} {tokens[index + 1].text.upper()}"
+            if operation in ("INTERSECT ALL", "EXCEPT ALL"):
+                raise unsupported(f"{operation} at {place(sql, token.start)}")
+            if levels[-1] not in ("", operation):
+                raise invalid_query(
+                    "Syntax error: Different set operations cannot be used in the same query without using parentheses "
+                    f"for grouping at {place(sql, token.start)}"
+                )
+            levels[-1] = operation
+
+
 def _is_word(name: str) -> bool:
     return bool(name) and (name[0].isalpha() or name[0] == "_")
 
@@ -122,7 +150,7 @@ def _inserted_into(tokens: list[Token], index: int) -> bool:
     while start >= 2 and tokens[start - 1].token_type in (TokenType.DOT, TokenType.DASH):
         start -= 2
     words = {t.text.upper() for t in tokens[max(0, start - 3) : start]}
-    return bool(words & {"INTO", "INSERT", "TABLE", "EXISTS", "MERGE"})
+    return bool(words & {"INTO", "INSERT", "TABLE", "VIEW", "EXISTS", "MERGE"})
 
 
 def _defines(tokens: list[Token], index: int) -> bool:

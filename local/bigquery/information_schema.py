@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from local.bigquery import ddl_text
 from local.bigquery.engine import Engine, columns_sql, new_name
-from local.bigquery.errors import not_found
+from local.bigquery.errors import not_found, unsupported
 from local.bigquery.fields import Field, standard_type
 from local.bigquery.partitions import Partitioning, partitioning, total_bytes, total_rows
 from local.bigquery.store import Dataset, Store, Table
@@ -79,6 +79,14 @@ VIEWS: dict[str, list[Field]] = {
     ),
 }
 _REGION_ONLY = frozenset({"SCHEMATA", "SCHEMATA_OPTIONS", "TABLE_STORAGE"})
+# Views of the service that would need a history, rights or objects that are not kept here.
+_ABSENT = (
+    "JOBS", "SESSIONS", "RESERVATION", "ASSIGNMENT", "CAPACITY", "ROUTINE", "PARAMETERS", "OBJECT_PRIVILEGES",
+    "TABLE_CONSTRAINTS", "KEY_COLUMN_USAGE", "CONSTRAINT_COLUMN_USAGE", "TABLE_SNAPSHOTS", "MATERIALIZED_VIEWS",
+    "SEARCH_INDEX", "VECTOR_INDEX", "STREAMING_TIMELINE", "WRITE_API", "SCHEMATA_LINKS", "SCHEMATA_REPLICAS",
+    "TABLE_STORAGE_", "EFFECTIVE_PROJECT_OPTIONS", "PROJECT_OPTIONS", "ORGANIZATION_OPTIONS", "RECOMMENDATIONS", "INSIGHTS",
+    "SHARED_DATASET_USAGE",
+)  # fmt: skip
 _DATASET_ONLY = frozenset({"PARTITIONS"})
 _LEGACY = _fields(
     "project_id:s dataset_id:s table_id:s creation_time:i last_modified_time:i row_count:i size_bytes:i type:i"
@@ -95,6 +103,8 @@ def find(scope: "Scope", parts: list[str], at: int) -> View:
     name = parts[-1].upper()
     project = parts[0] if at == 2 else scope.project
     holder = parts[at - 1] if at else None
+    if name.startswith(_ABSENT):
+        raise unsupported(f"INFORMATION_SCHEMA.{name}")
     if name not in VIEWS:
         raise not_found(
             "Table", f"{project}:{'.'.join(parts[at - 1 if at else 0 :])}", scope.location or "US"

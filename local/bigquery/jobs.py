@@ -273,7 +273,7 @@ class Jobs:
             mark = document["id"]
             if not self._was_applied(mark):
                 changed = self.statements.run(plan, request, mark)
-                if plan.statement in ("INSERT", "UPDATE", "DELETE", "TRUNCATE_TABLE"):
+                if plan.statement in ("INSERT", "UPDATE", "DELETE", "MERGE", "TRUNCATE_TABLE"):
                     document["statistics"]["query"]["numDmlAffectedRows"] = str(changed)
             self._charge(document, cost)
             return

@@ -1,16 +1,45 @@
 -- DuckDB macros that behave like the BigQuery functions of the same names; the modules of `lowering` call them.
 -- The engine makes a second set, `bqs_…`, where every error() is NULL: for functions with the prefix SAFE.
 
--- x / 0 is an error in BigQuery; DuckDB gives infinity for floating point.
-CREATE OR REPLACE MACRO bq_div(a, b) AS CASE WHEN b = 0 THEN error('division by zero: ' || a || ' / ' || b) ELSE a / b END;
-CREATE OR REPLACE MACRO bq_safe_divide(a, b) AS CASE WHEN b = 0 THEN NULL ELSE a / b END;
+-- x / 0 is an error in BigQuery, and in DuckDB with ieee_floating_point_ops off; IEEE_DIVIDE is what goes on.
+CREATE OR REPLACE MACRO bq_div(a, b) AS CAST(a AS DOUBLE) / CAST(b AS DOUBLE);
+CREATE OR REPLACE MACRO bq_ieee_divide(a, b) AS CASE WHEN b <> 0 THEN a / b WHEN b IS NULL OR a IS NULL THEN NULL WHEN a = 0 OR isnan(a) THEN CAST('nan' AS DOUBLE) WHEN (a > 0) = (CAST(b AS VARCHAR) NOT LIKE '-%') THEN CAST('inf' AS DOUBLE) ELSE CAST('-inf' AS DOUBLE) END;
+CREATE OR REPLACE MACRO bq_safe_divide(a, b) AS CAST(a AS DOUBLE) / nullif(CAST(b AS DOUBLE), 0);
+CREATE OR REPLACE MACRO bq_safe_exact_divide(a, b) AS TRY(exact_divide(a, nullif(b, 0)));
+
+-- Bits: positions beyond the word give 0, the sign moves like any other bit.
+CREATE OR REPLACE MACRO bq_shift_left(x, n) AS CASE WHEN n < 0 THEN error('Bitwise shift by negative offset') WHEN n > 63 THEN 0 ELSE CAST(CAST(x AS BIT) << CAST(n AS INTEGER) AS BIGINT) END;
+CREATE OR REPLACE MACRO bq_shift_right(x, n) AS CASE WHEN n < 0 THEN error('Bitwise shift by negative offset') WHEN n > 63 THEN 0 ELSE CAST(CAST(x AS BIT) >> CAST(n AS INTEGER) AS BIGINT) END;
 
 -- Half away from zero; DuckDB's cast rounds half to even.
 CREATE OR REPLACE MACRO bq_float_to_int(x) AS CAST(round(x) AS BIGINT);
--- 1.0 prints as 1.
-CREATE OR REPLACE MACRO bq_float_to_text(x) AS CASE WHEN isinf(x) OR isnan(x) THEN (CASE WHEN isnan(x) THEN 'NaN' WHEN x > 0 THEN 'Infinity' ELSE '-Infinity' END) ELSE regexp_replace(CAST(x AS VARCHAR), '\.0$', '') END;
+CREATE OR REPLACE MACRO bq_numeric_to_int(x) AS CAST(round(x) AS BIGINT);
+-- Fifteen digits when they come back as the same number, else seventeen, as the service's own printing does.
+CREATE OR REPLACE MACRO bq_float_to_text(x) AS list_transform([CAST(x AS DOUBLE)], lambda v: CASE WHEN v IS NULL THEN NULL WHEN isnan(v) THEN 'nan' WHEN isinf(v) THEN CASE WHEN v > 0 THEN 'inf' ELSE '-inf' END WHEN v = 0 THEN '0' WHEN CAST(printf('%.15g', v) AS DOUBLE) = v THEN printf('%.15g', v) ELSE printf('%.17g', v) END)[1];
 CREATE OR REPLACE MACRO bq_numeric_to_text(x) AS regexp_replace(regexp_replace(CAST(x AS VARCHAR), '(\.\d*?)0+$', '\1'), '\.$', '');
+CREATE OR REPLACE MACRO bq_float_to_numeric(x) AS CAST(bq_float_to_text(x) AS DECIMAL(38, 9));
 
+-- Texts are read by BigQuery's own, narrower grammars.
+CREATE OR REPLACE MACRO bq_read(s, pattern, kind) AS list_transform([trim(s, E' \t\n\r')], lambda v: CASE WHEN v IS NULL OR regexp_full_match(v, pattern) THEN v ELSE error('Bad ' || kind || ' value: ' || v) END)[1];
+CREATE OR REPLACE MACRO bq_text_to_int(s) AS list_transform([bq_read(s, '[+-]?([0-9]+|0[xX][0-9a-fA-F]+)', 'int64')], lambda v: CASE WHEN v LIKE '-0x%' OR v LIKE '-0X%' THEN CAST(-CAST(v[2:] AS HUGEINT) AS BIGINT) ELSE CAST(ltrim(v, '+') AS BIGINT) END)[1];
+CREATE OR REPLACE MACRO bq_text_to_float(s) AS CAST(bq_read(s, '(?i)[+-]?([0-9]+\.?[0-9]*(e[+-]?[0-9]+)?|\.[0-9]+(e[+-]?[0-9]+)?|inf|infinity|nan)', 'double') AS DOUBLE);
+CREATE OR REPLACE MACRO bq_text_to_numeric(s) AS CAST(bq_read(s, '(?i)[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?', 'numeric') AS DECIMAL(38, 9));
+CREATE OR REPLACE MACRO bq_text_to_bytes(s) AS encode(s);
+CREATE OR REPLACE MACRO bq_bytes_to_text(b) AS decode(b);
+CREATE OR REPLACE MACRO bq_valid(s, pattern, kind) AS list_transform([s], lambda v: CASE WHEN v IS NULL OR regexp_full_match(v, pattern) THEN v ELSE error('Invalid ' || kind || ': ''' || v || '''') END)[1];
+CREATE OR REPLACE MACRO bq_text_to_date(s) AS CAST(bq_valid(s, '\d{4}-\d{1,2}-\d{1,2}', 'date') AS DATE);
+CREATE OR REPLACE MACRO bq_text_to_time(s) AS CAST(bq_valid(s, '\d{1,2}:\d{1,2}:\d{1,2}(\.\d{1,6})?', 'time') AS TIME);
+CREATE OR REPLACE MACRO bq_text_to_datetime(s) AS CAST(bq_valid(s, '\d{4}-\d{1,2}-\d{1,2}([ Tt]\d{1,2}:\d{1,2}:\d{1,2}(\.\d{1,6})?)?', 'datetime') AS TIMESTAMP);
+-- An hour of the offset may have one digit; a day may stand alone before its zone.
+CREATE OR REPLACE MACRO bq_text_to_timestamp(s) AS CAST(regexp_replace(regexp_replace(bq_valid(s, '\d{4}-\d{1,2}-\d{1,2}([ Tt]\d{1,2}:\d{1,2}:\d{1,2}(\.\d{1,9})?)?([Zz]|[+-]\d{1,2}(:\d{2})?| [A-Za-z][\w/+-]*)?', 'timestamp'), '([+-])(\d)(:\d\d)?$', '\1' || '0' || '\2\3'), '^(\d{4}-\d{1,2}-\d{1,2})([Zz]|[+-]\d\d(:\d\d)?| [A-Za-z].*)$', '\1 00:00:00\2') AS TIMESTAMP WITH TIME ZONE);
+
+-- Lengths can't be negative, and full case mapping makes two letters of a sharp s.
+CREATE OR REPLACE MACRO bq_length(n, what) AS CASE WHEN n < 0 THEN error(what || '() cannot be negative') ELSE n END;
+CREATE OR REPLACE MACRO bq_left(s, n) AS left(s, bq_length(n, 'Second argument in LEFT'));
+CREATE OR REPLACE MACRO bq_right(s, n) AS right(s, bq_length(n, 'Second argument in RIGHT'));
+CREATE OR REPLACE MACRO bq_repeat(s, n) AS repeat(s, bq_length(n, 'Second argument in REPEAT'));
+CREATE OR REPLACE MACRO bq_upper(s) AS upper(replace(s, 'ß', 'SS'));
+CREATE OR REPLACE MACRO bq_translate(s, a, b) AS CASE WHEN len(list_distinct(string_split(a, ''))) <> length(a) THEN error('Duplicate character in TRANSLATE source characters') ELSE translate(s, a, b) END;
 -- Position 0 means 1, and a start before the text is clamped to its first character.
 CREATE OR REPLACE MACRO bq_start(s, p) AS CASE WHEN p = 0 OR p < -length(s) THEN 1 ELSE p END;
 CREATE OR REPLACE MACRO bq_substr(s, p) AS substring(s, bq_start(s, p)), (s, p, n) AS CASE WHEN n < 0 THEN error('Third argument in SUBSTR() cannot be negative') ELSE substring(s, bq_start(s, p), n) END;
@@ -27,6 +56,25 @@ CREATE OR REPLACE MACRO bq_week_diff(a, b, k) AS date_diff('day', CAST(bq_week_t
 CREATE OR REPLACE MACRO bq_week_number(d, k) AS (date_diff('day', date_trunc('year', d), d) + 7 - (CAST(isodow(CAST(d AS DATE) + CAST(k AS INTEGER)) AS BIGINT) - 1)) // 7;
 CREATE OR REPLACE MACRO bq_isoyear_trunc(d) AS date_trunc('week', make_date(CAST(extract('isoyear' FROM d) AS BIGINT), 1, 4));
 CREATE OR REPLACE MACRO bq_last_day(d, unit) AS CAST(date_trunc(unit, d) + CAST('1 ' || unit AS INTERVAL) - to_days(1) AS DATE);
+CREATE OR REPLACE MACRO bq_last_isoyear_day(d) AS CAST(date_trunc('week', make_date(CAST(extract('isoyear' FROM d) AS BIGINT) + 1, 1, 4)) - to_days(1) AS DATE);
+-- Units up to the hour are cut off the instant itself: an hour that a zone repeats stays the one that it was.
+CREATE OR REPLACE MACRO bq_trunc_instant(t, unit, zone) AS t - (timezone(zone, t) - date_trunc(unit, timezone(zone, t)));
+CREATE OR REPLACE MACRO bq_within_years(v) AS CASE WHEN year(v) BETWEEN 1 AND 9999 THEN v END;
+-- Each element is so many steps after the first one, so the end of a month comes back in longer months.
+CREATE OR REPLACE MACRO bq_step(n) AS CASE WHEN n = 0 THEN error('Sequence step cannot be 0.') ELSE n END;
+CREATE OR REPLACE MACRO bq_months_series(a, b, n) AS list_filter(list_transform(generate_series(0, date_diff('month', a, b) // bq_step(n)), lambda i: CAST(a + to_months(CAST(i * n AS INTEGER)) AS DATE)), lambda v: CASE WHEN n > 0 THEN v <= b ELSE v >= b END);
+CREATE OR REPLACE MACRO bq_days_series(a, b, n) AS CAST(generate_series(a, b, to_days(CAST(bq_step(n) AS INTEGER))) AS DATE[]);
+CREATE OR REPLACE MACRO bq_instants_series(a, b, us) AS generate_series(a, b, to_microseconds(bq_step(us)));
+CREATE OR REPLACE MACRO bq_integers_series(a, b, n) AS generate_series(a, b, bq_step(n));
+-- The offset of a zone at an instant, as +HH:MM or without the colon.
+CREATE OR REPLACE MACRO bq_zone_minutes(t, zone) AS date_diff('minute', timezone('UTC', t), timezone(zone, t));
+CREATE OR REPLACE MACRO bq_zone_offset(t, zone, colon) AS CASE WHEN bq_zone_minutes(t, zone) < 0 THEN '-' ELSE '+' END || lpad(CAST(abs(bq_zone_minutes(t, zone)) // 60 AS VARCHAR), 2, '0') || colon || lpad(CAST(abs(bq_zone_minutes(t, zone)) % 60 AS VARCHAR), 2, '0');
+CREATE OR REPLACE MACRO bq_whole_seconds(t) AS CAST(floor(CAST(epoch_us(t) AS DECIMAL(38, 0)) / 1000000) AS BIGINT);
+-- An INTERVAL as the service writes it: years-months days hours:minutes:seconds.
+CREATE OR REPLACE MACRO bq_interval_sign(n) AS CASE WHEN n < 0 THEN '-' ELSE '' END;
+CREATE OR REPLACE MACRO bq_interval_months(i) AS datepart('year', i) * 12 + datepart('month', i);
+CREATE OR REPLACE MACRO bq_interval_micros(i) AS datepart('hour', i) * 3600000000 + datepart('minute', i) * 60000000 + datepart('microsecond', i);
+CREATE OR REPLACE MACRO bq_interval_to_text(i) AS bq_interval_sign(bq_interval_months(i)) || abs(bq_interval_months(i)) // 12 || '-' || abs(bq_interval_months(i)) % 12 || ' ' || datepart('day', i) || ' ' || bq_interval_sign(bq_interval_micros(i)) || abs(bq_interval_micros(i)) // 3600000000 || ':' || abs(bq_interval_micros(i)) // 60000000 % 60 || ':' || abs(bq_interval_micros(i)) // 1000000 % 60 || bq_fraction(abs(bq_interval_micros(i)) % 1000000);
 
 -- Whole units between two instants, towards zero, as TIMESTAMP_DIFF counts them.
 CREATE OR REPLACE MACRO bq_micros_diff(a, b, unit) AS (epoch_us(a) - epoch_us(b)) // CAST(unit AS BIGINT);
@@ -34,6 +82,7 @@ CREATE OR REPLACE MACRO bq_micros_diff(a, b, unit) AS (epoch_us(a) - epoch_us(b)
 -- Arrays: out of range is an error unless the access is SAFE_.
 CREATE OR REPLACE MACRO bq_at(a, i) AS CASE WHEN i < 1 OR i > len(a) THEN error('Array index ' || (i - 1) || ' is out of bounds') ELSE a[i] END;
 CREATE OR REPLACE MACRO bq_safe_at(a, i) AS CASE WHEN i < 1 OR i > len(a) THEN NULL ELSE a[i] END;
+CREATE OR REPLACE MACRO bq_array_concat(a, b) AS CASE WHEN a IS NULL OR b IS NULL THEN NULL ELSE list_concat(a, b) END;
 CREATE OR REPLACE MACRO bq_range_bucket(x, bounds) AS CASE WHEN x IS NULL OR bounds IS NULL THEN NULL ELSE len(list_filter(bounds, lambda b: b <= x)) END;
 
 -- Exact where BigQuery approximates: values with their counts, most frequent first, ties by value.
@@ -42,6 +91,9 @@ CREATE OR REPLACE MACRO bq_top_count(h, nulls, n) AS list_slice(list_transform(l
     CASE WHEN nulls > 0 THEN [{'c': -CAST(nulls AS BIGINT), 'value': NULL}] ELSE [] END)),
     lambda e: {'value': e.value, 'count': -e.c}), 1, n);
 
+CREATE OR REPLACE MACRO bq_json_document(s) AS CASE WHEN json_valid(s) THEN s END;
+-- Integers that floating point can't hold are texts in TO_JSON_STRING.
+CREATE OR REPLACE MACRO bq_int64_to_json(n) AS CASE WHEN abs(CAST(n AS HUGEINT)) > 9007199254740992 THEN to_json(CAST(n AS VARCHAR)) ELSE to_json(n) END;
 -- JSON_VALUE answers scalars only; an object, an array or a JSON null is NULL.
 CREATE OR REPLACE MACRO bq_json_value(j, p) AS CASE WHEN json_type(j, p) IN ('OBJECT', 'ARRAY', 'NULL') THEN NULL ELSE json_extract_string(j, p) END;
 
@@ -54,7 +106,8 @@ CREATE OR REPLACE MACRO bq_asin(x) AS CASE WHEN x < -1 OR x > 1 THEN error('Floa
 CREATE OR REPLACE MACRO bq_acos(x) AS CASE WHEN x < -1 OR x > 1 THEN error('Floating point error in function: ACOS(' || x || ')') ELSE acos(x) END;
 CREATE OR REPLACE MACRO bq_acosh(x) AS CASE WHEN x < 1 THEN error('Floating point error in function: ACOSH(' || x || ')') ELSE acosh(x) END;
 CREATE OR REPLACE MACRO bq_atanh(x) AS CASE WHEN x <= -1 OR x >= 1 THEN error('Floating point error in function: ATANH(' || x || ')') ELSE atanh(x) END;
-CREATE OR REPLACE MACRO bq_pow(x, y) AS CASE WHEN x < 0 AND y <> floor(y) OR x = 0 AND y < 0 OR isinf(pow(x, y)) AND NOT isinf(CAST(x AS DOUBLE)) AND NOT isinf(CAST(y AS DOUBLE)) THEN error('Floating point error in function: POW(' || x || ', ' || y || ')') ELSE pow(x, y) END;
+CREATE OR REPLACE MACRO bq_pow_fails(x, y) AS error('Floating point error in function: POW(' || x || ', ' || y || ')');
+CREATE OR REPLACE MACRO bq_pow(x, y) AS CASE WHEN x < 0 AND y <> floor(y) THEN bq_pow_fails(x, y) WHEN x = 0 AND y < 0 THEN bq_pow_fails(x, y) WHEN isinf(pow(x, y)) AND NOT isinf(CAST(x AS DOUBLE)) AND NOT isinf(CAST(y AS DOUBLE)) THEN bq_pow_fails(x, y) ELSE pow(x, y) END;
 CREATE OR REPLACE MACRO bq_reciprocal(v, name, x) AS CASE WHEN v = 0 THEN error('Floating point error in function: ' || name || '(' || x || ')') ELSE 1 / v END;
 CREATE OR REPLACE MACRO bq_sec(x) AS 1 / cos(x);
 CREATE OR REPLACE MACRO bq_csc(x) AS bq_reciprocal(sin(x), 'CSC', x);

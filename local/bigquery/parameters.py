@@ -92,7 +92,7 @@ def literal(kind: Any, value: Any) -> exp.Expression:
     if name == "BOOL":
         return exp.Boolean(this=text.lower() == "true")
     if name == "STRING":
-        return exp.Cast(this=exp.Literal.string(text), to=to)
+        return exp.Literal.string(text)  # bare: as a literal it coerces to dates, and so does a parameter
     if name == "BYTES":
         return exp.FromBase64(this=exp.Literal.string(text))
     return exp.Cast(this=exp.Literal.string(text), to=to)

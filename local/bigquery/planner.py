@@ -25,10 +25,10 @@ from sqlglot.optimizer.qualify import qualify
 from sqlglot.schema import MappingSchema
 from sqlglot.tokens import Token
 
-from local.bigquery import functions, information_schema, parameters, pivots, scan, sources
+from local.bigquery import functions, information_schema, name_checks, parameters, pivots, scan, sources
 from local.bigquery.engine import Engine
 from local.bigquery.errors import BigQueryError, invalid_query, unsupported
-from local.bigquery.fields import Field, from_duckdb, quote, standard_type
+from local.bigquery.fields import Field, from_duckdb, quote, standard_type, stored_sql
 from local.bigquery.lowering.tree import lower
 from local.bigquery.store import Store, Table
 
@@ -60,6 +60,8 @@ class Plan:
     location: str | None = None
     deterministic: bool = True
     metadata: bool = False
+    bytes_by_table: dict[tuple[str, str, str], int] = field(default_factory=dict)
+    changes: list[Any] = field(default_factory=list)
 
 
 class Planner:
@@ -130,7 +132,16 @@ class Planner:
         tree = parameters.bind(tree, request.parameters, request.parameter_mode)
         tree = sources.bind(tree, scope, request.sql)
         tree = pivots.write_out(tree)
+        name_checks.name_elements(tree, [f for s in scope.sources.values() for f in s.fields])
+        if isinstance(tree, exp.Select) and tree.args.get("kind"):
+            _open_value_table(tree)
         names = _output_names(tree, scope)
+        name_checks.check(
+            tree,
+            lambda copied: self.resolve(copied, scope, request.sql),
+            lambda copied: self.resolve(copied, scope, request.sql, aliases=False),
+            request.sql,
+        )
         tree = self.resolve(tree, scope, request.sql)
         _refuse_duplicates(tree)
         plan = Plan(statement="SELECT", tree=tree)
@@ -142,21 +153,32 @@ class Planner:
             if source.table is not None:
                 seen.setdefault(source.table.key, source.table)
         plan.tables = list(seen.values())
-        plan.bytes = scan.estimate(tree.copy(), scope.sources, self.fresh, self.engine)
+        plan.bytes_by_table = scan.estimate(tree.copy(), scope.sources, self.fresh, self.engine)
+        plan.bytes = sum(plan.bytes_by_table.values())
         if plan.metadata:
             plan.bytes = max(plan.bytes, information_schema.MINIMUM_BYTES)
         plan.sql = self.lower(tree, scope)
         plan.fields = self.describe(plan.sql, names)
         return plan
 
-    def resolve(self, tree: exp.Expression, scope: sources.Scope, sql: str) -> exp.Expression:
-        """Every column tied to its source, every node typed."""
+    def resolve(
+        self, tree: exp.Expression, scope: sources.Scope, sql: str, *, aliases: bool = True
+    ) -> exp.Expression:
+        """Every column tied to its source, every node typed. Without `aliases` those of the SELECT list stay names."""
         mapping = {
             name: {f["name"]: standard_type(f) for f in source.fields}
             for name, source in scope.sources.items()
         }
         try:
             schema = MappingSchema(mapping, dialect="bigquery", normalize=True)
+            if not aliases:
+                return qualify(
+                    tree,
+                    schema=schema,
+                    dialect="bigquery",
+                    expand_alias_refs=False,
+                    validate_qualify_columns=False,
+                )
             tree = qualify(tree, schema=schema, dialect="bigquery")
             return annotate_types(tree, schema=schema, dialect="bigquery")
         except (OptimizeError, SchemaError) as error:
@@ -196,6 +218,13 @@ class Planner:
         return fields
 
 
+def _open_value_table(tree: exp.Select) -> None:
+    """At the top a struct for each row is a row of its fields; inside a query it stays a struct."""
+    if str(tree.args["kind"]).upper() != "STRUCT":
+        raise unsupported("SELECT AS VALUE at the top of a query")
+    tree.set("kind", None)
+
+
 def _refuse_duplicates(tree: exp.Expression) -> None:
     names = [name.lower() for name in tree.named_selects] if isinstance(tree, exp.Query) else []
     for name in names:
@@ -207,9 +236,7 @@ def _refuse_duplicates(tree: exp.Expression) -> None:
 
 def select_sql(sql: str, fields: list[Field]) -> str:
     """The query with its columns cast to the exact storage types of the result schema."""
-    from local.bigquery.fields import duckdb_type
-
-    columns = ", ".join(f"CAST({quote(f['name'])} AS {duckdb_type(f)}) AS {quote(f['name'])}" for f in fields)
+    columns = ", ".join(f"{stored_sql(quote(f['name']), f, f)} AS {quote(f['name'])}" for f in fields)
     return f"SELECT {columns} FROM ({sql})"
 
 
@@ -265,6 +292,7 @@ def _name_error(sql: str, message: str) -> BigQueryError:
 
 
 _DUCKDB_NOISE = re.compile(r"\n\nLINE \d+:.*", re.DOTALL)
+_FROM_PYTHON = "Invalid Input Error: Python exception occurred while executing the UDF: ValueError: "
 _ENGINE_NAMES = re.compile(r'"?(t_[0-9a-f]{32}|__s\d+|__u\d+)"?\.?')
 
 
@@ -283,6 +311,7 @@ def translate(error: duckdb.Error) -> BigQueryError:
         )
     if "Out of Memory" in message:
         return BigQueryError(400, "resourcesExceeded", "Resources exceeded during query execution")
+    message = message.removeprefix(_FROM_PYTHON)
     if message.startswith("Invalid Input Error: Division by zero"):
         return invalid_query("division by zero")
     for prefix in ("Invalid Input Error: ", "Binder Error: ", "Conversion Error: ", "Out of Range Error: "):

@@ -38,7 +38,7 @@ class Results:
         name = f"results.{new_name()}"
         cursor.execute(f"CREATE TABLE {name} AS {select_sql(sql, fields)}")
         try:
-            _refuse_null_elements(cursor, name, fields)
+            check_values(cursor, name, fields)
         except BigQueryError:
             cursor.execute(f"DROP TABLE {name}")
             raise
@@ -75,13 +75,29 @@ class Results:
         return page(self._engine, result.table, result.fields, start, count, int_timestamps=int_timestamps)
 
 
-def _refuse_null_elements(cursor: Any, table: str, fields: list[Field]) -> None:
-    """Arrays with NULL may exist inside a query, not in its result."""
+# The first and the last moment of each type; DuckDB's own go further.
+_RANGES = {
+    "DATE": ("DATE '0001-01-01'", "DATE '9999-12-31'"),
+    "DATETIME": ("TIMESTAMP '0001-01-01 00:00:00'", "TIMESTAMP '9999-12-31 23:59:59.999999'"),
+    "TIMESTAMP": ("TIMESTAMPTZ '0001-01-01 00:00:00+00'", "TIMESTAMPTZ '9999-12-31 23:59:59.999999+00'"),
+}
+
+
+def check_values(cursor: Any, table: str, fields: list[Field]) -> None:
+    """Arrays with NULL may exist inside a query, not in its result; moments end with the year 9999."""
     for f in fields:
+        name = quote(f["name"])
         if repeated(f):
-            test = f"len({quote(f['name'])}) <> list_count({quote(f['name'])})"
-            if cursor.execute(f"SELECT 1 FROM {table} WHERE {test} LIMIT 1").fetchone() is not None:
+            if _any(cursor, table, f"len({name}) <> list_count({name})"):
                 raise invalid_query(f"Array cannot have a null element; error in writing field {f['name']}")
+        elif f["type"] in _RANGES:
+            low, high = _RANGES[f["type"]]
+            if _any(cursor, table, f"{name} NOT BETWEEN {low} AND {high}"):
+                raise invalid_query(f"{f['type']} value out of range in field {f['name']}")
+
+
+def _any(cursor: Any, table: str, test: str) -> bool:
+    return cursor.execute(f"SELECT 1 FROM {table} WHERE {test} LIMIT 1").fetchone() is not None
 
 
 def page(

@@ -35,8 +35,8 @@ Used = dict[tuple[str, str, str], tuple[Table, set[str], set[int]]]
 
 def estimate(
     tree: exp.Expression, sources: dict[str, Source], fresh: Callable[[Table], Table], engine: Engine
-) -> int:
-    """The bytes; raises when a table requires a partition filter that the query doesn't have."""
+) -> dict[tuple[str, str, str], int]:
+    """The bytes of each table; raises when a table requires a partition filter that the query doesn't have."""
     narrowed = _narrow(tree)
     used: Used = {}
     found: set[str] = set()
@@ -61,7 +61,7 @@ def estimate(
             table = fresh(missing)
             stats = table.stats or {}
             used[table.key] = (table, set(stats["leaves"]), set(range(len(stats["partitions"]))))
-    return sum(_bytes(table, leaves, kept) for table, leaves, kept in used.values())
+    return {key: _bytes(table, leaves, kept) for key, (table, leaves, kept) in used.items()}
 
 
 def _narrow(tree: exp.Expression) -> exp.Expression:
@@ -94,6 +94,8 @@ def _leaves(table: Table, alias: str, scope: TreeScope) -> set[str]:
             wanted |= _element_path(column, arrays)
         if not column.table and column.name == alias:
             return every
+    # An array of which no element is read is read for its length.
+    wanted |= {path for _, path in arrays.values() if not any(_covers(path, w) for w in wanted)}
     if any(node.name == alias for node in scope.expression.find_all(exp.TableColumn)):
         return every  # the whole row as a struct
     return {leaf for leaf in every if any(_covers(w, leaf) for w in wanted)}

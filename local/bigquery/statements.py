@@ -9,7 +9,8 @@ from typing import Any
 import duckdb
 from sqlglot import exp
 
-from local.bigquery import ddl_tree, parameters, sources
+from local.bigquery import ddl_tree, dml
+from local.bigquery.assignments import check_assignable
 from local.bigquery.errors import (
     BigQueryError,
     access_denied,
@@ -18,8 +19,10 @@ from local.bigquery.errors import (
     not_found,
     unsupported,
 )
-from local.bigquery.fields import Field, conform_sql, duckdb_type, quote
+from local.bigquery.fields import quote
+from local.bigquery.partitions import total_bytes
 from local.bigquery.planner import Plan, Planner, Request, select_sql, translate
+from local.bigquery.results import check_values
 from local.bigquery.store import Table
 from local.bigquery.tables import Tables
 
@@ -38,10 +41,12 @@ class Statements:
         """The plan of a statement, checked as far as a dry run checks it."""
         if isinstance(tree, exp.Create):
             return self._plan_create(tree, request, called, may_read)
-        if isinstance(tree, exp.Insert):
-            return self._plan_insert(tree, request, called, may_read)
-        if isinstance(tree, exp.Update | exp.Delete):
-            return self._plan_change(tree, request, may_read)
+        if isinstance(tree, exp.Insert | exp.Update | exp.Delete | exp.Merge):
+            target = self._target(dml.target_of(tree), request)
+            whole = total_bytes(self.tables.fresh(target).stats)
+            plan = dml.Dml(self.planner, request, called, may_read, target, whole).plan(tree)
+            plan.location = self._dataset(target.key, request)
+            return plan
         if isinstance(tree, exp.Drop):
             return Plan(
                 f"DROP_{str(tree.args['kind']).upper()}", tree, location=self._location(tree.this, request)
@@ -62,8 +67,10 @@ class Statements:
         if isinstance(tree, exp.Alter):
             return self._run_alter(plan, tree)
         table = plan.tables[0]
-        sql = f"DELETE FROM {quote(str(table.physical))}" if isinstance(tree, exp.TruncateTable) else plan.sql
-        return self.write(table, job, lambda cursor: _changed(cursor.execute(sql)))
+        if isinstance(tree, exp.TruncateTable):
+            sql = f"DELETE FROM {quote(str(table.physical))}"
+            return self.write(table, job, lambda cursor: int(cursor.execute(sql).fetchone()[0]))
+        return self.write(table, job, lambda cursor: dml.apply(cursor, table, plan.changes))
 
     def write(self, table: Table, job: str, change: Callable[[Any], int]) -> int:
         """Change the content in one transaction that also says that the job was applied."""
@@ -113,85 +120,6 @@ class Statements:
             raise invalid_query(f"{table.id} is a view and can't be changed by DML")
         return table
 
-    # -- INSERT, UPDATE, DELETE
-
-    def _plan_insert(
-        self, tree: exp.Insert, request: Request, called: frozenset[str], may_read: Callable[[str], bool]
-    ) -> Plan:
-        target = self._target(tree.this, request)
-        columns = [c.name for c in tree.this.expressions] if isinstance(tree.this, exp.Schema) else []
-        columns = columns or [f["name"] for f in target.fields]
-        by_name = {f["name"].lower(): f for f in target.fields}
-        for column in columns:
-            if column.lower() not in by_name:
-                raise invalid_query(f"Column {column} is not present in table {target.id}")
-        source = tree.expression
-        if isinstance(source, exp.Values):
-            source = _values_query(source, len(columns))
-        if not isinstance(source, exp.Query):
-            raise unsupported("this form of INSERT")
-        inner = self.planner.query(source.copy(), request, called, may_read)
-        if len(inner.fields) != len(columns):
-            raise invalid_query(
-                f"Inserted row has wrong column count; Has {len(inner.fields)}, expected {len(columns)}"
-            )
-        for given, column in zip(inner.fields, columns, strict=True):
-            _check_assignable(given, by_name[column.lower()])
-        names = ", ".join(quote(by_name[c.lower()]["name"]) for c in columns)
-        casts = ", ".join(
-            conform_sql(quote(g["name"]), g, by_name[c.lower()])
-            for g, c in zip(inner.fields, columns, strict=True)
-        )
-        sql = f"INSERT INTO {quote(str(target.physical))} ({names}) SELECT {casts} FROM ({inner.sql})"
-        location = self._dataset(target.key, request)
-        return Plan("INSERT", tree, sql, [], [target, *inner.tables], inner.bytes, location)
-
-    def _plan_change(self, tree: Any, request: Request, may_read: Callable[[str], bool]) -> Plan:
-        """UPDATE and DELETE: their expressions are resolved as the columns of a query over the target."""
-        target = self._target(tree.this, request)
-        verb = "UPDATE" if isinstance(tree, exp.Update) else "DELETE"
-        where = tree.args.get("where")
-        if where is None:
-            raise invalid_query(f"{verb} must have a WHERE clause")
-        if tree.args.get("from_") or tree.args.get("using"):
-            raise unsupported(f"{verb} with several tables")
-        tree = parameters.bind(tree, request.parameters, request.parameter_mode)
-        where = tree.args["where"]
-        sets = tree.expressions if isinstance(tree, exp.Update) else []
-        by_name = {f["name"].lower(): f for f in target.fields}
-        for item in sets:
-            if (
-                not isinstance(item, exp.EQ)
-                or not isinstance(item.this, exp.Column)
-                or item.this.name.lower() not in by_name
-            ):
-                raise invalid_query(f"Unrecognized name: {item.this.sql('bigquery')}")
-        # A condition in the SELECT list stays a whole expression; nothing is pruned from it.
-        columns = [exp.alias_(item.expression.copy(), f"set_{i}") for i, item in enumerate(sets)]
-        columns.append(exp.alias_(where.this.copy(), "condition"))
-        probe = exp.Select(expressions=columns).from_(tree.this.copy())
-        scope = self.planner.scope(request, may_read)
-        probe = sources.bind(probe, scope, request.sql)
-        resolved = self.planner.resolve(probe, scope, request.sql)
-        lowered = self.planner.lower(resolved, scope)
-        self.planner.describe(lowered, None)
-        parsed = resolved if isinstance(resolved, exp.Select) else exp.Select()
-        alias = tree.this.alias or tree.this.name
-        condition = parsed.selects[-1].this.sql("duckdb")
-        assignments = ", ".join(
-            f"{quote(by_name[s.this.name.lower()]['name'])} = CAST({parsed.selects[i].this.sql('duckdb')} AS {duckdb_type(by_name[s.this.name.lower()])})"
-            for i, s in enumerate(sets)
-        )
-        body = f"{quote(str(target.physical))} AS {quote(alias.lower())}"
-        sql = (
-            f"UPDATE {body} SET {assignments} WHERE {condition}"
-            if sets
-            else f"DELETE FROM {body} WHERE {condition}"
-        )
-        measured = self.tables.fresh(target)
-        size = sum(sum(p["bytes"]) for p in (measured.stats or {})["partitions"])
-        return Plan(verb, tree, sql, [], [target], size, self._dataset(target.key, request))
-
     # -- DDL
 
     def _plan_create(
@@ -202,11 +130,14 @@ class Statements:
             raise unsupported(f"CREATE {what}" + (" (temporary)" if what == "TABLE" else ""))
         if what == "SCHEMA":
             return Plan("CREATE_SCHEMA", tree)
+        if what == "VIEW" and isinstance(tree.this, exp.Schema):
+            raise unsupported("a column list in CREATE VIEW; name the columns in the query")
         location = self._dataset(self._key(tree.this, request), request)
         query = tree.expression
         statement = f"CREATE_{what}" + ("_AS_SELECT" if what == "TABLE" and query is not None else "")
         plan = Plan(statement, tree, location=location)
         if isinstance(query, exp.Query):
+            _require_names(query, what)
             inner = self.planner.query(query.copy(), request, called, may_read)
             plan.sql, plan.fields, plan.tables = inner.sql, inner.fields, inner.tables
             plan.bytes = 0 if what == "VIEW" else inner.bytes
@@ -222,7 +153,6 @@ class Statements:
         if str(tree.args["kind"]).upper() == "VIEW":
             resource["view"] = {"query": ddl_tree.original_query(request.sql, tree)}
             return self.tables.draft(*key, resource, plan.fields)
-        resource |= ddl_tree.partition_options(tree)
         columns = (
             [ddl_tree.column(c) for c in tree.this.expressions if isinstance(c, exp.ColumnDef)]
             if isinstance(tree.this, exp.Schema)
@@ -232,6 +162,10 @@ class Statements:
             raise invalid_query(
                 "The number of columns in the column definition list does not match the query"
             )
+        for given, column in zip(plan.fields, columns, strict=False):
+            check_assignable(given, column)
+        kinds = {f["name"].lower(): f["type"] for f in columns or plan.fields}
+        resource |= ddl_tree.partition_options(tree, kinds)
         return self.tables.draft(*key, resource, columns or plan.fields)
 
     def _run_create(self, plan: Plan, tree: exp.Create, request: Request, job: str) -> int:
@@ -256,6 +190,7 @@ class Statements:
                 if plan.sql:
                     select = select_sql(plan.sql, plan.fields)
                     physical = self.tables.new_physical(cursor, draft.fields, select)
+                    check_values(cursor, quote(physical), draft.fields)
                 else:
                     physical = self.tables.engine.create(cursor, draft.fields)
         except duckdb.Error as error:
@@ -307,51 +242,18 @@ class Statements:
         for action in tree.args.get("actions") or []:
             if not isinstance(action, exp.ColumnDef):
                 raise unsupported(f"ALTER TABLE … {type(action).__name__}")
-            fields.append(ddl_tree.column(action))
+            column = ddl_tree.column(action)
+            if action.args.get("exists") and column["name"].lower() in {f["name"].lower() for f in fields}:
+                continue
+            fields.append(column)
         self.tables.change(table, {"schema": {"fields": fields}}, whole=False)
         return 0
 
 
-def _changed(cursor: Any) -> int:
-    row = cursor.fetchone()
-    return int(row[0]) if row else 0
-
-
-_WIDENS = {
-    ("INTEGER", "FLOAT"),
-    ("INTEGER", "NUMERIC"),
-    ("NUMERIC", "FLOAT"),
-    ("STRING", "DATE"),
-    ("STRING", "TIMESTAMP"),
-    ("STRING", "DATETIME"),
-    ("STRING", "TIME"),
-}
-
-
-def _check_assignable(given: Field, column: Field) -> None:
-    if given["mode"] == "REPEATED" or column["mode"] == "REPEATED" or given["type"] == "RECORD":
-        return  # the cast decides
-    if given["type"] != column["type"] and (given["type"], column["type"]) not in _WIDENS:
-        raise invalid_query(
-            f"Query column has type {given['type']} which cannot be inserted into column {column['name']}, "
-            f"which has type {column['type']}"
-        )
-
-
-def _values_query(values: exp.Values, width: int) -> exp.Expression:
-    """VALUES as a UNION ALL of selects, so that each expression is resolved and typed like any other."""
-    selects: list[exp.Expression] = []
-    for row in values.expressions:
-        items = row.expressions if isinstance(row, exp.Tuple) else [row.unnest()]
-        if len(items) != width:
-            raise invalid_query(f"Inserted row has wrong column count; Has {len(items)}, expected {width}")
-        selects.append(
-            exp.Select(expressions=[exp.alias_(item.copy(), f"v{i}") for i, item in enumerate(items)])
-        )
-    out = selects[0]
-    for select in selects[1:]:
-        out = exp.Union(this=out, expression=select, distinct=False)
-    return out
+def _require_names(query: Any, what: str) -> None:
+    for number, item in enumerate(query.selects, 1):
+        if not isinstance(item, exp.Alias | exp.Column | exp.Dot | exp.Star):
+            raise invalid_query(f"CREATE {what} columns must be named, but column {number} has no name")
 
 
 def require_editor(allowed: bool, project: str) -> None:

@@ -4,9 +4,9 @@ from typing import Any
 
 from sqlglot import exp
 
-from local.bigquery.errors import unsupported
+from local.bigquery.errors import invalid_query, unsupported
 from local.bigquery.lowering.rules import Node, call, cast, kind, no_signature, rule, text, typed
-from local.bigquery.lowering.signatures import NUMERIC, TEXTUAL, const_int
+from local.bigquery.lowering.signatures import INT, NUMERIC, TEXTUAL, const_int
 
 
 @rule(exp.Count)
@@ -34,6 +34,10 @@ def _sum(node: Any) -> Node:
     _expect(name, node.this, NUMERIC)
     inner = node.this.expressions[0] if isinstance(node.this, exp.Distinct) else node.this
     out = call(name.lower(), node.this)
+    if kind(inner) == "NUMERIC" and name == "AVG":
+        return _composed(
+            "exact_divide", call("sum", node.this), cast(call("count", node.this.copy()), "DECIMAL(38, 9)")
+        )
     if kind(inner) == "NUMERIC":
         return _wrap(node, out, "DECIMAL(38, 9)", "NUMERIC")
     if name == "SUM" and kind(inner) == "INT64":
@@ -41,6 +45,17 @@ def _sum(node: Any) -> Node:
             node, out, "BIGINT", "INT64"
         )  # DuckDB sums to HUGEINT; beyond INT64 this is an error, as there
     return typed(out, "FLOAT64")
+
+
+def _composed(function: str, *aggregates: Node) -> Node:
+    """A NUMERIC made of several aggregates; over a window each has its own."""
+    parts = []
+    for aggregate in aggregates:
+        (aggregate.this if isinstance(aggregate, exp.Cast) else aggregate).meta["over"] = True
+        parts.append(aggregate if isinstance(aggregate, exp.Cast) else cast(aggregate, "DECIMAL(38, 9)"))
+    out = call(function, parts[0], call("nullif", parts[1], 0))
+    out.meta["composed"] = True
+    return typed(out, "NUMERIC")
 
 
 def _wrap(node: Node, out: Node, duckdb: str, name: str) -> Node:
@@ -52,9 +67,56 @@ def _wrap(node: Node, out: Node, duckdb: str, name: str) -> Node:
     return typed(cast(out, duckdb), name)
 
 
+_NEED_ORDER = frozenset({"rank", "dense_rank", "percent_rank", "cume_dist", "ntile"})
+_POSITIONS = (exp.Lag, exp.Lead, exp.NthValue)
+
+
+def _check_window(node: exp.Window) -> None:
+    """What BigQuery asks of a window and DuckDB does not."""
+    inner: Any = node.this
+    while isinstance(inner, exp.IgnoreNulls | exp.RespectNulls | exp.Cast):
+        inner = inner.this
+    name = str(inner.this).lower() if isinstance(inner, exp.Anonymous) else type(inner).__name__.lower()
+    order = node.args.get("order")
+    if (
+        order is None
+        and not node.args.get("alias")
+        and (name in _NEED_ORDER or isinstance(inner, exp.Lag | exp.Lead))
+    ):
+        raise invalid_query(f"Window ORDER BY is required for analytic function {name}")
+    distinct = (
+        any(isinstance(e, exp.Distinct) for e in inner.expressions) if isinstance(inner, exp.Func) else False
+    )
+    if distinct and order is not None:
+        raise invalid_query("Window ORDER BY is not allowed if DISTINCT is specified")
+    offset = inner.args.get("offset") if isinstance(inner, _POSITIONS) else None
+    if isinstance(offset, exp.Neg):
+        raise invalid_query(f"The offset of {name.upper()} must be non-negative")
+    for key in node.args.get("partition_by") or []:
+        if kind(key) in ("FLOAT64", "JSON", "ARRAY", "STRUCT"):
+            raise invalid_query(f"Partitioning by expressions of type {kind(key)} is not allowed")
+
+
+def _over(node: exp.Window, value: Node) -> Node:
+    """An expression over aggregates, each of them over the window."""
+    if value.meta.get("over"):
+        window = node.copy()
+        window.set("this", value)
+        return window
+    for aggregate in [n for n in value.walk() if n.meta.get("over")]:
+        window = node.copy()
+        aggregate.replace(window)
+        window.set("this", aggregate)
+    value.type = node.type
+    return value
+
+
 @rule(exp.Window)
 def _window(node: exp.Window) -> Node:
+    _check_window(node)
     inner = node.this
+    if inner.meta.get("composed"):
+        return _over(node, inner)
     while isinstance(inner, exp.Cast):
         # A rule cast its aggregate: the cast belongs outside the window.
         inner.meta.setdefault("cast_window", inner.to.sql("duckdb"))
@@ -75,6 +137,13 @@ def _window(node: exp.Window) -> Node:
 def _extreme(node: Any) -> Node:
     if kind(node.this) in ("ARRAY", "STRUCT", "JSON"):
         raise no_signature(f"aggregate function {type(node).__name__.upper()}", kind(node.this))
+    if isinstance(node, exp.Min) and kind(node.this) == "FLOAT64":
+        # NaN wins in both directions; DuckDB takes it for the greatest number.
+        greatest = call("max", exp.Neg(this=exp.Paren(this=node.this)))
+        greatest.meta["over"] = True
+        out = exp.Paren(this=exp.Neg(this=greatest))
+        out.meta["composed"] = True
+        return typed(out, "FLOAT64")
     return call(type(node).__name__.lower(), node.this)
 
 
@@ -93,6 +162,11 @@ def _arg_extreme(node: Any) -> Node:
 
 @rule(exp.LogicalAnd, exp.LogicalOr)
 def _logical(node: Any) -> Node:
+    _expect(
+        "LOGICAL_AND" if isinstance(node, exp.LogicalAnd) else "LOGICAL_OR",
+        node.this,
+        {"BOOL", "NULL", "UNKNOWN"},
+    )
     return typed(call("bool_and" if isinstance(node, exp.LogicalAnd) else "bool_or", node.this), "BOOL")
 
 
@@ -115,6 +189,7 @@ def _bit_aggregate(node: Any) -> Node:
     name = {"BitwiseAndAgg": "bit_and", "BitwiseOrAgg": "bit_or", "BitwiseXorAgg": "bit_xor"}[
         type(node).__name__
     ]
+    _expect(name.upper(), node.this, INT)
     return typed(call(name, node.this), "INT64")
 
 

@@ -1,12 +1,25 @@
-"""Arrays and structs: made, joined, taken apart by position; and the SAFE. prefix."""
+"""Arrays and structs: made, joined, taken apart by position."""
 
 from typing import Any
 
 from sqlglot import exp
 
 from local.bigquery.errors import invalid_query, unsupported
-from local.bigquery.lowering.rules import Node, call, cast, integer, kind, paren, rule, text, typed
-from local.bigquery.lowering.signatures import ANY, INT, simple
+from local.bigquery.lowering.kinds import unified
+from local.bigquery.lowering.rules import (
+    Node,
+    call,
+    cast,
+    integer,
+    kind,
+    no_signature,
+    paren,
+    rule,
+    text,
+    typed,
+    typed_as,
+)
+from local.bigquery.lowering.signatures import ANY, INT, TEXTUAL, simple
 
 simple(exp.ArraySize, "len", "INT64", ("this", frozenset({"ARRAY", "NULL", "UNKNOWN"})))
 simple(exp.RangeBucket, "bq_range_bucket", "INT64", ("this", ANY), ("expression", ANY))
@@ -75,21 +88,21 @@ def _json_subscript(node: exp.Bracket) -> Node:
     return typed(call("json_extract", node.this, text(path)), "JSON")
 
 
-@rule(exp.SafeFunc)
-def _safe_function(node: exp.SafeFunc) -> Node:
-    """TRY catches what DuckDB raises; our own error(), which TRY can't, is NULL in the second set of macros."""
-    for inner in node.this.find_all(exp.Anonymous):
-        if str(inner.this).startswith("bq_"):
-            inner.set("this", "bqs_" + str(inner.this)[3:])
-    return call("try", node.this)
-
-
 @rule(exp.ArrayConcat)
 def _array_concat(node: Any) -> Node:
-    out = node.this
-    for item in node.expressions:
-        out = call("list_concat", out, item)
+    """NULL when one is NULL; DuckDB's own takes NULL for an empty list."""
+    items, _ = unified("function ARRAY_CONCAT", [node.this, *node.expressions])
+    out = items[0]
+    for item in items[1:]:
+        out = call("bq_array_concat", out, item)
     return out
+
+
+def _require_texts(array: Node) -> None:
+    found: Any = array.type
+    inner = found.expressions[0] if isinstance(found, exp.DataType) and found.expressions else None
+    if inner is not None and kind(typed_as(inner)) not in TEXTUAL:
+        raise no_signature("function ARRAY_TO_STRING", f"ARRAY<{kind(typed_as(inner))}>")
 
 
 @rule(exp.ArrayReverse)
@@ -99,6 +112,7 @@ def _array_reverse(node: Any) -> Node:
 
 @rule(exp.ArrayToString)
 def _array_to_string(node: Any) -> Node:
+    _require_texts(node.this)
     missing = node.args.get("null")
     if missing is not None:
         return typed(call("bq_array_to_string_null", node.this, node.expression, missing), "STRING")
@@ -117,7 +131,7 @@ def _generate_array(node: Any) -> Node:
     parts = [node.args[p] for p in ("start", "end", "step") if node.args.get(p) is not None]
     if not {kind(p) for p in parts} <= INT:
         raise unsupported("GENERATE_ARRAY of numbers that are not INT64")
-    return call("generate_series", *parts)
+    return call("bq_integers_series", *(parts if len(parts) == 3 else [*parts, 1]))
 
 
 @rule(exp.ArraySlice)

@@ -5,9 +5,12 @@ from typing import Any
 from sqlglot import exp
 
 from local.bigquery.errors import unsupported
-from local.bigquery.lowering.rules import Node, call, cast, kind, rule, text, typed
+from local.bigquery.lowering.rules import Node, call, cast, kind, no_signature, paren, rule, text, typed
+from local.bigquery.lowering.signatures import TEXT
 
-_PLAIN = frozenset("YmdHMSybBaAjIpUWVGuwf%z")
+_PLAIN = frozenset("YmdHMSybBaAjIpUWVGuw%")
+_CLOCK = frozenset("HIkMSpTRXrlcPs+zZ")
+_CALENDAR = frozenset("YymdbBhaAjUWVGguwFDxCeQcs+J")
 _SAME = {
     "%F": "%Y-%m-%d",
     "%T": "%H:%M:%S",
@@ -25,15 +28,56 @@ def _format(node: exp.TimeToStr) -> Node:
     if not (isinstance(pattern, exp.Literal) and pattern.is_string):
         raise unsupported("a date format that is not a literal")
     moment, name = node.this, kind(node.this)
+    zone = node.args.get("zone") or text("UTC")
+    instant = moment if name == "TIMESTAMP" else None
+    _require_elements(pattern.name, name)
     if name == "TIMESTAMP":
-        moment = call("timezone", node.args.get("zone") or text("UTC"), moment)
+        moment = call("timezone", zone, moment)
     elif name == "TIME":
         moment = exp.Paren(this=exp.Add(this=cast(text("1970-01-01"), "DATE"), expression=moment))
-    pieces = [_piece(kind_, value, moment) for kind_, value in split_format(pattern.name)]
+    pieces = [
+        _zoned(value, instant, zone) or _piece(what, value, moment)
+        for what, value in split_format(pattern.name)
+    ]
     out = pieces[0] if pieces else text("")
     for piece in pieces[1:]:
         out = exp.DPipe(this=out, expression=piece)
     return typed(exp.Paren(this=out) if len(pieces) > 1 else out, "STRING")
+
+
+def _require_elements(pattern: str, name: str) -> None:
+    """A date has no clock and a time no calendar: the service writes such elements out as they are."""
+    absent = {"DATE": _CLOCK, "TIME": _CALENDAR | frozenset("zZ"), "DATETIME": frozenset("zZ")}.get(
+        name, frozenset()
+    )
+    for what, value in split_format(pattern):
+        found = value[1:] if what == "run" else value[-1:]
+        elements = (
+            {found[i + 1] for i in range(-1, len(found) - 1) if i < 0 or found[i] == "%"}
+            if what == "run"
+            else {found}
+        )
+        wrong = elements & absent
+        if what == "run":
+            wrong = {e for e in wrong if f"%{e}" in value}
+        if wrong:
+            raise unsupported(f"the date format element %{min(wrong)} for a {name}")
+
+
+def _zoned(value: str, instant: Node | None, zone: Node) -> Node | None:
+    """The elements that depend on the instant and its zone, not on what the clock shows there."""
+    if value == "%z" or value == "%Ez":
+        colon = ":" if value == "%Ez" else ""
+        if instant is None:
+            raise unsupported(f"the date format element {value} of what is no TIMESTAMP")
+        return call("bq_zone_offset", instant.copy(), zone.copy(), colon)
+    if value == "%s" and instant is not None:
+        return cast(call("bq_whole_seconds", instant.copy()), "TEXT")
+    if value == "%Z":
+        if not (isinstance(zone, exp.Literal) and zone.name.upper() == "UTC"):
+            raise unsupported("the date format element %Z in another zone than UTC")
+        return text("UTC")
+    return None
 
 
 def split_format(pattern: str) -> list[tuple[str, str]]:
@@ -68,14 +112,14 @@ def _piece(what: str, value: str, moment: Node) -> Node:
     moment = moment.copy()
     if what == "run":
         return call("strftime", moment, value) if "%" in value else text(value)
-    padded = {"%-d": "%d", "%e": "%d", "%k": "%H", "%l": "%I"}
+    if value == "%k":
+        return call("lpad", cast(call("hour", moment), "TEXT"), 2, " ")
+    padded = {"%-d": "%d", "%e": "%d", "%l": "%I"}
     if value in padded:  # blank instead of a leading zero; sqlglot writes %e as %-d
         return call("lpad", call("ltrim", call("strftime", moment, padded[value]), "0"), 2, " ")
     if value == "%Q":
         return cast(call("quarter", moment), "TEXT")
-    if value == "%Z":
-        return text("UTC")
-    if value in ("%E4Y",):
+    if value == "%E4Y":
         return call("strftime", moment, "%Y")
     if value[:2] == "%E" and value[-1:] == "S":
         seconds = call("strftime", moment, "%S.%f")
@@ -87,8 +131,45 @@ def _piece(what: str, value: str, moment: Node) -> Node:
             else call("strftime", moment, "%S")
         )
     if value == "%s":
-        return cast(cast(call("epoch", moment), "BIGINT"), "TEXT")
+        return cast(call("bq_whole_seconds", moment), "TEXT")
     raise unsupported(f"the date format element {value}")
+
+
+_DAYS_OF_WEEKS = frozenset("UWVGgu")
+
+
+def _parsed(value: Node, pattern: str) -> Node:
+    """STRPTIME. What the text doesn't say is of 1970, not of 1900; %E*S takes seconds with and without a fraction."""
+    if kind(value) not in TEXT:
+        raise no_signature("a PARSE function", kind(value))
+    spelled, fraction, year = "", False, False
+    for what, element in split_format(pattern):
+        if what == "one" and element == "%E*S":
+            fraction, spelled = True, spelled + _SECONDS
+        elif what == "one" and element not in ("%-d", "%e"):
+            if element != "%z":
+                raise unsupported(f"the date format element {element} in a PARSE function")
+            spelled += element
+        else:
+            spelled += element if what == "run" else "%-d"
+        if what == "run":
+            weeks = {e for e in _DAYS_OF_WEEKS if f"%{e}" in element.replace("%%", "")}
+            if weeks:
+                raise unsupported(f"the date format element %{min(weeks)} in a PARSE function")
+            year = year or any(f"%{e}" in element.replace("%%", "") for e in "Yycx")
+    spelled = spelled.replace("%e", "%-d")
+    if not year:
+        value, spelled = exp.DPipe(this=text("1970 "), expression=paren(value)), "%Y " + spelled
+    if not fraction:
+        return call("strptime", value, spelled)
+    whole, parts = spelled.replace(_SECONDS, "%S"), spelled.replace(_SECONDS, "%S.%f")
+    return exp.Coalesce(
+        this=call("try_strptime", value.copy(), parts), expressions=[call("strptime", value, whole)]
+    )
+
+
+# Stands for %E*S until both forms are written.
+_SECONDS = "\x00"
 
 
 @rule(exp.StrToDate, exp.StrToTime, exp.ParseDatetime, exp.ParseTime)
@@ -96,12 +177,7 @@ def _parse(node: Any) -> Node:
     pattern = node.args["format"]
     if not (isinstance(pattern, exp.Literal) and pattern.is_string):
         raise unsupported("a date format that is not a literal")
-    spelled = ""
-    for what, value in split_format(pattern.name):
-        if what == "one" and value not in ("%-d", "%e"):
-            raise unsupported(f"the date format element {value} in a PARSE function")
-        spelled += value if what == "run" else "%-d"
-    parsed = call("strptime", node.this, spelled.replace("%e", "%-d"))
+    parsed = _parsed(node.this, pattern.name)
     if isinstance(node, exp.StrToDate):
         return typed(cast(parsed, "DATE"), "DATE")
     if isinstance(node, exp.ParseTime):

@@ -50,6 +50,10 @@ def _formatted(match: re.Match[str], value: Node) -> Node:
         if name not in NUMERIC - {"INT64"}:
             raise no_signature(f"function FORMAT (%{element})", name)
         digits = match["precision"] if match["precision"] is not None else "6"
+        if name == "NUMERIC":
+            if element not in "fF" or flags or width or int(digits) > 9:
+                raise unsupported(f"the FORMAT element {match[0]} of NUMERIC")
+            return cast(cast(call("round", value, int(digits)), f"DECIMAL(38, {digits})"), "TEXT")
         if "'" in flags:
             if element not in "fF" or width:
                 raise unsupported(f"the FORMAT element {match[0]}")

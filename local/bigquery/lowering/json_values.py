@@ -25,7 +25,7 @@ def _path(node: Any) -> Node:
         raise unsupported("a JSON path that is not a literal")
     out = "$"
     for part in node.expressions:
-        if isinstance(part, exp.JSONPathKey):
+        if isinstance(part, exp.JSONPathKey) and not isinstance(part.this, exp.Expression):
             out += '."' + str(part.this).replace('"', "") + '"'
         elif isinstance(part, exp.JSONPathSubscript) and str(part.this).isdigit():
             out += f"[{part.this}]"
@@ -34,16 +34,23 @@ def _path(node: Any) -> Node:
     return text(out)
 
 
+def _document(node: Node) -> Node:
+    """A text that is no JSON has no values."""
+    if kind(node) not in ("STRING", "JSON", "NULL", "UNKNOWN"):
+        raise no_signature("a JSON function", kind(node))
+    return call("bq_json_document", node) if kind(node) == "STRING" else node
+
+
 @rule(exp.JSONExtractScalar)
 def _json_value(node: Any) -> Node:
-    return typed(call("bq_json_value", node.this, _path(node.expression)), "STRING")
+    return typed(call("bq_json_value", _document(node.this), _path(node.expression)), "STRING")
 
 
 @rule(exp.JSONExtract)
 def _json_query(node: Any) -> Node:
     if kind(node.this) == "JSON":
         return typed(call("json_extract", node.this, _path(node.expression)), "JSON")
-    return typed(call("bq_json_query_text", node.this, _path(node.expression)), "STRING")
+    return typed(call("bq_json_query_text", _document(node.this), _path(node.expression)), "STRING")
 
 
 @rule(exp.JSONExtractArray)
@@ -51,7 +58,7 @@ def _json_array_of(node: Any) -> Node:
     """NULL for what is no array; the elements are JSON, or texts when the document is one."""
     if kind(node.this) == "NULL":
         return typed(cast(exp.Null(), "TEXT[]"), "ARRAY<STRING>")
-    found = call("bq_json_array", node.this, _path(node.expression))
+    found = call("bq_json_array", _document(node.this), _path(node.expression))
     if kind(node.this) == "JSON":
         return typed(found, "ARRAY<JSON>")
     return typed(cast(found, "TEXT[]"), "ARRAY<STRING>")
@@ -61,7 +68,7 @@ def _json_array_of(node: Any) -> Node:
 def _json_values(node: Any) -> Node:
     if kind(node.this) == "NULL":
         return typed(cast(exp.Null(), "TEXT[]"), "ARRAY<STRING>")
-    return typed(call("bq_json_values", node.this, _path(node.expression)), "ARRAY<STRING>")
+    return typed(call("bq_json_values", _document(node.this), _path(node.expression)), "ARRAY<STRING>")
 
 
 @rule(exp.ParseJSON)
@@ -92,7 +99,12 @@ def _to_json(node: Any) -> Node:
     if node.args.get("options") is not None:
         raise unsupported(f"{name} with options")
     _require_plain(name, node.this)
-    out = call("to_json", node.this)
+    out = call(
+        "bq_int64_to_json" if kind(node.this) == "INT64" and name == "TO_JSON_STRING" else "to_json",
+        node.this,
+    )
+    if name == "TO_JSON_STRING":
+        out = exp.Coalesce(this=out, expressions=[cast(text("null"), "JSON")])
     return typed(out, "JSON") if node.args.get("to_json") else typed(cast(out, "TEXT"), "STRING")
 
 

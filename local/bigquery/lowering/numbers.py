@@ -6,8 +6,21 @@ from typing import Any
 from sqlglot import exp
 
 from local.bigquery.errors import unsupported
-from local.bigquery.lowering.rules import Node, call, cast, kind, no_signature, rule, typed
-from local.bigquery.lowering.signatures import NUMERIC, simple
+from local.bigquery.lowering.kinds import NESTED, is_number_literal, supertype, unified
+from local.bigquery.lowering.rules import (
+    NUMBERS,
+    RULES,
+    Node,
+    call,
+    cast,
+    kind,
+    no_signature,
+    not_exact,
+    rule,
+    text,
+    typed,
+)
+from local.bigquery.lowering.signatures import INEXACT, NUMERIC, simple
 
 simple(exp.Sin, "sin", "FLOAT64", ("this", NUMERIC))
 simple(exp.Cos, "cos", "FLOAT64", ("this", NUMERIC))
@@ -28,10 +41,10 @@ simple(exp.Coth, "bq_coth", "FLOAT64", ("this", NUMERIC))
 simple(exp.Acosh, "bq_acosh", "FLOAT64", ("this", NUMERIC))
 simple(exp.Asinh, "asinh", "FLOAT64", ("this", NUMERIC))
 simple(exp.Atanh, "bq_atanh", "FLOAT64", ("this", NUMERIC))
-simple(exp.Cbrt, "cbrt", "FLOAT64", ("this", NUMERIC))
-simple(exp.Sqrt, "bq_sqrt", "FLOAT64", ("this", NUMERIC))
-simple(exp.Exp, "bq_exp", "FLOAT64", ("this", NUMERIC))
-simple(exp.Ln, "bq_ln", "FLOAT64", ("this", NUMERIC))
+simple(exp.Cbrt, "cbrt", "FLOAT64", ("this", INEXACT))
+simple(exp.Sqrt, "bq_sqrt", "FLOAT64", ("this", INEXACT))
+simple(exp.Exp, "bq_exp", "FLOAT64", ("this", INEXACT))
+simple(exp.Ln, "bq_ln", "FLOAT64", ("this", INEXACT))
 simple(exp.IsNan, "isnan", "BOOL", ("this", NUMERIC))
 simple(exp.IsInf, "isinf", "BOOL", ("this", NUMERIC))
 simple(exp.Rand, "random", "FLOAT64")
@@ -57,13 +70,22 @@ for _cls, _name in ((exp.Round, "round"), (exp.Ceil, "ceil"), (exp.Floor, "floor
     rule(_cls)(_rounded(_name))
 
 
+def _require_inexact(name: str, *nodes: Node) -> None:
+    if "NUMERIC" in {kind(n) for n in nodes}:
+        raise not_exact(name)
+    if not {kind(n) for n in nodes} <= INEXACT:
+        raise no_signature(f"function {name}", *(kind(n) for n in nodes))
+
+
 @rule(exp.Pow)
 def _pow(node: exp.Pow) -> Node:
+    _require_inexact("POW", node.this, node.expression)
     return typed(call("bq_pow", node.this, node.expression), "FLOAT64")
 
 
 @rule(exp.Log)
 def _log(node: exp.Log) -> Node:
+    _require_inexact("LOG", node.this, node.expression)
     # sqlglot reads LOG(x, base) as Log(this=base, expression=x) and LOG10(x) likewise.
     return typed(call("bq_log", cast(node.this, "DOUBLE"), cast(node.expression, "DOUBLE")), "FLOAT64")
 
@@ -80,35 +102,46 @@ _SAFE_OPERATORS = {exp.SafeAdd: exp.Add, exp.SafeSubtract: exp.Sub, exp.SafeMult
 
 @rule(*_SAFE_OPERATORS)
 def _safe_arithmetic(node: Any) -> Node:
+    """NULL when the operator overflows."""
+    kinds = [kind(node.this), kind(node.expression)]
+    if not {*kinds} <= NUMERIC:
+        raise no_signature(f"function {type(node).__name__.upper()}", *kinds)
     inner = _SAFE_OPERATORS[type(node)](
         this=exp.Paren(this=node.this), expression=exp.Paren(this=node.expression)
     )
-    return call("try", inner)
+    inner.this.type, inner.expression.type = node.this.type, node.expression.type
+    lowered = RULES[type(inner)](inner)
+    return typed(call("try", lowered), supertype([node.this, node.expression]) or "FLOAT64")
 
 
 @rule(exp.SafeNegate)
 def _safe_negate(node: Any) -> Node:
-    return call("try", exp.Neg(this=exp.Paren(this=node.this)))
+    if kind(node.this) not in NUMERIC:
+        raise no_signature("function SAFE_NEGATE", kind(node.this))
+    negative: Node = exp.Neg(this=exp.Paren(this=node.this))
+    if kind(node.this) == "INT64":
+        negative = cast(negative, "BIGINT")  # the literal's own minus would be wider
+    return call("try", negative)
 
 
 @rule(exp.Greatest, exp.Least)
 def _extreme(node: Any) -> Node:
-    items = [node.this, *node.expressions]
-    kinds = {kind(i) for i in items} - {"NULL", "UNKNOWN"}
-    if len(kinds) > 1 and not kinds <= NUMERIC:
-        raise no_signature(f"function {type(node).__name__.upper()}", *(kind(i) for i in items))
-    missing: Node = exp.Is(this=exp.Paren(this=items[0].copy()), expression=exp.Null())
-    for item in items[1:]:
-        missing = exp.Or(
-            this=missing, expression=exp.Is(this=exp.Paren(this=item.copy()), expression=exp.Null())
-        )
-    name = "greatest" if isinstance(node, exp.Greatest) else "least"
-    return exp.Case(ifs=[exp.If(this=missing, true=exp.Null())], default=call(name, *items))
-
-
-@rule(exp.BitwiseLeftShift, exp.BitwiseRightShift, exp.BitwiseCount)
-def _bits(node: Any) -> Node:
-    return node
+    """NULL when one is NULL, NaN when one is NaN."""
+    label = f"function {type(node).__name__.upper()}"
+    items, name = unified(label, [node.this, *node.expressions])
+    if name in NESTED or name == "JSON":
+        raise no_signature(label, name)
+    missing = exp.or_(
+        *(exp.Is(this=exp.Paren(this=i.copy()), expression=exp.Null()) for i in items), copy=False
+    )
+    ifs = [exp.If(this=missing, true=exp.Null())]
+    able = [i for i in items if kind(i) == "FLOAT64" and not is_number_literal(i)]
+    if able:
+        nan = exp.or_(*(call("isnan", i.copy()) for i in able), copy=False)
+        ifs.append(exp.If(this=nan, true=cast(text("nan"), "DOUBLE")))
+    chosen = call("greatest" if isinstance(node, exp.Greatest) else "least", *items)
+    out = exp.Case(ifs=ifs, default=chosen)
+    return typed(out, name) if name in NUMBERS else out
 
 
 @rule(exp.ParseNumeric)

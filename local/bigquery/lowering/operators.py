@@ -1,12 +1,12 @@
-"""Literals, arithmetic and comparison: INT64 stays INT64, x / 0 is an error, types must fit."""
+"""Literals and arithmetic: INT64 stays INT64, NUMERIC is exact, x / 0 is an error, types must fit."""
 
 from typing import Any
 
 from sqlglot import exp
 
-from local.bigquery.errors import unsupported
+from local.bigquery.errors import invalid_query, unsupported
+from local.bigquery.lowering.kinds import MOMENTS, is_number_literal
 from local.bigquery.lowering.rules import (
-    DUCKDB,
     NUMBERS,
     Node,
     call,
@@ -35,10 +35,17 @@ def _literal(node: exp.Literal) -> Node:
     if node.is_string or isinstance(node.parent, _RAW_PARENTS):
         return node
     if any(c in node.this for c in ".eE"):
-        return cast(node, "DOUBLE")
+        return _number(node, "DOUBLE")
     if isinstance(node.parent, exp.Neg) and node.this == "9223372036854775808":
         return node
-    return cast(node, "BIGINT")
+    return _number(node, "BIGINT")
+
+
+def _number(node: exp.Literal, duckdb: str) -> Node:
+    """A number of the query's text: as a literal it coerces to types to which a column doesn't."""
+    out = cast(node, duckdb)
+    out.meta["literal"] = True
+    return out
 
 
 @rule(exp.RawString, exp.UnicodeString)
@@ -65,6 +72,9 @@ def _hexadecimal(node: exp.HexString) -> Node:
 def _dot(node: exp.Dot) -> Node:
     if isinstance(node.expression, exp.Func):
         raise unsupported(f"{node.sql('bigquery')}")
+    if kind(node.this) == "JSON":
+        key = str(node.expression.name).replace('"', "")
+        return typed(call("json_extract", node.this, text(f'$."{key}"')), "JSON")
     return node
 
 
@@ -75,120 +85,149 @@ def _arithmetic(node: exp.Binary) -> Node:
     operator = {exp.Add: "+", exp.Sub: "-", exp.Mul: "*"}[type(node)]
     if both & {"STRING", "BOOL", "BYTES", "ARRAY", "STRUCT", "JSON"}:
         raise no_signature(f"operator {operator}", left, right)
-    if left == "DATE" and right == "INT64" and not isinstance(node, exp.Mul):
-        amount = cast(node.expression, "INT")
-        return typed(cast(type(node)(this=node.this, expression=amount), "DATE"), "DATE")
-    if "INTERVAL" in both and both & {"DATE", "DATETIME"}:
-        return typed(node, "DATETIME")
-    if isinstance(node, exp.Sub) and both <= {"DATE", "DATETIME", "TIMESTAMP", "TIME"}:
-        raise unsupported("subtracting dates to an INTERVAL; use DATE_DIFF, DATETIME_DIFF or TIMESTAMP_DIFF")
-    if "NUMERIC" in both and "FLOAT64" not in both:
-        return typed(cast(exp.Paren(this=node), "DECIMAL(38, 9)"), "NUMERIC")
+    if both & (MOMENTS | {"INTERVAL"}):
+        return _moved(node, left, right, operator)
+    if "NUMERIC" in both and _numeric(node.this, node.expression):
+        if isinstance(node, exp.Mul):
+            return typed(call("exact_multiply", *_as_numeric(node)), "NUMERIC")
+        this, expression = _as_numeric(node)
+        exact = type(node)(this=paren(this), expression=paren(expression))
+        return typed(cast(exp.Paren(this=exact), "DECIMAL(38, 9)"), "NUMERIC")
     return node
+
+
+def _moved(node: exp.Binary, left: str, right: str, operator: str) -> Node:
+    """A date and days, or a moment and an INTERVAL."""
+    both = {left, right}
+    if isinstance(node, exp.Sub) and both <= MOMENTS:
+        raise unsupported("subtracting dates to an INTERVAL; use DATE_DIFF, DATETIME_DIFF or TIMESTAMP_DIFF")
+    swapped = left == "INT64" and isinstance(node, exp.Add)
+    if both == {"DATE", "INT64"} and (left == "DATE" or swapped) and not isinstance(node, exp.Mul):
+        day, days = (node.expression, node.this) if swapped else (node.this, node.expression)
+        moved = type(node)(this=paren(day), expression=cast(days, "INT"))
+        return typed(cast(exp.Paren(this=moved), "DATE"), "DATE")
+    if (
+        "INTERVAL" not in both
+        or isinstance(node, exp.Mul)
+        or (isinstance(node, exp.Sub) and right != "INTERVAL")
+    ):
+        raise no_signature(f"operator {operator}", left, right)
+    if both <= {"INTERVAL", "NULL", "UNKNOWN"}:
+        raise unsupported(f"the operator {operator} of intervals")
+    step = node.expression if right == "INTERVAL" else node.this
+    if "TIME" in both:
+        raise no_signature(f"operator {operator}", left, right)
+    if "TIMESTAMP" in both:
+        if step.meta.get("part") in ("MONTH", "QUARTER", "YEAR"):
+            raise invalid_query(
+                "TIMESTAMP +/- INTERVAL is not supported for intervals with non-zero MONTH or YEAR part"
+            )
+        return typed(node, "TIMESTAMP")
+    return typed(node, "DATETIME")
+
+
+def _numeric(*nodes: Node) -> bool:
+    """Whether arithmetic is NUMERIC: a FLOAT64 makes it FLOAT64, unless it is a literal."""
+    return all(kind(n) != "FLOAT64" or is_number_literal(n) for n in nodes)
+
+
+def _as_numeric(node: Any) -> list[Node]:
+    return [typed(cast(n, "DECIMAL(38, 9)"), "NUMERIC") for n in (node.this, node.expression)]
 
 
 @rule(exp.Div)
 def _divide(node: exp.Div) -> Node:
     _numbers("operator /", node.this, node.expression)
-    return _quotient("bq_div", node)
+    return _quotient("exact_divide", "bq_div", node)
 
 
 @rule(exp.SafeDivide)
 def _safe_divide(node: exp.SafeDivide) -> Node:
     _numbers("SAFE_DIVIDE", node.this, node.expression)
-    return _quotient("bq_safe_divide", node)
+    return _quotient("bq_safe_exact_divide", "bq_safe_divide", node)
 
 
-def _quotient(macro: str, node: Any) -> Node:
-    both = {kind(node.this), kind(node.expression)}
-    out = call(macro, node.this, node.expression)
-    if "NUMERIC" in both and "FLOAT64" not in both:
-        return typed(cast(out, "DECIMAL(38, 9)"), "NUMERIC")
-    return typed(out, "FLOAT64")
+def _quotient(exact: str, approximate: str, node: Any) -> Node:
+    if "NUMERIC" in (kind(node.this), kind(node.expression)) and _numeric(node.this, node.expression):
+        return typed(call(exact, *_as_numeric(node)), "NUMERIC")
+    return typed(call(approximate, node.this, node.expression), "FLOAT64")
 
 
-def _numbers(name: str, *nodes: Node) -> None:
+def _numbers(name: str, *nodes: Node, allowed: frozenset[str] = NUMBERS) -> None:
     kinds = [kind(n) for n in nodes]
-    if not {*kinds} <= NUMBERS | {"NULL", "UNKNOWN"}:
+    if not {*kinds} <= allowed | {"NULL", "UNKNOWN"}:
         raise no_signature(name, *kinds)
+
+
+_EXACT = frozenset({"INT64", "NUMERIC"})
 
 
 @rule(exp.Mod)
 def _mod(node: exp.Mod) -> Node:
-    _numbers("MOD", node.this, node.expression)
+    _numbers("function MOD", node.this, node.expression, allowed=_EXACT)
+    if "NUMERIC" in (kind(node.this), kind(node.expression)):
+        left, right = _as_numeric(node)
+        return typed(cast(exp.Paren(this=exp.Mod(this=left, expression=right)), "DECIMAL(38, 9)"), "NUMERIC")
     return exp.Paren(this=exp.Mod(this=paren(node.this), expression=paren(node.expression)))
 
 
 @rule(exp.IntDiv)
 def _int_div(node: exp.IntDiv) -> Node:
-    _numbers("DIV", node.this, node.expression)
+    _numbers("function DIV", node.this, node.expression, allowed=_EXACT)
+    if "NUMERIC" in (kind(node.this), kind(node.expression)):
+        return typed(call("exact_integer_divide", *_as_numeric(node)), "NUMERIC")
     # DuckDB's // floors for floating point only; on integers it truncates, as DIV does.
     return exp.Paren(
         this=exp.IntDiv(this=paren(cast(node.this, "BIGINT")), expression=cast(node.expression, "BIGINT"))
     )
 
 
-_LITERAL_COERCES = frozenset({"DATE", "DATETIME", "TIMESTAMP", "TIME"})
+# -- bits ---------------------------------------------------------------------------------------------------------------
+
+_BITS = {exp.BitwiseAnd: "&", exp.BitwiseOr: "|", exp.BitwiseXor: "^"}
 
 
-def comparable(left: Node, right: Node) -> bool:
-    """BigQuery compares equal types, numbers with numbers, and dates with literal texts; nothing else."""
-    a, b = kind(left), kind(right)
-    if a == b or {a, b} & {"UNKNOWN", "NULL", "ARRAY", "STRUCT"} or {a, b} <= NUMBERS:
-        return True
-    for one, other in ((left, right), (right, left)):
-        if is_text_literal(one) and kind(other) in _LITERAL_COERCES:
-            return True
-    return False
-
-
-def is_text_literal(node: Node) -> bool:
-    return isinstance(node, exp.Literal) and bool(node.is_string)
-
-
-def _compare(name: str, left: Node, right: Node) -> tuple[Node, Node]:
-    if not comparable(left, right):
-        raise no_signature(f"operator {name}", kind(left), kind(right))
-    # A text literal beside a date takes the date's type, also where DuckDB would compare texts.
-    if is_text_literal(left) and kind(right) in _LITERAL_COERCES:
-        left = cast(left, DUCKDB[kind(right)])
-    if is_text_literal(right) and kind(left) in _LITERAL_COERCES:
-        right = cast(right, DUCKDB[kind(left)])
-    return left, right
-
-
-_SYMBOLS = {exp.EQ: "=", exp.NEQ: "!=", exp.LT: "<", exp.LTE: "<=", exp.GT: ">", exp.GTE: ">="}
-
-
-@rule(*_SYMBOLS)
-def _comparison(node: exp.Binary) -> Node:
-    left, right = _compare(_SYMBOLS[type(node)], node.this, node.expression)
-    if left is not node.this:
-        node.set("this", left)
-    if right is not node.expression:
-        node.set("expression", right)
+@rule(*_BITS)
+def _bits(node: exp.Binary) -> Node:
+    _numbers(f"operator {_BITS[type(node)]}", node.this, node.expression, allowed=frozenset({"INT64"}))
     return node
 
 
-@rule(exp.Between)
-def _between(node: exp.Between) -> Node:
-    low, high = node.args["low"], node.args["high"]
-    node.set("low", _compare("BETWEEN", node.this, low)[1])
-    node.set("high", _compare("BETWEEN", node.this, high)[1])
+@rule(exp.BitwiseNot, exp.BitwiseCount)
+def _single_bits(node: Any) -> Node:
+    name = "operator ~" if isinstance(node, exp.BitwiseNot) else "function BIT_COUNT"
+    _numbers(name, node.this, allowed=frozenset({"INT64"}))
     return node
 
 
-@rule(exp.In)
-def _in(node: exp.In) -> Node:
-    for index, item in enumerate(list(node.expressions)):
-        node.expressions[index] = _compare("IN", node.this, item)[1]
-        node.expressions[index].parent = node
-    unnest = node.args.get("unnest")
-    if unnest is not None:
-        # NULL among the elements makes a miss NULL, as in SQL's IN; list_contains would say false.
-        column = exp.Subquery(this=exp.Select(expressions=[call("unnest", unnest.expressions[0])]))
-        return exp.In(this=node.this, query=column)
-    return node
+@rule(exp.BitwiseLeftShift, exp.BitwiseRightShift)
+def _shift(node: exp.Binary) -> Node:
+    left = isinstance(node, exp.BitwiseLeftShift)
+    _numbers(
+        "operator <<" if left else "operator >>", node.this, node.expression, allowed=frozenset({"INT64"})
+    )
+    return typed(call("bq_shift_left" if left else "bq_shift_right", node.this, node.expression), "INT64")
+
+
+_TUPLES = (
+    exp.In, exp.Array, exp.Cube, exp.Rollup, exp.GroupingSets, exp.Group, exp.Any, exp.All, exp.Values, exp.Tuple, exp.EQ,
+    exp.NEQ,
+)  # fmt: skip
+
+
+@rule(exp.Tuple)
+def _tuple(node: exp.Tuple) -> Node:
+    """(a, b) as a value is a struct without names."""
+    if isinstance(node.parent, _TUPLES):
+        return node
+    pairs = [
+        exp.PropertyEQ(this=exp.to_identifier(f"_field_{i}", quoted=True), expression=item)
+        for i, item in enumerate(node.expressions, 1)
+    ]
+    out = exp.Struct(expressions=pairs)
+    if kind(node) != "STRUCT":
+        out.type = exp.DataType.build("STRUCT")
+    return out
 
 
 @rule(exp.TableColumn)

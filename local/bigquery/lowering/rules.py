@@ -84,6 +84,11 @@ def typed(node: Node, name: str) -> Node:
     return node
 
 
+def not_exact(name: str) -> Exception:
+    """For functions that are exact decimals in the service and floating point here."""
+    return unsupported(f"{name} of NUMERIC; cast it to FLOAT64")
+
+
 def no_signature(name: str, *kinds: str) -> Exception:
     """The error for arguments of these types. Many functions take BYTES in the service and only texts here."""
     if "BYTES" in kinds:

@@ -4,8 +4,9 @@ from typing import Any
 
 from sqlglot import exp
 
-from local.bigquery.errors import invalid_query, unsupported
-from local.bigquery.lowering.rules import Node, rule
+from local.bigquery.errors import BigQueryError, invalid_query, unsupported
+from local.bigquery.lowering.kinds import unified
+from local.bigquery.lowering.rules import Node, kind, rule
 
 
 @rule(exp.Union, exp.Except, exp.Intersect)
@@ -14,6 +15,13 @@ def _set_operation(node: Any) -> Node:
         _check_by_name(node)
         return node
     left, right = _selects(node.this), _selects(node.expression)
+    if left and right and len(left) != len(right):
+        raise invalid_query(
+            f"Queries in {type(node).__name__.upper()} have mismatched column count; query 1 has {len(left)} columns, "
+            f"query 2 has {len(right)} columns"
+        )
+    if not isinstance(node.parent, exp.SetOperation):
+        _unify(node, len(left))
     for index, (first, second) in enumerate(zip(left, right, strict=False)):
         if _same_names(first.type, second.type):
             continue
@@ -21,6 +29,38 @@ def _set_operation(node: Any) -> Node:
             raise unsupported("a set operation on structs whose fields have different names")
         _rename(node.expression, index, first.type)
     return node
+
+
+def _leaves(node: Any) -> list[exp.Select]:
+    """The SELECTs whose columns a set operation puts under each other."""
+    while isinstance(node, exp.Subquery):
+        node = node.this
+    if isinstance(node, exp.SetOperation):
+        return _leaves(node.this) + _leaves(node.expression)
+    return [node] if isinstance(node, exp.Select) else []
+
+
+def _unify(node: Any, width: int) -> None:
+    """Each column has one type; a literal text among dates becomes one. DuckDB would make texts of them all."""
+    queries = _leaves(node)
+    for index in range(width):
+        items = [q.expressions[index] for q in queries if index < len(q.expressions)]
+        values = [i.this if isinstance(i, exp.Alias) else i for i in items]
+        try:
+            unified_values, _ = unified("", [v for v in values if kind(v) != "STRUCT"])
+        except BigQueryError:
+            kinds = ", ".join(kind(v) for v in values)
+            raise invalid_query(
+                f"Column {index + 1} in {type(node).__name__.upper()} has incompatible types: {kinds}"
+            ) from None
+        rest = iter(unified_values)
+        for query, item, value in zip(queries, items, values, strict=True):
+            new = value if kind(value) == "STRUCT" else next(rest)
+            if new is not value and isinstance(item, exp.Alias):
+                item.set("this", new)
+            elif new is not value:
+                query.expressions[index] = new
+                new.parent = query
 
 
 def _check_by_name(node: Any) -> None:

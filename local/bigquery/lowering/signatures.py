@@ -5,12 +5,14 @@ from typing import Any
 from sqlglot import exp
 
 from local.bigquery.errors import invalid_query
-from local.bigquery.lowering.rules import Node, call, kind, no_signature, rule, typed
+from local.bigquery.lowering.rules import Node, call, kind, no_signature, not_exact, rule, typed
 
 Check = frozenset[str]
 TEXT: Check = frozenset({"STRING", "NULL", "UNKNOWN"})
 TEXTUAL: Check = frozenset({"STRING", "BYTES", "NULL", "UNKNOWN"})
 NUMERIC: Check = frozenset({"INT64", "FLOAT64", "NUMERIC", "NULL", "UNKNOWN"})
+# Functions whose NUMERIC result floating point can't give.
+INEXACT: Check = NUMERIC - {"NUMERIC"}
 INT: Check = frozenset({"INT64", "NULL", "UNKNOWN"})
 ARRAY: Check = frozenset({"ARRAY", "NULL", "UNKNOWN"})
 ANY: Check = frozenset()
@@ -35,6 +37,8 @@ def simple(cls: type, name: str, result: str, *args: tuple[str, Check]) -> None:
         nodes = [g for g, _ in given if g is not None]
         label = getattr(type(node), "sql_name", lambda: name)()
         for item, allowed in given:
+            if item is not None and kind(item) == "NUMERIC" and allowed == INEXACT:
+                raise not_exact(label)
             if item is not None and allowed and kind(item) not in allowed:
                 raise no_signature(f"function {label}", *(kind(n) for n in nodes))
         return typed(call(name, *nodes), result)

@@ -19,17 +19,17 @@ from local.bigquery.lowering.rules import (
 )
 from local.bigquery.lowering.signatures import ARRAY, INT, TEXT, TEXTUAL, simple
 
-simple(exp.Upper, "upper", "STRING", ("this", TEXT))
+simple(exp.Upper, "bq_upper", "STRING", ("this", TEXT))
 simple(exp.Replace, "replace", "STRING", ("this", TEXT), ("expression", TEXT), ("replacement", TEXT))
 simple(exp.Reverse, "reverse", "STRING", ("this", TEXT))
-simple(exp.Repeat, "repeat", "STRING", ("this", TEXT), ("times", INT))
+simple(exp.Repeat, "bq_repeat", "STRING", ("this", TEXT), ("times", INT))
 simple(exp.StartsWith, "starts_with", "BOOL", ("this", TEXT), ("expression", TEXT))
 simple(exp.EndsWith, "suffix", "BOOL", ("this", TEXT), ("expression", TEXT))
 simple(exp.Contains, "contains", "BOOL", ("this", TEXT), ("expression", TEXT))
 simple(exp.Split, "string_split", "ARRAY<STRING>", ("this", TEXT), ("expression", TEXT))
-simple(exp.Left, "left", "STRING", ("this", TEXT), ("expression", INT))
-simple(exp.Right, "right", "STRING", ("this", TEXT), ("expression", INT))
-simple(exp.Translate, "translate", "STRING", ("this", TEXT), ("from_", TEXT), ("to", TEXT))
+simple(exp.Left, "bq_left", "STRING", ("this", TEXT), ("expression", INT))
+simple(exp.Right, "bq_right", "STRING", ("this", TEXT), ("expression", INT))
+simple(exp.Translate, "bq_translate", "STRING", ("this", TEXT), ("from_", TEXT), ("to", TEXT))
 simple(exp.Ascii, "bq_ascii", "INT64", ("this", TEXT))
 simple(exp.Unicode, "bq_unicode", "INT64", ("this", TEXT))
 simple(exp.ToCodePoints, "bq_code_points", "ARRAY<INT64>", ("this", TEXT))
@@ -53,6 +53,9 @@ def _substring(node: exp.Substring) -> Node:
     if kind(node.this) not in TEXT:
         raise no_signature("function SUBSTR", kind(node.this))
     length = node.args.get("length")
+    counts = [kind(n) for n in (node.args["start"], length) if n is not None]
+    if not {*counts} <= INT:
+        raise no_signature("function SUBSTR", kind(node.this), *counts)
     return typed(call("bq_substr", node.this, node.args["start"], *([length] if length else [])), "STRING")
 
 
@@ -68,16 +71,11 @@ def _trim(node: exp.Trim) -> Node:
 
 @rule(exp.Pad)
 def _pad(node: exp.Pad) -> Node:
-    fill = node.args.get("fill_pattern")
-    return typed(
-        call(
-            "lpad" if node.args.get("is_left") else "rpad",
-            node.this,
-            cast(node.expression, "INT"),
-            fill or text(" "),
-        ),
-        "STRING",
-    )
+    name, fill = "LPAD" if node.args.get("is_left") else "RPAD", node.args.get("fill_pattern") or text(" ")
+    if not {kind(node.this), kind(fill)} <= TEXT or kind(node.expression) not in INT:
+        raise no_signature(f"function {name}", kind(node.this), kind(node.expression), kind(fill))
+    length = call("bq_length", node.expression, f"Second argument in {name}")
+    return typed(call(name.lower(), node.this, cast(length, "INT"), fill), "STRING")
 
 
 @rule(exp.StrPosition)
@@ -149,8 +147,9 @@ def _pipe(node: exp.DPipe) -> Node:
 
 
 def piped(items: list[Node]) -> Node:
+    mixed = {"STRING", "BYTES"} <= {kind(i) for i in items}
     for item in items:
-        if kind(item) not in TEXTUAL:
+        if kind(item) not in TEXTUAL or mixed:
             raise no_signature("function CONCAT", *(kind(i) for i in items))
     out = items[0]
     for item in items[1:]:
@@ -158,6 +157,3 @@ def piped(items: list[Node]) -> Node:
     if kind(items[0]) == "BYTES":
         return typed(exp.Paren(this=out), "BYTES")
     return typed(cast(exp.Paren(this=out), "TEXT"), "STRING")
-
-
-# -- regular expressions: both engines use RE2 ------------------------------------------------------------------------

@@ -10,14 +10,18 @@ from local.bigquery.lowering import (  # noqa: F401  (each registers its rules)
     aggregates,
     arrays,
     casts,
+    comparisons,
+    conditions,
     date_formats,
     dates,
     encodings,
     formats,
     json_values,
+    moments,
     numbers,
     operators,
     patterns,
+    safe,
     set_operations,
     texts,
     unnamed,
@@ -28,6 +32,7 @@ from local.bigquery.lowering.rules import RULES, Node
 
 def lower(tree: Node) -> Node:
     """The DuckDB tree; `tree` is consumed."""
+    safe.hoist(tree)
     for node in list(tree.walk(bfs=True))[::-1]:
         # Taken before the rule runs: a rule may wrap the node, which then has another parent.
         parent, key, index = node.parent, node.arg_key, node.index
@@ -48,7 +53,7 @@ def _lower_node(node: Node) -> Node:
     found = RULES.get(type(node))
     if found is not None:
         return found(node)
-    if isinstance(node, _STRUCTURE):
+    if isinstance(node, (*_STRUCTURE, exp.JSONPathPart)):
         return node
     name = node.sql("bigquery")
     raise unsupported(f"{type(node).__name__} in {name[:80]}")
@@ -56,12 +61,11 @@ def _lower_node(node: Node) -> Node:
 
 # Nodes that mean the same in both engines and need no rule.
 _STRUCTURE: tuple[type, ...] = (
-    exp.Select, exp.Subquery, exp.From, exp.Join, exp.Where, exp.Group, exp.Having, exp.Order, exp.Ordered, exp.Limit,
+    exp.Subquery, exp.From, exp.Order, exp.Limit,
     exp.Offset, exp.With, exp.CTE, exp.TableAlias, exp.Alias, exp.Identifier, exp.Column, exp.Star, exp.Table,
-    exp.Distinct, exp.Qualify, exp.Paren, exp.Null, exp.Boolean, exp.Var,
-    exp.And, exp.Or, exp.Not, exp.Is, exp.Exists, exp.Window, exp.WindowSpec, exp.DataType, exp.DataTypeParam,
-    exp.Tuple, exp.Cube, exp.Rollup, exp.GroupingSets, exp.If, exp.Case, exp.Coalesce, exp.Nullif, exp.Abs,
-    exp.PropertyEQ, exp.Neg, exp.ColumnDef, exp.NullSafeEQ, exp.NullSafeNEQ, exp.RecursiveWithSearch,
-    exp.BitwiseAnd, exp.BitwiseOr, exp.BitwiseXor, exp.BitwiseNot, exp.Aliases, exp.JSONPath, exp.JSONPathRoot,
+    exp.Distinct, exp.Paren, exp.Null, exp.Boolean, exp.Var,
+    exp.Exists, exp.Window, exp.WindowSpec, exp.DataType, exp.DataTypeParam,
+    exp.Cube, exp.Rollup, exp.GroupingSets,
+    exp.PropertyEQ, exp.ColumnDef, exp.RecursiveWithSearch, exp.Aliases, exp.JSONPath, exp.JSONPathRoot,
     exp.JSONPathKey, exp.JSONPathSubscript, exp.WeekStart, exp.HavingMax, exp.Placeholder, exp.Values,
 )  # fmt: skip

@@ -4,6 +4,7 @@ from sqlglot import exp
 
 from local.bigquery.errors import invalid_query
 from local.bigquery.lowering.rules import Node, call, cast, kind, no_signature, rule, text, typed
+from local.bigquery.lowering.signatures import NUMERIC
 
 _BUCKETS = {"DATE_BUCKET": "DATE", "DATETIME_BUCKET": "DATETIME", "TIMESTAMP_BUCKET": "TIMESTAMP"}
 
@@ -12,10 +13,10 @@ _BUCKETS = {"DATE_BUCKET": "DATE", "DATETIME_BUCKET": "DATETIME", "TIMESTAMP_BUC
 def _anonymous(node: exp.Anonymous) -> Node:
     name, args = str(node.this).upper(), node.expressions
     if name == "IEEE_DIVIDE" and len(args) == 2:
-        return typed(
-            exp.Paren(this=exp.Div(this=cast(args[0], "DOUBLE"), expression=cast(args[1], "DOUBLE"))),
-            "FLOAT64",
-        )
+        kinds = [kind(a) for a in args]
+        if not {*kinds} <= NUMERIC:
+            raise no_signature("function IEEE_DIVIDE", *kinds)
+        return typed(call("bq_ieee_divide", cast(args[0], "DOUBLE"), cast(args[1], "DOUBLE")), "FLOAT64")
     if name == "ERROR" and len(args) == 1:
         return call("error", args[0])
     if name == "ARRAY_INCLUDES" and len(args) == 2:

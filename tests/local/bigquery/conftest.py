@@ -14,6 +14,7 @@ from google.cloud import bigquery
 from local import ports
 
 ROOT = Path(__file__).resolve().parents[3]
+SETUP = Path(__file__).parent / "cases" / "setup.sql"
 
 
 class Server:
@@ -79,6 +80,18 @@ def dataset(client: bigquery.Client) -> Iterator[str]:
     """An empty data set with a name of its own."""
     name = f"d_{os.urandom(4).hex()}"
     client.create_dataset(name)
+    yield name
+    client.delete_dataset(name, delete_contents=True)
+
+
+@pytest.fixture(scope="session")
+def cases(client: bigquery.Client) -> Iterator[str]:
+    """The tables of `cases/setup.sql`, which tests only read."""
+    name = "cases"
+    client.create_dataset(name)
+    for statement in SETUP.read_text().split("\n"):
+        if statement and not statement.startswith("--"):
+            client.query_and_wait(statement.replace("{dataset}", name))
     yield name
     client.delete_dataset(name, delete_contents=True)
 

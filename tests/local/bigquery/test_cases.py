@@ -1,7 +1,6 @@
 """What queries answer and refuse, specified by the text files in `cases/`."""
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,17 +35,6 @@ def _read(file: str, keys: tuple[str, ...]) -> list[Case]:
 
 ANSWERS = _read("answers.sql", ("types", "rows", "bytes"))
 REFUSALS = _read("refusals.sql", ("invalidQuery", "notFound"))
-
-
-@pytest.fixture(scope="module")
-def cases(client: bigquery.Client) -> Iterator[str]:
-    name = "cases"
-    client.create_dataset(name)
-    for statement in (CASES / "setup.sql").read_text().split("\n"):
-        if statement and not statement.startswith("--"):
-            client.query_and_wait(statement.replace("{dataset}", name))
-    yield name
-    client.delete_dataset(name, delete_contents=True)
 
 
 @pytest.mark.parametrize("case", ANSWERS, ids=lambda c: c.name)

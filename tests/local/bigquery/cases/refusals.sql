@@ -21,8 +21,8 @@ SELECT * FROM read_csv('/etc/passwd')
 notFound: Not found: Dataset
 SELECT * FROM `/etc/passwd.x`
 --- a function that BigQuery has and this server does not
-invalidQuery: not supported by the local BigQuery server: function FARM_FINGERPRINT at [1:8]
-SELECT FARM_FINGERPRINT('a')
+invalidQuery: not supported by the local BigQuery server: function SOUNDEX at [1:8]
+SELECT SOUNDEX('a')
 --- a syntax error with its place
 invalidQuery: Syntax error: Unexpected
 SELEC 1
