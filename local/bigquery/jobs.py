@@ -8,8 +8,6 @@ A job that was RUNNING when the process was killed runs again at the next start;
 applied left its mark in the same transaction, so it is not applied twice.
 """
 
-# ruff: noqa: S608  (this package writes SQL for its own engine; names are quoted or made here)
-
 import hashlib
 import json
 import logging
@@ -23,13 +21,21 @@ from typing import Any
 import duckdb
 from sqlglot import exp
 
-from local.bigquery import job_document, load
+from local.bigquery import destination, job_document, load
 from local.bigquery.auth import Caller
-from local.bigquery.errors import BigQueryError, from_proto, internal_error, invalid, not_found, unsupported
+from local.bigquery.errors import (
+    BigQueryError,
+    duplicate,
+    from_proto,
+    internal_error,
+    invalid,
+    not_found,
+    unsupported,
+)
 from local.bigquery.fields import Field
 from local.bigquery.job_document import Document, billed
 from local.bigquery.names import check_job_name
-from local.bigquery.planner import Plan, Planner, Request, select_sql, translate
+from local.bigquery.planner import Plan, Planner, Request, translate
 from local.bigquery.results import Result, Results
 from local.bigquery.statements import Statements, require_editor
 from local.bigquery.store import Store, now_ms
@@ -37,6 +43,11 @@ from local.bigquery.tables import Tables
 
 log = logging.getLogger(__name__)
 _DAY_MS = 24 * 3600 * 1000
+# Options of query jobs that would change what they do, and that this server does not know.
+_UNKNOWN_OPTIONS = (
+    "tableDefinitions", "userDefinedFunctionResources", "schemaUpdateOptions", "createSession", "connectionProperties",
+    "scriptOptions", "continuous",
+)  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -75,7 +86,7 @@ class Jobs:
         """Run again what was promised and not finished when the process ended."""
         self.store.forget_jobs(now_ms() - _DAY_MS)
         for document in self.store.unfinished_jobs():
-            self._start(document, Caller.admin())
+            self._start(document, Caller(document["user_email"], frozenset(document["_roles"])))
 
     # -- asking
 
@@ -93,6 +104,9 @@ class Jobs:
             raise unsupported(f"{kinds[0]} jobs")
         if query is not None and query.get("useLegacySql"):
             raise unsupported("legacy SQL")
+        for option in _UNKNOWN_OPTIONS:
+            if query is not None and query.get(option):
+                raise unsupported(f"the query option {option}")
         if query is not None and not query.get("query"):
             raise invalid("Required parameter is missing: query")
         location = reference.get("location") or job_document.location_of(
@@ -101,6 +115,11 @@ class Jobs:
         document = job_document.new(project, location, name, config, caller, kinds[0])
         if config.get("dryRun"):
             return self._dry_run(document, caller)
+        if reference.get("jobId") and self._was_applied(document["id"]):
+            raise duplicate(
+                "Job", f"{project}:{document['jobReference']['location']}.{name}"
+            )  # forgotten, not undone
+        document["_roles"] = sorted(caller.roles)
         if upload is not None:
             document["_upload"] = upload.name
         self.store.add_job(project, location, name, "RUNNING", document)
@@ -264,8 +283,6 @@ class Jobs:
         job_document.describe(document, plan)
         limit = config.get("maximumBytesBilled")
         cost = billed(plan.bytes)
-        reference = document["jobReference"]
-        key = (reference["projectId"], reference["jobId"])
         if running.stop_reason:
             raise BigQueryError(200, "stopped", running.stop_reason)
         if plan.statement != "SELECT":
@@ -308,7 +325,8 @@ class Jobs:
             cursor.close()
         if target is not None:
             require_editor(caller.may_write(target["projectId"]), target["projectId"])
-            self._keep(target, config, result, key)
+            if not self._was_applied(document["id"]):
+                destination.write(self.tables, self.statements, target, config, result, document["id"])
         else:
             job_document.name_result(document)
         self._charge(document, cost)
@@ -332,35 +350,9 @@ class Jobs:
         content = [
             request.sql, request.project, request.default, request.parameters,
             [(t.key, t.physical, t.version) for t in plan.tables],
+            [(v.key, v.resource["view"]["query"]) for v in plan.views],
         ]  # fmt: skip
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-
-    def _keep(self, target: Document, config: Document, result: Result, key: tuple[str, str]) -> None:
-        """Write a SELECT's result into the table that the job names."""
-        tables = self.tables
-        names = (target["projectId"], target["datasetId"], target["tableId"])
-        tables.store.get_dataset(names[0], names[1])
-        existing = tables.store.find_table(*names)
-        write = config.get("writeDisposition") or "WRITE_EMPTY"
-        fields: list[Field] = result.fields
-        mark = f"{key[0]}:{key[1]}"
-        if self._was_applied(mark):
-            return
-        if existing is not None and write == "WRITE_EMPTY":
-            raise BigQueryError(409, "duplicate", f"Already Exists: Table {existing.id}")
-        select = select_sql(f"SELECT * FROM {result.table}", fields)
-        if existing is not None and write == "WRITE_APPEND":
-            columns = ", ".join(f'"{f["name"]}"' for f in fields)
-            sql = f'INSERT INTO "{existing.physical}" ({columns}) {select}'
-            self.statements.write(existing, mark, lambda cursor: int(cursor.execute(sql).fetchone()[0]))
-            return
-        resource = {
-            k: config[k] for k in ("timePartitioning", "rangePartitioning", "clustering") if config.get(k)
-        }
-        draft = tables.draft(*names, (existing.resource if existing else {}) | resource, fields)
-        with tables.engine.writing() as cursor:
-            physical = tables.new_physical(cursor, draft.fields, select)
-        tables.swap(draft, physical, mark)
 
     def _load(self, document: Document, caller: Caller) -> None:
         config = document["configuration"]["load"]

@@ -33,10 +33,9 @@ def run(
         raise not_found("Table", f"{project}:{dataset}.{name}")
     if existing is not None and existing.kind == "VIEW":
         raise invalid(f"{existing.id} is not allowed for this operation because it is currently a VIEW.")
-    if write == "WRITE_EMPTY" and existing is not None and _has_rows(tables, existing):
+    if write == "WRITE_EMPTY" and existing is not None and has_rows(tables, existing):
         raise BigQueryError(409, "duplicate", f"Already Exists: Table {existing.id}")
-    if int(config.get("maxBadRecords") or 0):
-        raise unsupported("maxBadRecords")
+    _refuse_options(config)
     fields = _schema(tables.engine, config, path, existing)
     appended = existing is not None and write != "WRITE_TRUNCATE"
     target = existing.fields if appended and existing is not None else fields
@@ -83,7 +82,30 @@ def run(
     }  # fmt: skip
 
 
-def _has_rows(tables: Tables, table: Table) -> bool:
+# Options that are followed, or whose only accepted value is the default.
+_KNOWN = frozenset(
+    {
+        "sourceFormat", "schema", "autodetect", "destinationTable", "destinationTableProperties", "writeDisposition",
+        "createDisposition", "skipLeadingRows", "fieldDelimiter", "quote", "nullMarker", "allowJaggedRows",
+        "ignoreUnknownValues", "allowQuotedNewlines", "timePartitioning", "rangePartitioning", "clustering", "description",
+        "labels", "parquetOptions", "columnNameCharacterMap",
+    }
+)  # fmt: skip
+
+
+def _refuse_options(config: dict[str, Any]) -> None:
+    """An option that is not followed would load something else without a sign of it."""
+    for name, value in config.items():
+        default = value in (None, "", 0, "0", False, [], {}) or (
+            name == "encoding" and str(value).upper() == "UTF-8"
+        )
+        if name not in _KNOWN and not default:
+            raise unsupported(f"the load option {name}" if name != "maxBadRecords" else name)
+        if name == "ignoreUnknownValues" and value and config.get("sourceFormat") != "NEWLINE_DELIMITED_JSON":
+            raise unsupported("ignoreUnknownValues for anything but newline-delimited JSON")
+
+
+def has_rows(tables: Tables, table: Table) -> bool:
     with contextlib.closing(tables.engine.cursor()) as cursor:
         return cursor.execute(f"SELECT 1 FROM {quote(str(table.physical))} LIMIT 1").fetchone() is not None
 

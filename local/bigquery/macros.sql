@@ -5,7 +5,7 @@
 CREATE OR REPLACE MACRO bq_div(a, b) AS CAST(a AS DOUBLE) / CAST(b AS DOUBLE);
 CREATE OR REPLACE MACRO bq_ieee_divide(a, b) AS CASE WHEN b <> 0 THEN a / b WHEN b IS NULL OR a IS NULL THEN NULL WHEN a = 0 OR isnan(a) THEN CAST('nan' AS DOUBLE) WHEN (a > 0) = (CAST(b AS VARCHAR) NOT LIKE '-%') THEN CAST('inf' AS DOUBLE) ELSE CAST('-inf' AS DOUBLE) END;
 CREATE OR REPLACE MACRO bq_safe_divide(a, b) AS CAST(a AS DOUBLE) / nullif(CAST(b AS DOUBLE), 0);
-CREATE OR REPLACE MACRO bq_safe_exact_divide(a, b) AS TRY(exact_divide(a, nullif(b, 0)));
+CREATE OR REPLACE MACRO bq_safe_exact_divide(a, b) AS list_transform([{'a': a, 'b': b}], lambda given: TRY(exact_divide(given.a, nullif(given.b, 0))))[1];
 
 -- Bits: positions beyond the word give 0, the sign moves like any other bit.
 CREATE OR REPLACE MACRO bq_shift_left(x, n) AS CASE WHEN n < 0 THEN error('Bitwise shift by negative offset') WHEN n > 63 THEN 0 ELSE CAST(CAST(x AS BIT) << CAST(n AS INTEGER) AS BIGINT) END;

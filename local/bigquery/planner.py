@@ -62,6 +62,7 @@ class Plan:
     metadata: bool = False
     bytes_by_table: dict[tuple[str, str, str], int] = field(default_factory=dict)
     changes: list[Any] = field(default_factory=list)
+    views: list[Table] = field(default_factory=list)
 
 
 class Planner:
@@ -153,6 +154,7 @@ class Planner:
             if source.table is not None:
                 seen.setdefault(source.table.key, source.table)
         plan.tables = list(seen.values())
+        plan.views = scope.views
         plan.bytes_by_table = scan.estimate(tree.copy(), scope.sources, self.fresh, self.engine)
         plan.bytes = sum(plan.bytes_by_table.values())
         if plan.metadata:

@@ -5,7 +5,7 @@
 import contextlib
 import threading
 from collections import OrderedDict
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from local.bigquery.engine import Engine, new_name
@@ -24,7 +24,6 @@ class Result:
     table: str
     fields: list[Field]
     total: int
-    readers: int = field(default=0)
 
 
 class Results:
@@ -45,8 +44,9 @@ class Results:
         row = cursor.execute(f"SELECT count(*) FROM {name}").fetchone()
         made = Result(name, fields, int(row[0]))
         with self._lock:
+            replaced = self._by_key.pop(key, None)
             self._by_key[key] = made
-            old = self._surplus()
+            old = self._surplus() + ([replaced] if replaced is not None else [])
         self._drop(old)
         return made
 

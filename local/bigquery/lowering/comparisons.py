@@ -195,4 +195,15 @@ def _group(node: exp.Group) -> Node:
 def _select(node: exp.Select) -> Node:
     if node.args.get("distinct") and any(kind(s) == "JSON" for s in node.selects):
         raise invalid_query("Column of type JSON cannot be used in SELECT DISTINCT")
+    if node.args.get("kind") and node.args.get("order") is not None:
+        _order_struct(node)
     return node
+
+
+def _order_struct(node: exp.Select) -> None:
+    """SELECT AS STRUCT has one output column in DuckDB, so its ORDER BY can't name the fields."""
+    fields = {s.alias: s.this for s in node.expressions if isinstance(s, exp.Alias)}
+    for ordered in node.args["order"].expressions:
+        key = ordered.this
+        if isinstance(key, exp.Column) and not key.table and key.name in fields:
+            ordered.set("this", exp.Paren(this=fields[key.name].copy()))

@@ -32,10 +32,12 @@ def _md5_hex(node: Any) -> Node:
     return typed(call("md5", node.this), "STRING")
 
 
-@rule(exp.LowerHex)
+@rule(exp.LowerHex, exp.Hex)
 def _to_hex(node: Any) -> Node:
+    """Hex is what sqlglot makes of UPPER(TO_HEX(x))."""
     _require("TO_HEX", node.this, BYTES)
-    return typed(call("lower", call("hex", node.this)), "STRING")
+    digits = call("hex", node.this)
+    return typed(call("lower", digits) if isinstance(node, exp.LowerHex) else digits, "STRING")
 
 
 @rule(exp.Unhex)

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlglot import exp
 
-from local.bigquery.errors import invalid_query, unsupported
+from local.bigquery.errors import invalid_query
 from local.bigquery.lowering.rules import Node, call, rule
 
 # What can't fail, or is read by the function's rule as it is written.
@@ -87,8 +87,6 @@ def _safe_function(node: exp.SafeFunc) -> Node:
     taken = node.expressions
     if not taken:
         return body
-    if any(found.find(exp.Window) for found in taken):
-        raise unsupported("the prefix SAFE. with a window function among the arguments")
     given = exp.Array(expressions=[exp.Struct(expressions=[item.copy() for item in taken])])
     each = exp.Lambda(this=body, expressions=[exp.to_identifier(_GIVEN, quoted=True)])
     out = call("list_extract", call("list_transform", given, each), 1)

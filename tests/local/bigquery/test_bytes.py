@@ -137,3 +137,19 @@ def test_range_partitions_prune(client: bigquery.Client, dataset: str) -> None:
 def test_metadata_queries_cost_ten_mebibytes(client: bigquery.Client, dataset: str) -> None:
     """INFORMATION_SCHEMA is billed at the minimum."""
     assert _bytes(client, f"SELECT table_name FROM {dataset}.INFORMATION_SCHEMA.TABLES") == 10485760
+
+
+def test_a_view_that_changed_is_not_answered_from_the_cache(client: bigquery.Client, dataset: str) -> None:
+    """The same text over the same tables means something else when the view between them is another."""
+    client.query_and_wait(f"CREATE TABLE {dataset}.t AS SELECT 1 AS x UNION ALL SELECT 2")
+    for bound, wanted in ((1, [2]), (0, [1, 2])):
+        client.query_and_wait(
+            f"CREATE OR REPLACE VIEW {dataset}.v AS SELECT x FROM {dataset}.t WHERE x > {bound}"
+        )
+        assert [r.x for r in client.query_and_wait(f"SELECT x FROM {dataset}.v ORDER BY x")] == wanted
+
+
+def test_an_array_that_is_only_counted_is_read(client: bigquery.Client, cases: str) -> None:
+    """The length of an array costs its elements; those of a struct's field cost that field alone."""
+    assert _bytes(client, f"SELECT (SELECT COUNT(*) FROM UNNEST(tags)) FROM {cases}.sales") == 4 * 3
+    assert _bytes(client, f"SELECT (SELECT MAX(i.units) FROM UNNEST(items) AS i) FROM {cases}.sales") == 4 * 8

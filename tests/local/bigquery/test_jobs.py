@@ -174,3 +174,65 @@ def test_a_write_that_was_promised_is_applied_once_across_a_kill(own_server) -> 
         client.get_job(job.job_id).result(timeout=20)
     assert [r.x for r in client.query_and_wait("SELECT x FROM d.t ORDER BY x")] == list(range(10))
     assert [t.table_id for t in client.list_tables("d")] == ["c0", "c1", "c2", "c3", "c4", "t"]
+
+
+def test_a_text_parameter_is_a_date_where_one_is_wanted(client: bigquery.Client, cases: str) -> None:
+    """Parameters coerce as literals do; a text is still no number."""
+    given = [bigquery.ScalarQueryParameter("day", "STRING", "2024-01-02")]
+    config = bigquery.QueryJobConfig(query_parameters=given)
+    found = client.query_and_wait(f"SELECT id FROM {cases}.sales WHERE day = @day", job_config=config)
+    assert [r.id for r in found] == [2]
+    with pytest.raises(GoogleAPICallError, match="No matching signature for operator ="):
+        client.query(
+            f"SELECT id FROM {cases}.sales WHERE id = @day", job_config=config, job_retry=None
+        ).result()
+
+
+def test_a_destination_follows_its_dispositions(client: bigquery.Client, dataset: str) -> None:
+    """An empty table may be written, one with rows only replaced or appended to, and a missing one not made on demand."""
+    client.query_and_wait(f"CREATE TABLE {dataset}.t (n INT64, s STRING)")
+    target = bigquery.TableReference.from_string(f"bridge-local.{dataset}.t")
+
+    def write(sql: str, **options: str) -> None:
+        config = bigquery.QueryJobConfig(destination=options.pop("to", target), **options)
+        client.query(sql, job_config=config, job_retry=None).result(retry=None)
+
+    write("SELECT 1 AS n, 'a' AS s")
+    with pytest.raises(Conflict, match="Already Exists"):
+        write("SELECT 2 AS n, 'b' AS s")
+    write("SELECT 'b' AS s, 2 AS n", write_disposition="WRITE_APPEND")
+    with pytest.raises(GoogleAPICallError, match="Query column has type STRING"):
+        write("SELECT 'c' AS n, 'c' AS s", write_disposition="WRITE_APPEND")
+    with pytest.raises(NotFound):
+        write(
+            "SELECT 1 AS n",
+            to=bigquery.TableReference.from_string(f"bridge-local.{dataset}.none"),
+            create_disposition="CREATE_NEVER",
+        )
+    rows = client.query_and_wait(f"SELECT n, s FROM {dataset}.t ORDER BY n")
+    assert [tuple(r.values()) for r in rows] == [(1, "a"), (2, "b")]
+
+
+def test_the_id_of_an_applied_job_is_taken_also_when_the_job_is_forgotten(
+    client: bigquery.Client, dataset: str
+) -> None:
+    """A write is never repeated under its id, and never skipped without a word."""
+    client.query_and_wait(f"CREATE TABLE {dataset}.t (n INT64)")
+    name = f"write-{os.urandom(4).hex()}"
+    insert = f"INSERT INTO {dataset}.t (n) VALUES (1)"
+    client.query(insert, job_id=name, job_retry=None).result()
+    client.delete_job_metadata(name, location="US")
+    body = {
+        "jobReference": {"jobId": name},
+        "configuration": {"query": {"query": insert, "useLegacySql": False}},
+    }
+    with pytest.raises(Conflict, match="Already Exists: Job"):
+        client._call_api(None, path="/projects/bridge-local/jobs", method="POST", data=body)
+    assert [r.n for r in client.query_and_wait(f"SELECT n FROM {dataset}.t")] == [1]
+
+
+def test_an_option_that_is_not_followed_is_refused(client: bigquery.Client, dataset: str) -> None:
+    """What would change the answer and isn't known here ends the job with its name."""
+    body = {"configuration": {"query": {"query": "SELECT 1", "useLegacySql": False, "createSession": True}}}
+    with pytest.raises(GoogleAPICallError, match="the query option createSession"):
+        client._call_api(None, path="/projects/bridge-local/jobs", method="POST", data=body)
