@@ -8,6 +8,7 @@ A job that was RUNNING when the process was killed runs again at the next start;
 applied left its mark in the same transaction, so it is not applied twice.
 """
 
+import contextlib
 import hashlib
 import json
 import logging
@@ -60,8 +61,17 @@ class Running:
 
     def stop(self, reason: str) -> None:
         self.stop_reason = self.stop_reason or reason
-        if self.cursor is not None:
-            self.cursor.interrupt()
+        threading.Thread(target=self._interrupt, daemon=True).start()
+
+    def _interrupt(self) -> None:
+        """Until the job has ended, because an interrupt that comes while a query is planned is lost."""
+        while True:
+            cursor = self.cursor
+            if cursor is not None:
+                with contextlib.suppress(duckdb.ConnectionException):  # closed meanwhile
+                    cursor.interrupt()
+            if self.done.wait(0.05):
+                return
 
 
 class Jobs:
