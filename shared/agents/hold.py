@@ -8,17 +8,26 @@ from dataclasses import dataclass, field
 from shared.agents import store
 from shared.agents.store import LostTurn
 from shared.platform import clock, pg, telemetry
-from shared.platform.errors import DeadlineExceeded, Unavailable
+from shared.platform.errors import DeadlineExceeded, Forbidden, Unavailable
 from shared.platform.ids import TeamId, new_id
+from shared.platform.limits import budgets
 
 LEASE_SECONDS = 15.0
 BEAT_SECONDS = 1.0
 OVERDUE_SECONDS = 60.0
 """How long after its deadline a turn may still be writing its end."""
+PROMISE_SECONDS = 180.0
+"""How long what a turn holds of the team's limits outlives its last beat: longer than a takeover takes."""
 
 
 class TurnCancelled(Exception):
     """The user asked the turn to stop."""
+
+
+class AccessEnded(Forbidden):
+    """The access with which this was begun has ended, and the work with it."""
+
+    code = "ACCESS_ENDED"
 
 
 @dataclass
@@ -32,14 +41,18 @@ class Hold:
     deadline: float = field(default_factory=lambda: clock.monotonic() + 540.0)
     cancelled: threading.Event = field(default_factory=threading.Event)
     lost: threading.Event = field(default_factory=threading.Event)
+    gone: str | None = None
+    """What of the user's right to go on is gone: their membership, or the credential that they came with."""
     _stopped: threading.Event = field(default_factory=threading.Event)
 
     def check(self) -> None:
-        """Raise LostTurn, TurnCancelled or DeadlineExceeded when the turn must not go on here."""
+        """Raise LostTurn, TurnCancelled, AccessEnded or DeadlineExceeded when the turn must not go on here."""
         if self.lost.is_set():
             raise LostTurn
         if self.cancelled.is_set():
             raise TurnCancelled
+        if self.gone is not None:
+            raise AccessEnded(reason=self.gone)
         self.remaining()
 
     def remaining(self) -> float:
@@ -90,5 +103,14 @@ class Hold:
 
     def _beat(self) -> None:
         with pg.transaction(self.team) as tx:
-            if store.beat(tx, self.team, self.turn_id, self.owner, LEASE_SECONDS):
-                self.cancelled.set()
+            told = store.beat(tx, self.team, self.turn_id, self.owner, LEASE_SECONDS)
+            budgets.keep(
+                tx,
+                self.team,
+                self.turn_id,
+                below=f"{self.turn_id}/{self.epoch}/",
+                lease_seconds=PROMISE_SECONDS,
+            )
+        self.gone = told["gone"]
+        if told["cancelled"]:
+            self.cancelled.set()

@@ -35,8 +35,8 @@ UPDATE sessions SET connection_id = :connection, updated_at = now() WHERE id = :
 
 -- begin_turn --
 -- turns_one_running refuses a second running turn of the session; the same turn id again adds nothing.
-INSERT INTO turns (id, team_id, session_id, user_id, ask, ask_sha256, owner, lease_until)
-VALUES (:id, :team, :session, :user, :ask, :sha, :owner, now() + make_interval(secs => :lease))
+INSERT INTO turns (id, team_id, session_id, user_id, credential_id, ask, ask_sha256, owner, lease_until)
+VALUES (:id, :team, :session, :user, :credential, :ask, :sha, :owner, now() + make_interval(secs => :lease))
 ON CONFLICT (id) DO NOTHING
 RETURNING id;
 
@@ -68,10 +68,16 @@ UPDATE turns SET owner = :owner, epoch = epoch + 1, updated_at = now(),
 RETURNING epoch;
 
 -- beat --
--- Keeps the lease and answers whether the user asked to stop. No row: another process has the turn.
-UPDATE turns SET lease_until = now() + make_interval(secs => :lease)
- WHERE id = :id AND team_id = :team AND owner = :owner AND state = 'running'
-RETURNING cancel_requested_at IS NOT NULL AS cancelled;
+-- Keeps the lease and answers whether the user asked to stop, and what of their right to go on is gone: they
+-- left the team, or somebody revoked what they came with. No row: another process has the turn.
+UPDATE turns t SET lease_until = now() + make_interval(secs => :lease)
+ WHERE t.id = :id AND t.team_id = :team AND t.owner = :owner AND t.state = 'running'
+RETURNING t.cancel_requested_at IS NOT NULL AS cancelled,
+  CASE WHEN NOT EXISTS (SELECT 1 FROM team_members m WHERE m.team_id = t.team_id AND m.user_id = t.user_id)
+         THEN 'membership'
+       WHEN EXISTS (SELECT 1 FROM auth_sessions s WHERE s.id = t.credential_id AND s.revoked_at IS NOT NULL)
+         OR EXISTS (SELECT 1 FROM access_tokens k WHERE k.id = t.credential_id AND k.revoked_at IS NOT NULL)
+         THEN 'credential' END AS gone;
 
 -- release_turn --
 -- A process that stops in order gives the turn back at once.

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from shared.agents import history, log, orchestrator, pricing, store
 from shared.agents.agent import Agent
-from shared.agents.hold import Hold
+from shared.agents.hold import PROMISE_SECONDS, Hold
 from shared.agents.journal import Entry, lines_of, message_id
 from shared.agents.model import Provider, Request, ToolContext, ToolUse
 from shared.agents.model_call import Answer
@@ -29,8 +29,6 @@ from shared.platform.ids import new_id
 from shared.platform.limits import budgets
 
 _PATIENCE_SECONDS = 20.0
-_BILLING_SECONDS = 480.0
-"""Beyond its first patience a call may stream for as long as the turn lasts; then it is billed."""
 T = TypeVar("T")
 
 
@@ -71,7 +69,7 @@ class Work:
                 _micro(most),
                 key=self._reserved,
                 scopes={"turn": self.turn.id, "session": self.turn.session_id},
-                lease_seconds=request.timeout_seconds + _BILLING_SECONDS,
+                lease_seconds=PROMISE_SECONDS,
             )
 
     def release(self) -> None:

@@ -92,12 +92,14 @@ def take_turn_over(tx: pg.Tx, team: str, turn_id: str, owner: str, lease_seconds
     return None if row is None else int(row["epoch"])
 
 
-def beat(tx: pg.Tx, team: str, turn_id: str, owner: str, lease_seconds: float) -> bool:
-    """Keep the lease; answers whether a cancel was asked for. Raises LostTurn."""
+def beat(tx: pg.Tx, team: str, turn_id: str, owner: str, lease_seconds: float) -> pg.Row:
+    """Keep the lease; answers whether a cancel was asked for (`cancelled`), and what of the user's right to go on
+    is gone (`gone`: membership, credential or None). Raises LostTurn.
+    """
     row = tx.find(Q.beat, id=turn_id, team=team, owner=owner, lease=lease_seconds)
     if row is None:
         raise LostTurn
-    return bool(row["cancelled"])
+    return row
 
 
 def release_turn(tx: pg.Tx, team: str, turn_id: str, owner: str) -> None:

@@ -5,6 +5,7 @@ start ─► row, lease and ResumeTurn in one transaction
        client gone ─► the thread works on; the client comes back with `follow`
        process gone ─► the lease ends; ResumeTurn takes the turn over (`resume`)
        cancel ─► the thread stops its model call, keeps what was said, and ends the turn
+       the user leaves the team, their token is revoked ─► the same, as failed (ACCESS_ENDED)
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from pydantic import BaseModel
 from shared.agents import redact, runner, store
 from shared.agents.agent import Agent
 from shared.agents.flow import ResumeTurn
-from shared.agents.hold import LEASE_SECONDS, Hold
+from shared.agents.hold import LEASE_SECONDS, PROMISE_SECONDS, Hold
 from shared.agents.publisher import Published, Publisher
 from shared.agents.turn import Ask, Turn
 from shared.platform import clock, event_stream, outbox, pg
@@ -45,8 +46,6 @@ Assemble = Callable[[Turn], Agent]
 FIRST_CHECK_SECONDS = 20.0
 ABANDONED_SECONDS = 900.0
 """A turn whose lease ended this long ago was lost by the queue too; the next message closes it."""
-SLOT_SECONDS = 1800.0
-"""How long a turn that never ends counts as one that runs."""
 MOST_EPOCHS = 5
 POLL_SECONDS = 0.1
 LAST_WRITE_SECONDS = 3.0
@@ -87,8 +86,19 @@ class Started:
     teams: tuple[TeamId, ...] = ()
 
 
-def start(*, team: TeamId, user: UserId, session_id: str, turn_id: str, ask: Ask) -> Started:
+def start(
+    *,
+    team: TeamId,
+    user: UserId,
+    session_id: str,
+    turn_id: str,
+    ask: Ask,
+    credential: str | None = None,
+) -> Started:
     """Begin a turn: its row, its lease and the promise to look after it, or none of them.
+
+    The turn ends when its user leaves the team, or when somebody revokes the credential: the id of the session
+    or token that it is begun with. One that merely expires meanwhile does not end it.
 
     The same turn id again finds the first turn. Raises NotFound, TurnInProgress while another turn of
     the session runs, SessionArchived, QuotaExceeded, and IdempotencyKeyReused for the same id with another ask.
@@ -100,10 +110,12 @@ def start(*, team: TeamId, user: UserId, session_id: str, turn_id: str, ask: Ask
             reason="too long" if ask.message.strip() else "empty",
         )
     ask = Ask(redact.text(ask.message), ask.connection_id, ask.tools, ask.purpose, ask.options)
-    return budgets.without_the_dead(team, lambda: _begin(team, user, session_id, turn_id, ask))
+    return budgets.without_the_dead(team, lambda: _begin(team, user, session_id, turn_id, ask, credential))
 
 
-def _begin(team: TeamId, user: UserId, session_id: str, turn_id: str, ask: Ask) -> Started:
+def _begin(
+    team: TeamId, user: UserId, session_id: str, turn_id: str, ask: Ask, credential: str | None
+) -> Started:
     hold = Hold(team, turn_id)
     try:
         with pg.transaction(team) as tx:
@@ -119,13 +131,14 @@ def _begin(team: TeamId, user: UserId, session_id: str, turn_id: str, ask: Ask) 
                     team=team,
                     session=session_id,
                     user=user,
+                    credential=credential,
                     ask=ask.to_row(),
                     sha=ask.sha256,
                     owner=hold.owner,
                     lease=LEASE_SECONDS,
                 )
                 if begun:
-                    budgets.take(tx, team, "generations", 1, key=turn_id, lease_seconds=SLOT_SECONDS)
+                    budgets.take(tx, team, "generations", 1, key=turn_id, lease_seconds=PROMISE_SECONDS)
                     outbox.send(tx, ResumeTurn(team=team, turn=turn_id), delay_seconds=FIRST_CHECK_SECONDS)
                     turn = _fresh(turn_id, team, user, session, ask)
                     return Started(turn, hold, (team,))

@@ -153,7 +153,14 @@ def _turn(call: Call, session: SessionManifest, ask: Ask) -> Iterator[Event | No
     team, user = TeamId(session.team_id), UserId(session.user_id)
     if ask.connection_id != session.connection_id and ask.connection_id is not None:
         sessions.use_connection(team, session.session_id, ask.connection_id)
-    started = turns.start(team=team, user=user, session_id=session.session_id, turn_id=call.new_id(), ask=ask)
+    started = turns.start(
+        team=team,
+        user=user,
+        session_id=session.session_id,
+        turn_id=call.new_id(),
+        ask=ask,
+        credential=call.who.credential_id,
+    )
     return turns.stream(started, assemble)
 
 

@@ -24,8 +24,6 @@ from shared.warehouses.model import DatasetInfo
 
 SCAN = "catalog_scan"
 TABLES_A_BATCH = 500
-SLOT_SECONDS = 3600.0
-"""How long a scan that never ends counts as running: as long as it holds up the next one."""
 
 
 class ScanRunning(Conflict):
@@ -56,7 +54,7 @@ def _open(new: NewScan, found: list[DatasetInfo], *, team: TeamId, user: UserId,
         if store.upsert_datasets(tx, team=team, connection=new.connection_id, found=found, complete=True):
             store.bump_version(tx, team, new.connection_id)
         names = _chosen(tx, team, new)
-        budgets.take(tx, team, "scans", 1, key=id, lease_seconds=SLOT_SECONDS)
+        budgets.take(tx, team, "scans", 1, key=id, lease_seconds=budgets.JOB_SECONDS)
         store.open_scan(tx, id=id, team=team, connection=new.connection_id, datasets=names)
         jobs.open_job(tx, id=id, team=team, kind=SCAN, user=user, total=len(names), subject=new.connection_id)
         outbox.send_all(

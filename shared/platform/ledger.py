@@ -30,6 +30,7 @@ from shared.platform import pg, sql, telemetry
 from shared.platform.beat import beating
 from shared.platform.errors import BridgeError, Conflict, StillRunning, Unavailable
 from shared.platform.ids import new_id
+from shared.platform.limits import budgets
 from shared.platform.messages import Part
 from shared.platform.stopping import Stop, stoppable
 
@@ -132,7 +133,15 @@ def part_of(part: Part) -> None:
 
 def _join(tx: pg.Tx, step: str, key: str, owner: str, part: Part) -> bool:
     """Note whose work the attempt is; True where that work was cancelled."""
-    row = tx.find(Q.join_job, step=step, key=key, owner=owner, job=part.job, team=part.team)
+    row = tx.find(
+        Q.join_job,
+        step=step,
+        key=key,
+        owner=owner,
+        job=part.job,
+        team=part.team,
+        holds=budgets.JOB_SECONDS,
+    )
     return row is not None and row["state"] == "cancelled"
 
 

@@ -18,10 +18,15 @@ UPDATE attempts SET lease_until = now() + make_interval(secs => :lease)
  WHERE step = :step AND key = :key AND owner = :owner AND state = 'running';
 
 -- join_job --
--- Says whose work the attempt is, and answers whether that work is still wanted.
+-- Says whose work the attempt is, and answers whether that work is still wanted. While its steps go on, a job
+-- keeps what it holds of its team's limits, however long it takes.
 WITH joined AS (
   UPDATE attempts SET job_id = :job
    WHERE step = :step AND key = :key AND owner = :owner AND job_id IS DISTINCT FROM :job::uuid
+), kept AS (
+  UPDATE reservations SET lease_until = now() + make_interval(secs => :holds::float8)
+   WHERE team_id = :team AND key = :job::text AND state = 'held'
+     AND lease_until < now() + make_interval(secs => :holds::float8 / 2)
 )
 SELECT state FROM jobs WHERE id = :job::uuid AND team_id = :team;
 

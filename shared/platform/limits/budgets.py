@@ -4,7 +4,8 @@
                      ├─ refund ─────────► refunded    reserved -= amount
                      └─ lease ends ─────► lapsed      reserved -= amount; a late settle still counts
 
-A reservation is keyed by the attempt, so a repeated one finds the first instead of taking twice. It is
+A holder that lives keeps its lease by beats (`keep`; `held` does it itself), so what a dead one held is free
+within a minute or a few, and a slow one loses nothing. A reservation is keyed by the attempt, so a repeated one finds the first instead of taking twice. It is
 taken from every window of its resource at once (day, month, turn, conversation, slots), by one statement
 that fails when any of them would be overspent; a settle may exceed its reservation, and the next reserve
 meets the excess. The day and the month are those of the reservation, in UTC.
@@ -20,13 +21,19 @@ from typing import Any, Literal, TypeVar
 
 from shared.platform import clock, pg, sql, telemetry
 from shared.platform import limit_defaults as defaults
+from shared.platform.beat import beating
 from shared.platform.errors import BridgeError, BudgetExceeded, QuotaExceeded
 from shared.platform.limit_defaults import Limit
 from shared.platform.settings import settings
 
 Q = sql.load(__file__)
 
-LEASE_SECONDS = 900.0
+LEASE_SECONDS = 60.0
+"""How long a reservation outlives its holder's last beat."""
+LONGEST_SECONDS = 900.0
+"""Who holds for longer than this hangs, and keeps nothing any more: no query may run for as long."""
+JOB_SECONDS = 3600.0
+"""How long what a job holds outlives its last step: each one that begins keeps it (`ledger`)."""
 State = Literal["held", "settled", "refunded", "lapsed"]
 Part = dict[str, Any]
 T = TypeVar("T")
@@ -141,6 +148,11 @@ def end(tx: pg.Tx, team: str, resource: str, key: str, actual: int | None) -> bo
     return bool(row["ended"])
 
 
+def keep(tx: pg.Tx, team: str, key: str, *, lease_seconds: float, below: str | None = None) -> None:
+    """Begin the leases anew of what is held under a key, and under all that begin with `below`."""
+    tx.run(Q.keep_under, team=team, key=key, below=below, lease=lease_seconds)
+
+
 def end_all(tx: pg.Tx, team: str, key: str) -> None:
     """Settle all that is held under a key, such as a job's, with the amounts that were taken."""
     for row in tx.all(Q.held_under, team=team, key=key):
@@ -166,14 +178,21 @@ def held(
     scopes: Mapping[str, str] | None = None,
     lease_seconds: float = LEASE_SECONDS,
 ) -> Iterator[Spending]:
-    """Hold an amount while the block works.
+    """Hold an amount while the block works, at most LONGEST_SECONDS.
 
     Settled with what the block said, refunded when it raised before it said anything, and settled with
     the whole amount when it ended without a word. What the ledger can't be told now ends with its lease.
     """
     spending = Spending(reserve(team, resource, amount, key=key, scopes=scopes, lease_seconds=lease_seconds))
+
+    def beat() -> bool:
+        with pg.transaction(team) as tx:
+            keep(tx, team, key, lease_seconds=lease_seconds)
+        return True
+
     try:
-        yield spending
+        with beating(beat, every=lease_seconds / 4, at_most=LONGEST_SECONDS, what=f"a promise of {resource}"):
+            yield spending
     except BaseException:
         _close(spending, spending.actual)
         raise

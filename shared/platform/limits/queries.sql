@@ -74,6 +74,12 @@ SELECT resource, amount FROM reservations WHERE team_id = :team AND key = :key A
 UPDATE reservations SET lease_until = now() + make_interval(secs => :lease)
  WHERE team_id = :team AND resource = :resource AND key = :key AND state = 'held';
 
+-- keep_under --
+-- Its holder lives. Written only when half of the time has gone, so that a beat each second costs a look.
+UPDATE reservations SET lease_until = now() + make_interval(secs => :lease::float8)
+ WHERE team_id = :team AND state = 'held' AND (key = :key OR starts_with(key, :below::text))
+   AND lease_until < now() + make_interval(secs => :lease::float8 / 2);
+
 -- end_leases --
 -- What died between reserve and settle: its lease has run out, so it gives back what it held. Rows that
 -- somebody is ending at this moment are left to them.

@@ -8,18 +8,31 @@ from typing import Any
 import pytest
 
 from shared.agents import sessions, store, turns
+from shared.agents.hold import AccessEnded
 from shared.agents.sessions import MessagePage
 from shared.agents.turns import Ask, Started
-from shared.platform import pg
+from shared.platform import auth, pg
 from shared.platform.edge import Event
 from shared.platform.errors import IdempotencyKeyReused, NotFound, TurnInProgress
 from shared.platform.ids import new_id
+from shared.platform.limits import budgets
 from tests.shared.agents.playing import Echo, Save, Scripted, agent, calls, says
 
 
-def begin(me: Any, session_id: str, message: str = "hello", turn_id: str | None = None) -> Started:
+def begin(
+    me: Any,
+    session_id: str,
+    message: str = "hello",
+    turn_id: str | None = None,
+    credential: str | None = None,
+) -> Started:
     return turns.start(
-        team=me.team, user=me.user, session_id=session_id, turn_id=turn_id or new_id(), ask=Ask(message)
+        team=me.team,
+        user=me.user,
+        session_id=session_id,
+        turn_id=turn_id or new_id(),
+        ask=Ask(message),
+        credential=credential,
     )
 
 
@@ -203,6 +216,96 @@ def test_a_cancel_from_another_instance_reaches_the_runner(me: Any, session_id: 
     with pg.transaction(me.team) as tx:
         store.request_cancel(tx, session_id, me.user)
     assert [event for event in events if event is not None][-1].data["state"] == "cancelled"
+
+
+def _credential(me: Any, kind: str) -> str:
+    with pg.transaction() as tx:
+        if kind == "session":
+            session = auth.open_session(tx, me.user)
+            return str(
+                tx.one(
+                    "SELECT id FROM auth_sessions WHERE token_sha256 = :sha", sha=auth._sha(session.token)
+                )["id"]
+            )
+        auth.issue_token(tx, id=(id := new_id()), user=me.user, name="t", scopes=("full",), expires_at=None)
+    return id
+
+
+END_ACCESS = {
+    "membership": "DELETE FROM team_members WHERE user_id = :user AND :credential::uuid IS NOT NULL",
+    "token": "UPDATE access_tokens SET revoked_at = now() WHERE id = :credential AND user_id = :user",
+    "session": "UPDATE auth_sessions SET revoked_at = now() WHERE id = :credential AND user_id = :user",
+}
+
+
+@pytest.mark.parametrize("ended", END_ACCESS)
+def test_a_turn_ends_with_the_access_that_it_was_begun_with(me: Any, session_id: str, ended: str) -> None:
+    """A member who was removed, a revoked token, a session that was signed out: the model is stopped within about
+    a second, no tool runs any more, what was said is kept, and the turn says why."""
+    credential = _credential(me, "session" if ended == "session" else "token")
+    started = begin(me, session_id, credential=credential)
+    provider = Scripted(
+        [*says("half of")[:-2], *([lambda: time.sleep(0.05)] * 400), *calls(("c", "save", {"word": "x"}))]
+    )
+    saves = Save()
+    events: list[Event] = []
+    for event in turns.stream(started, lambda _turn: agent(provider, saves)):
+        if event is None:
+            continue
+        events.append(event)
+        if event.data == {"text": "of "}:
+            with pg.transaction(me.team) as tx:
+                assert tx.run(END_ACCESS[ended], credential=credential, user=me.user) == 1
+    told = next(event.data for event in events if event.event == "error")
+    assert (told["code"], told["retryable"]) == ("ACCESS_ENDED", False)
+    assert told["reason"] == ("membership" if ended == "membership" else "credential")
+    assert (events[-1].event, events[-1].data["state"]) == ("complete", "failed")
+    assert "tool_call" not in kinds(events)
+    newest = sessions.messages(me.teams, me.user, session_id, MessagePage()).messages[0]
+    assert newest.text == "half of "
+
+
+def test_a_turn_outlives_a_token_that_merely_expires(me: Any, session_id: str) -> None:
+    """Nobody decided against it: what was begun in time is ended, and the turn has a deadline of its own."""
+    credential = _credential(me, "token")
+    hold = begin(me, session_id, credential=credential).hold
+    assert hold is not None
+    with pg.transaction() as tx:
+        tx.run(
+            "UPDATE access_tokens SET expires_at = now() - interval '1 minute' WHERE id = :id", id=credential
+        )
+    hold.mine()
+    hold.check()
+    with pg.transaction() as tx:
+        tx.run("UPDATE access_tokens SET revoked_at = now() WHERE id = :id", id=credential)
+    hold.mine()
+    with pytest.raises(AccessEnded):
+        hold.check()
+
+
+def test_a_turn_keeps_what_it_holds_of_the_teams_limits(me: Any, session_id: str) -> None:
+    """Its slot and what its own call may cost, with its beats; not what the process before it left behind."""
+    started = begin(me, session_id)
+    assert started.hold is not None
+    turn = started.turn.id
+    for key in (f"{turn}/1/1", f"{turn}/2/1"):
+        budgets.reserve(me.team, "model_cost", 5, key=key, lease_seconds=10)
+    started.hold.epoch = 2
+    with pg.transaction(me.team) as tx:
+        tx.run(
+            "UPDATE reservations SET lease_until = now() + interval '10 seconds' WHERE key = :turn", turn=turn
+        )
+    started.hold.mine()
+    with pg.transaction(me.team) as tx:
+        rows = tx.all(
+            "SELECT key, lease_until > now() + interval '2 minutes' AS kept FROM reservations WHERE starts_with(key, :t)",
+            t=turn,
+        )
+    assert {row["key"]: row["kept"] for row in rows} == {
+        turn: True,
+        f"{turn}/1/1": False,
+        f"{turn}/2/1": True,
+    }
 
 
 def test_a_stranger_finds_nothing(me: Any, session_id: str, somebody: Callable[[], Any]) -> None:

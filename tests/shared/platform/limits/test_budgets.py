@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,10 +17,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from shared.platform import pg
+from shared.platform import jobs, ledger, pg
 from shared.platform.errors import BudgetExceeded, QuotaExceeded
 from shared.platform.ids import new_id
 from shared.platform.limits import budgets
+from shared.platform.messages import Part
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).resolve().parents[4]
@@ -178,6 +180,54 @@ def test_a_dead_holder_frees_its_amount_after_its_lease(
     assert of(owner, team, "warehouse_bytes") == (0, 800)
     assert budgets.settle(team, "warehouse_bytes", "dead", 1_000)
     assert of(owner, team, "warehouse_bytes") == (1_000, 800)
+
+
+def lease_left(owner: Any, team: str, key: str) -> float:
+    """Seconds until the lease of a reservation ends."""
+    asked = "SELECT extract(epoch FROM lease_until - now())::float8 FROM reservations WHERE team_id = :t AND key = :k"
+    return float(owner.run(asked, t=team, k=key)[0][0])
+
+
+def test_a_slow_holder_that_lives_keeps_its_amount(
+    team: str, owner: Any, limited: Callable[..., None]
+) -> None:
+    """However short the lease: it is begun anew while the block works, so nobody takes it for dead."""
+    limited(warehouse_bytes=1_000)
+    with budgets.held(team, "warehouse_bytes", 1_000, key="slow", lease_seconds=4.0):
+        owner.run("UPDATE reservations SET lease_until = now() + interval '1.5 seconds' WHERE key = 'slow'")
+        end = time.monotonic() + 10
+        while lease_left(owner, team, "slow") < 2.0:
+            assert time.monotonic() < end, "no beat came"
+            threading.Event().wait(0.05)
+        with pytest.raises(QuotaExceeded):
+            budgets.reserve(team, "warehouse_bytes", 1, key="next")
+    assert of(owner, team, "warehouse_bytes") == (1_000, 0)
+
+
+def test_what_is_kept_is_what_its_key_names(team: str, owner: Any) -> None:
+    """The key itself and what stands below it; another key that begins alike is not, and what ended stays ended."""
+    for key in ("turn", "turn/1/1", "turn/2/1", "turn2"):
+        budgets.reserve(team, "scans", 1, key=key, lease_seconds=60)
+    budgets.settle(team, "scans", "turn/2/1", 1)
+    with pg.transaction(team) as tx:
+        budgets.keep(tx, team, "turn", below="turn/1/", lease_seconds=600)
+    assert [lease_left(owner, team, key) > 500 for key in ("turn", "turn/1/1", "turn/2/1", "turn2")] == [
+        True,
+        True,
+        False,
+        False,
+    ]
+    assert budgets.settle(team, "scans", "turn/2/1", 1) is False
+
+
+def test_a_job_keeps_what_it_holds_while_its_steps_go_on(team: str, owner: Any) -> None:
+    """A scan of hours has its slot to the end: each step that begins holds it anew."""
+    job = new_id()
+    with pg.transaction(team) as tx:
+        jobs.open_job(tx, id=job, team=team, kind="catalog_scan", user=None)
+        budgets.take(tx, team, "scans", 1, key=job, lease_seconds=60)
+    assert ledger.claim("step", new_id(), 30, part=Part(team, job)) is not None
+    assert lease_left(owner, team, job) > 0.9 * budgets.JOB_SECONDS
 
 
 def test_an_attempt_that_comes_back_keeps_its_reservation(team: str, owner: Any) -> None:
