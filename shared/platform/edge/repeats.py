@@ -19,7 +19,7 @@ from pathlib import Path
 
 from flask import Response
 
-from shared.platform import clock, pg, sql
+from shared.platform import clock, pg, sql, strict_json
 from shared.platform.edge.call import Call
 from shared.platform.errors import IdempotencyKeyReused, RequestInProgress
 from shared.platform.ids import new_id
@@ -35,7 +35,7 @@ def once(call: Call, lease_seconds: int, run: Callable[[], Response]) -> Respons
     if call.idempotency_key is None:
         return run()
     who = {"user": call.user, "route": call.route, "key": call.idempotency_key}
-    body_sha = hashlib.sha256(call.raw_body + repr(sorted(call.path.items())).encode()).hexdigest()
+    body_sha = _asked(call)
     owner = new_id()
     give_up = clock.monotonic() + WAIT_SECONDS
     while True:
@@ -55,6 +55,14 @@ def once(call: Call, lease_seconds: int, run: Callable[[], Response]) -> Respons
         if clock.monotonic() > give_up:
             raise RequestInProgress(retry_after=2)
         time.sleep(0.1)
+
+
+def _asked(call: Call) -> str:
+    """The hash of all that was asked: the body, and what path and query name."""
+    query = None if call.query is None else call.query.model_dump(mode="json")
+    return hashlib.sha256(
+        call.raw_body + repr(sorted(call.path.items())).encode() + strict_json.canonical(query)
+    ).hexdigest()
 
 
 def _first(run: Callable[[], Response], who: dict[str, str], owner: str) -> Response:

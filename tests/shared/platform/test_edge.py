@@ -64,6 +64,11 @@ def list_notes(call: Call, search: Search) -> dict[str, Any]:
         return tx.one("SELECT :text::text AS text, :user::uuid AS by", text=search.text, user=call.user)
 
 
+@http("POST", "/v1/notes/copies", role="user", query=Search, once="{user}/{idempotency_key}", status=201)
+def copy_note(_call: Call, search: Search) -> dict[str, Any]:
+    return created({"text": search.text})  # type: ignore[no-any-return]
+
+
 @http("GET", "/v1/notes/by-name/{name}", role="user")
 def find_note(call: Call) -> dict[str, Any]:
     with pg.transaction() as tx:
@@ -339,6 +344,16 @@ def test_the_same_key_with_another_body_is_refused(token: str, two_teams: dict[s
     client(add_note).post("/v1/notes", json={"team_id": team, "text": "a"}, headers=headers)
     response = client(add_note).post("/v1/notes", json={"team_id": team, "text": "b"}, headers=headers)
     assert (response.status_code, problem(response)["code"]) == (422, "IDEMPOTENCY_KEY_REUSED")
+
+
+def test_the_same_key_with_another_query_is_refused(token: str) -> None:
+    """What the query names is a part of what was asked, as the body is."""
+    key = new_id()
+    first = client(copy_note).post("/v1/notes/copies?text=a", headers=bearer(token, Idempotency_Key=key))
+    again = client(copy_note).post("/v1/notes/copies?text=a", headers=bearer(token, Idempotency_Key=key))
+    other = client(copy_note).post("/v1/notes/copies?text=b", headers=bearer(token, Idempotency_Key=key))
+    assert (first.status_code, first.data) == (again.status_code, again.data) == (201, b'{"text":"a"}')
+    assert (other.status_code, problem(other)["code"]) == (422, "IDEMPOTENCY_KEY_REUSED")
 
 
 def test_an_error_frees_the_key(token: str, two_teams: dict[str, Any]) -> None:
