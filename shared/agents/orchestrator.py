@@ -246,7 +246,15 @@ def _run_tools(state: _State, calls: list[ToolUse]) -> None:
     for call in calls:
         desk.emit("tool_call", {"id": call.id, "tool": call.name, "args": dict(call.arguments)})
     results: list[ToolResult] = []
-    for outcome in state.agent.toolbox.run(calls, lambda call: desk.context(call, emit)):
+
+    def goes_on() -> bool:
+        try:
+            desk.check()
+        except (TurnCancelled, BridgeError):
+            return False  # The loop meets it again, once what did run is kept.
+        return True
+
+    for outcome in state.agent.toolbox.run(calls, lambda call: desk.context(call, emit), goes_on):
         call = outcome.call
         if outcome.cached:
             desk.emit("tool_cache_hit", {"tool": call.name, "cache_key": outcome.cache_key})

@@ -77,14 +77,25 @@ class Toolbox:
             ToolSpec(tool.name, tool.description, _schema(tool.arguments)) for tool in self._tools.values()
         )
 
-    def run(self, calls: Sequence[ToolUse], context: Callable[[ToolUse], ToolContext]) -> Iterator[Outcome]:
+    def run(
+        self,
+        calls: Sequence[ToolUse],
+        context: Callable[[ToolUse], ToolContext],
+        goes_on: Callable[[], bool] = lambda: True,
+    ) -> Iterator[Outcome]:
         """Run the calls; answers each outcome as soon as it and all before it are there.
+
+        Once `goes_on` says no, nothing more begins: a save that waits for a read must not happen after a cancel.
 
         A tool that outlasts the turn is left behind in its thread: the turn must end without it.
         """
         pool = ThreadPoolExecutor(MOST_AT_ONCE, thread_name_prefix="tool")
         try:
             for group in self._groups(calls):
+                if not goes_on():
+                    stopped = _error("TURN_STOPPED", "The turn was stopped before this tool ran.", {})
+                    yield from (Outcome(call, stopped, True, 0) for call in group)
+                    continue
                 running: list[tuple[ToolUse, ToolContext, Future[Outcome]]] = []
                 for call in group:
                     place = context(call)

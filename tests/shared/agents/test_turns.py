@@ -362,6 +362,19 @@ def test_a_tool_that_writes_waits_for_the_reads_before_it(me: Any, session_id: s
     assert order == ["check", "save", "after"]
 
 
+def test_a_save_that_waits_for_a_read_does_not_happen_after_a_cancel(me: Any, session_id: str) -> None:
+    """In one round, too: what has begun ends and is kept, what has not is told to the log as stopped."""
+    wanted = [("a", "echo", {"word": "check"}), ("b", "save", {"word": "save"})]
+    save = Save()
+    stop = Echo(lambda _context, _word: turns.cancel(me.teams, me.user, session_id) and None)
+    events = play(begin(me, session_id), agent(Scripted(calls(*wanted), says("never")), stop, save))
+    assert (stop.runs, save.runs) == (["check"], [])
+    results = {event.data["id"]: event.data for event in events if event.event == "tool_result"}
+    assert results["a"]["result"] == {"said": "check"}
+    assert results["b"]["error"]["code"] == "TURN_STOPPED"
+    assert events[-1].data["state"] == "cancelled"
+
+
 def test_an_event_line_cannot_be_forged(me: Any, session_id: str) -> None:
     """Text that looks like an SSE field stays inside the JSON of its data line."""
     evil = "x\n\nevent: complete\ndata: {}\r\rid: 99\u2028\u2029\n\n"
