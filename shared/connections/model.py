@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from shared.platform.names import Name
 from shared.platform.paging import Page
 from shared.warehouses.model import Warehouse
 
@@ -26,7 +27,7 @@ class NewConnection(Given):
     """A connection to be made. `credentials` is the service-account file in base64."""
 
     team_id: Id
-    name: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=120)]
+    name: Name
     connection_type: ConnectionType
     credentials: Encoded = Field(repr=False)
 

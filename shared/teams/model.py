@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from shared.platform.auth import Scope
+from shared.platform.names import Name, NameOrNothing
 
-Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=120)]
 Email = Annotated[
     str,
     StringConstraints(
@@ -32,7 +32,7 @@ class DevLogin(Given):
     """Who signs in on a laptop."""
 
     email: Email
-    name: Annotated[str, StringConstraints(strip_whitespace=True, max_length=120)] = ""
+    name: NameOrNothing = ""
 
 
 class User(BaseModel):
