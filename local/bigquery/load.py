@@ -3,6 +3,7 @@
 # ruff: noqa: S608  (this package writes SQL for its own engine; names are quoted or made here)
 
 import contextlib
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,10 @@ import duckdb
 
 from local.bigquery.engine import Engine
 from local.bigquery.errors import BigQueryError, invalid, not_found, unsupported
-from local.bigquery.fields import Field, canonical_all, duckdb_type, from_duckdb, quote, repeated
+from local.bigquery.fields import Field, canonical_all, duckdb_type, from_duckdb, quote, repeated, stored_sql
+from local.bigquery.file_values import converted, objects, read_type
 from local.bigquery.planner import translate
+from local.bigquery.results import check_values
 from local.bigquery.statements import Statements
 from local.bigquery.store import Table
 from local.bigquery.tables import Tables
@@ -62,11 +65,12 @@ def run(
     try:
         if appended and existing is not None:
             names = ", ".join(quote(f["name"]) for f in draft.fields)
-            sql = f"INSERT INTO {quote(str(existing.physical))} ({names}) {select}"
-            count = statements.write(existing, job, lambda cursor: int(cursor.execute(sql).fetchone()[0]))
+            sql = f"INSERT INTO {quote(str(existing.physical))} ({names}) SELECT * FROM staged"
+            count = statements.write(existing, job, lambda cursor: _append(cursor, select, sql, draft.fields))
         else:
             with tables.engine.writing() as cursor:
                 physical = tables.new_physical(cursor, draft.fields, select)
+                check_values(cursor, physical, draft.fields)
                 count = int(cursor.execute(f"SELECT count(*) FROM {physical}").fetchone()[0])
             tables.swap(draft, physical, job)
     except duckdb.Error as error:
@@ -80,6 +84,16 @@ def run(
         "inputFiles": "1", "inputFileBytes": str(size), "outputRows": str(count), "outputBytes": str(size),
         "badRecords": "0",
     }  # fmt: skip
+
+
+def _append(cursor: Any, select: str, insert: str, fields: Sequence[Field]) -> int:
+    """Read the file once, look at its values, and put them behind the others."""
+    columns = ", ".join(quote(f["name"]) for f in fields)
+    cursor.execute(f"CREATE TEMP TABLE staged AS SELECT * FROM ({select}) AS file({columns})")
+    check_values(cursor, "staged", list(fields))
+    count = int(cursor.execute(insert).fetchone()[0])
+    cursor.execute("DROP TABLE staged")
+    return count
 
 
 # Options that are followed, or whose only accepted value is the default.
@@ -112,6 +126,7 @@ def has_rows(tables: Tables, table: Table) -> bool:
 
 def _load_error(error: duckdb.Error) -> BigQueryError:
     message = " ".join(translate(error).message.splitlines()[:3])
+    message = re.sub(r' in file "[^"]*"', "", message)
     return invalid(f"Error while reading data, error message: {message}")
 
 
@@ -196,11 +211,7 @@ def _reader(config: dict[str, Any], path: Path, fields: Sequence[Field] | None) 
 
 
 def _columns(fields: Sequence[Field] | None) -> str:
-    return ", ".join(f"{_literal(f['name'])}: {_literal(_read_type(f))}" for f in fields or ())
-
-
-def _read_type(field: Field) -> str:
-    return "VARCHAR" if field["type"] == "BYTES" and not repeated(field) else duckdb_type(field)
+    return ", ".join(f"{_literal(f['name'])}: {_literal(read_type(f))}" for f in fields or ())
 
 
 def _select(config: dict[str, Any], path: Path, fields: Sequence[Field], target: Sequence[Field]) -> str:
@@ -214,27 +225,32 @@ def _select(config: dict[str, Any], path: Path, fields: Sequence[Field], target:
         source = given.get(field["name"].lower())
         if source is None:
             columns.append(f"NULL::{duckdb_type(field)}")
-        elif field["type"] == "BYTES" and kind != "PARQUET" and not repeated(field):
-            columns.append(f"from_base64({quote(source['name'])})")
-        elif repeated(field):
-            columns.append(f"coalesce(CAST({quote(source['name'])} AS {duckdb_type(field)}), [])")
+        elif kind == "PARQUET":
+            columns.append(stored_sql(quote(source["name"]), source, field))
         else:
-            columns.append(f"CAST({quote(source['name'])} AS {duckdb_type(field)})")
+            columns.append(converted(quote(source["name"]), field))
     return f"SELECT {', '.join(columns)} FROM {_reader(config, path, fields)}"
 
 
 def _refuse_unknown(engine: Engine, path: Path, fields: Sequence[Field]) -> None:
     """DuckDB ignores JSON keys that the schema doesn't have; BigQuery refuses the row."""
-    names = ", ".join(_literal(f["name"].lower()) for f in fields)
+    documents = f"read_json_objects({_literal(str(path))}, format = 'newline_delimited')"
     with contextlib.closing(engine.cursor()) as cursor:
-        try:
-            found = cursor.execute(
-                f"SELECT k FROM (SELECT unnest(json_keys(json)) AS k FROM read_json_objects({_literal(str(path))}, "
-                f"format = 'newline_delimited')) WHERE lower(k) NOT IN ({names}) LIMIT 1"
-            ).fetchone()
-        except duckdb.Error as error:
-            raise _load_error(error) from None
-    if found:
-        raise invalid(
-            f"Error while reading data, error message: JSON parsing error in row: No such field: {found[0]}."
-        )
+        for where, shown, keys in objects(fields):
+            # A path with a wildcard answers a list, another one a single value.
+            found_at = f"json_extract(json, {_literal(where)})"
+            each = f"unnest({found_at})" if "[*]" in where else found_at
+            names = ", ".join(map(_literal, keys))
+            sql = (
+                f"SELECT k FROM (SELECT unnest(json_keys(e)) AS k FROM (SELECT {each} AS e FROM {documents})) "
+                f"WHERE lower(k) NOT IN ({names}) LIMIT 1"
+            )
+            try:
+                found = cursor.execute(sql).fetchone()
+            except duckdb.Error as error:
+                raise _load_error(error) from None
+            if found:
+                raise invalid(
+                    "Error while reading data, error message: JSON parsing error in row: "
+                    f"No such field: {shown}{found[0]}."
+                )

@@ -162,3 +162,7 @@ CREATE OR REPLACE MACRO bq_fraction(us) AS CASE WHEN us = 0 THEN '' WHEN us % 10
 CREATE OR REPLACE MACRO bq_datetime_to_text(d) AS strftime(d, '%Y-%m-%d %H:%M:%S') || bq_fraction(microsecond(d) % 1000000);
 CREATE OR REPLACE MACRO bq_timestamp_to_text(t) AS bq_datetime_to_text(timezone('UTC', t)) || '+00';
 CREATE OR REPLACE MACRO bq_time_to_text(t) AS strftime(DATE '1970-01-01' + t, '%H:%M:%S') || bq_fraction(microsecond(t) % 1000000);
+
+-- Files: truth values have more spellings than in a query, and an instant may be a number of seconds.
+CREATE OR REPLACE MACRO bq_file_bool(s) AS CASE WHEN s IS NULL THEN NULL WHEN lower(s) IN ('true', 't', 'yes', 'y', '1') THEN true WHEN lower(s) IN ('false', 'f', 'no', 'n', '0') THEN false ELSE error('Bad bool value: ' || s) END;
+CREATE OR REPLACE MACRO bq_file_timestamp(s) AS CASE WHEN regexp_full_match(s, '-?\d+(\.\d+)?') THEN timezone('UTC', make_timestamp(CAST(round(CAST(s AS DECIMAL(38, 9)) * 1000000) AS BIGINT))) ELSE bq_text_to_timestamp(regexp_replace(s, ' ?UTC$', 'Z')) END;

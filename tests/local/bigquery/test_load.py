@@ -126,3 +126,30 @@ def test_dispositions_append_replace_or_protect(client: bigquery.Client, dataset
     assert _rows(client, f"{dataset}.t") == [(4,)]
     with pytest.raises(BadRequest, match="does not match Table"):
         _csv(client, f"{dataset}.t", "x\n", schema=[FIELD("id", "STRING")], write_disposition="WRITE_APPEND")
+
+
+@pytest.mark.parametrize(
+    ("line", "kind", "reason"),
+    [
+        (b"12.5\n", "INT64", "Bad int64 value: 12.5"),
+        (b"2024/01/01\n", "DATE", "Invalid date: '2024/01/01'"),
+        (b'{"v": 1.5}\n', "INT64", "Bad int64 value: 1.5"),
+        (b'{"v": "maybe"}\n', "BOOL", "Bad bool value: maybe"),
+        (b'{"s": {"x": 1, "y": 2}}\n', "RECORD", "No such field: s.y"),
+        (b'{"r": [1, null]}\n', "REPEATED", "Array cannot have a null element"),
+    ],
+)
+def test_a_value_of_a_file_that_does_not_fit_is_refused(
+    line: bytes, kind: str, reason: str, client: bigquery.Client, dataset: str
+) -> None:
+    """Nothing is rounded, guessed or left out, at no depth."""
+    fields = {
+        "RECORD": bigquery.SchemaField("s", "RECORD", fields=[bigquery.SchemaField("x", "INT64")]),
+        "REPEATED": bigquery.SchemaField("r", "INT64", mode="REPEATED"),
+    }
+    config = bigquery.LoadJobConfig(
+        schema=[fields.get(kind) or bigquery.SchemaField("v", kind)],
+        source_format="CSV" if not line.startswith(b"{") else "NEWLINE_DELIMITED_JSON",
+    )
+    with pytest.raises(BadRequest, match=reason):
+        client.load_table_from_file(io.BytesIO(line), f"{dataset}.t", job_config=config).result(retry=None)
