@@ -1,11 +1,15 @@
 """Who calls: nobody in particular (emulator mode, an admin) or a service account that signs its own JWT.
 
-A Bearer that is a JWT is verified against DIR/service_accounts.json,
-`{email: {"public_key": PEM, "roles": ["bigquery.jobUser", …]}}`, so a wrong key fails as it does in the cloud.
+A Bearer that is a JWT is verified against DIR/service_accounts.json, so a wrong key fails as it does in the cloud:
+
+    {email: {"public_key": PEM, "roles": ["bigquery.jobUser", …], "datasets": {"sales": ["bigquery.dataViewer"]}}}
+
+`roles` hold for every project; those under `datasets` for that data set alone, of whatever project.
 """
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +26,25 @@ _LEEWAY_S = 10
 class Caller:
     email: str
     roles: frozenset[str]
+    datasets: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
     @staticmethod
     def admin() -> "Caller":
         return Caller("anonymous@bridge-local.iam.gserviceaccount.com", frozenset({"bigquery.admin"}))
 
-    def may_read(self, _project: str) -> bool:
-        return bool(self.roles & _READERS)
+    def may_read(self, _project: str, dataset: str) -> bool:
+        return bool(self._on(dataset) & _READERS)
+
+    def may_see(self, _project: str, dataset: str | None = None) -> bool:
+        """Whether the metadata of a data set, or without one of the whole project, is open to the caller."""
+        return bool(self._on(dataset) & _METADATA)
+
+    def may_see_some(self, project: str) -> bool:
+        """Whether there is anything of the project in the caller's lists."""
+        return self.may_see(project) or any(self.may_see(project, name) for name in self.datasets)
+
+    def _on(self, dataset: str | None) -> frozenset[str]:
+        return self.roles | self.datasets.get(dataset or "", frozenset())
 
     def may_write(self, _project: str) -> bool:
         return bool(self.roles & _WRITERS)
@@ -39,14 +55,14 @@ class Caller:
                 f"Project {project}: User does not have bigquery.jobs.create permission in project {project}."
             )
 
-    def require_metadata(self, what: str, permission: str) -> None:
-        if not self.roles & _METADATA:
+    def require_metadata(self, what: str, permission: str, dataset: str | None = None) -> None:
+        if not self._on(dataset) & _METADATA:
             raise access_denied(
                 f"{what}: Permission {permission} denied on {what.lower()} (or it may not exist)."
             )
 
-    def require_read(self, what: str) -> None:
-        if not self.roles & _READERS:
+    def require_read(self, what: str, dataset: str) -> None:
+        if not self._on(dataset) & _READERS:
             raise access_denied(
                 f"{what}: Permission bigquery.tables.getData denied on {what.lower()} (or it may not exist)."
             )
@@ -92,7 +108,8 @@ class Accounts:
                 f"valid authentication credential. ({type(error).__name__})",
                 "Authorization",
             ) from None
-        return Caller(str(email), frozenset(account.get("roles", ())))
+        grants = {name: frozenset(roles) for name, roles in account.get("datasets", {}).items()}
+        return Caller(str(email), frozenset(account.get("roles", ())), grants)
 
     def _load(self) -> dict[str, Any]:
         try:

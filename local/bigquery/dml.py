@@ -10,7 +10,6 @@ error that BigQuery documents for a source that matches more than once.
 
 # ruff: noqa: S608  (this package writes SQL for its own engine; names are quoted or made here)
 
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -18,6 +17,7 @@ from sqlglot import exp
 
 from local.bigquery import parameters
 from local.bigquery.assignments import check_assignable, literal_columns, without_default
+from local.bigquery.auth import Caller
 from local.bigquery.errors import invalid_query, unsupported
 from local.bigquery.fields import Field, quote, stored_sql
 from local.bigquery.planner import Plan, Planner, Request
@@ -25,7 +25,6 @@ from local.bigquery.results import check_values
 from local.bigquery.sources import ROW_ID
 from local.bigquery.store import Table
 
-MayRead = Callable[[str], bool]
 _ROW = "__row"
 
 
@@ -46,7 +45,7 @@ class Dml:
     planner: Planner
     request: Request
     called: frozenset[str]
-    may_read: MayRead
+    caller: Caller
     target: Table
     whole: int
     _inner: list[Plan] = field(default_factory=list)
@@ -188,7 +187,7 @@ class Dml:
 
     def _selected(self, verb: str, query: exp.Query, columns: list[Field]) -> Change:
         literals = literal_columns(query)
-        inner = self.planner.query(query.copy(), self.request, self.called, self.may_read)
+        inner = self.planner.query(query.copy(), self.request, self.called, self.caller)
         self._inner.append(inner)
         values = inner.fields if verb == "INSERT" else inner.fields[1:]
         literals = literals if verb == "INSERT" else literals[1:]

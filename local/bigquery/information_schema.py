@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from local.bigquery import ddl_text
 from local.bigquery.engine import Engine, columns_sql, new_name
-from local.bigquery.errors import not_found, unsupported
+from local.bigquery.errors import access_denied, not_found, unsupported
 from local.bigquery.fields import Field, standard_type
 from local.bigquery.partitions import Partitioning, partitioning, total_bytes, total_rows
 from local.bigquery.store import Dataset, Store, Table
@@ -118,14 +118,26 @@ def find(scope: "Scope", parts: list[str], at: int) -> View:
         if scope.location and region.upper() != scope.location.upper():
             raise not_found("Dataset", f"{project}:region-{region.lower()}", scope.location)
         scope.locations.add(region.upper() if len(region) == 2 else region.lower())
+        _require_sight(scope, project, None, f"{project}:region-{region.lower()}.INFORMATION_SCHEMA.{name}")
         return _view(project, None, region.upper(), name)
     if name in _REGION_ONLY:
         raise not_found("Table", f"{project}:{holder}.INFORMATION_SCHEMA.{name}", scope.location or "US")
     dataset = find_dataset(scope, project, holder)
+    _require_sight(scope, project, dataset.name, f"{project}:{dataset.name}.INFORMATION_SCHEMA.{name}")
     return _view(project, dataset.name, dataset.location.upper(), name)
 
 
-def legacy_tables(_scope: "Scope", dataset: Dataset) -> View:
+def _require_sight(scope: "Scope", project: str, dataset: str | None, shown: str) -> None:
+    """What spans a region needs rights on the project; what a dataset holds, on the dataset."""
+    if not scope.caller.may_see(project, dataset):
+        raise access_denied(
+            f"Table {shown}: User does not have permission to query table {shown}, or perhaps it does not exist."
+        )
+
+
+def legacy_tables(scope: "Scope", dataset: Dataset) -> View:
+    _require_sight(scope, dataset.project, dataset.name, f"{dataset.project}:{dataset.name}.__TABLES__")
+
     def rows(store: Store, fresh: Callable[[Table], Table]) -> Iterator[Row]:
         for table in map(fresh, store.list_tables(dataset.project, dataset.name)):
             yield (

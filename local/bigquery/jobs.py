@@ -179,7 +179,7 @@ class Jobs:
         if document["statistics"].get("query", {}).get("statementType") != "SELECT":
             return Result("", [], 0)
         request, tree, called = self._parsed(document)
-        plan = self.planner.query(tree, request, called, caller.may_read)
+        plan = self.planner.query(tree, request, called, caller)
         with_cursor = self.tables.engine.cursor()
         try:
             return self.results.make(key, with_cursor, plan.sql, plan.fields)
@@ -196,7 +196,7 @@ class Jobs:
         tree, called = self.planner.parse(sql)
         if not isinstance(tree, exp.Query):
             raise invalid("A view must be a query")
-        return self.planner.query(tree, Request(sql, project, location), called, lambda _project: True).fields
+        return self.planner.query(tree, Request(sql, project, location), called, Caller.admin()).fields
 
     # -- running
 
@@ -271,8 +271,8 @@ class Jobs:
     def plan(self, document: Document, caller: Caller) -> tuple[Plan, Request]:
         request, tree, called = self._parsed(document)
         if isinstance(tree, exp.Query):
-            return self.planner.query(tree, request, called, caller.may_read), request
-        plan = self.statements.plan(tree, request, called, caller.may_read)
+            return self.planner.query(tree, request, called, caller), request
+        plan = self.statements.plan(tree, request, called, caller)
         require_editor(caller.may_write(request.project), request.project)
         return plan, request
 

@@ -26,6 +26,7 @@ from sqlglot.schema import MappingSchema
 from sqlglot.tokens import Token
 
 from local.bigquery import functions, information_schema, name_checks, parameters, pivots, scan, sources
+from local.bigquery.auth import Caller
 from local.bigquery.engine import Engine
 from local.bigquery.errors import BigQueryError, invalid_query, unsupported
 from local.bigquery.fields import Field, from_duckdb, quote, standard_type, stored_sql
@@ -97,14 +98,14 @@ class Planner:
             raise unsupported(f"the statement {sql.split()[0].upper()}")
         return trees[0], called
 
-    def scope(self, request: Request, may_read: Callable[[str], bool]) -> sources.Scope:
+    def scope(self, request: Request, caller: Caller) -> sources.Scope:
         return sources.Scope(
             self.store,
             lambda sql: self._view_tree(sql),
             request.project,
             request.default,
             request.location,
-            may_read,
+            caller,
             self._decide,
         )
 
@@ -125,11 +126,9 @@ class Planner:
             raise invalid_query("A view must be a query")
         return tree
 
-    def query(
-        self, tree: exp.Expression, request: Request, called: frozenset[str], may_read: Callable[[str], bool]
-    ) -> Plan:
+    def query(self, tree: exp.Expression, request: Request, called: frozenset[str], caller: Caller) -> Plan:
         """The plan of a SELECT; nothing has run yet."""
-        scope = self.scope(request, may_read)
+        scope = self.scope(request, caller)
         tree = parameters.bind(tree, request.parameters, request.parameter_mode)
         tree = sources.bind(tree, scope, request.sql)
         tree = pivots.write_out(tree)

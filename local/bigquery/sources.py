@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from sqlglot import exp
 
 from local.bigquery import information_schema, wildcards
+from local.bigquery.auth import Caller
 from local.bigquery.errors import access_denied, invalid_query, not_found, unsupported
 from local.bigquery.fields import Field
 from local.bigquery.functions import place
@@ -40,7 +41,7 @@ class Scope:
     project: str
     default: tuple[str, str] | None
     location: str | None
-    may_read: Callable[[str], bool]
+    caller: Caller
     decide: wildcards.Decide
     sources: dict[str, Source] = field(default_factory=dict)
     locations: set[str] = field(default_factory=set)
@@ -143,7 +144,7 @@ def _bound(node: exp.Table, scope: Scope, sql: str, depth: int) -> exp.Expressio
             raise invalid_query(f"Reached the maximum nesting depth of views at {found.id}")
         query = found.resource["view"]["query"]
         inner_scope = Scope(
-            scope.store, scope.parse, found.project, None, scope.location, scope.may_read, scope.decide, scope.sources,
+            scope.store, scope.parse, found.project, None, scope.location, scope.caller, scope.decide, scope.sources,
             scope.locations, scope.views,
         )  # fmt: skip
         tree = bind(scope.parse(query), inner_scope, query, depth + 1)
@@ -238,7 +239,7 @@ def _qualified(parts: list[str], scope: Scope, shown: str) -> tuple[str, str, st
 
 
 def _require_read(table: Table, scope: Scope) -> None:
-    if not scope.may_read(table.project):
+    if not scope.caller.may_read(table.project, table.dataset):
         raise access_denied(
             f"Table {table.id}: User does not have permission to query table {table.id}, or perhaps it does not exist."
         )

@@ -11,6 +11,7 @@ from sqlglot import exp
 
 from local.bigquery import ddl_tree, dml
 from local.bigquery.assignments import check_assignable
+from local.bigquery.auth import Caller
 from local.bigquery.errors import (
     BigQueryError,
     access_denied,
@@ -35,16 +36,14 @@ class Statements:
     def __init__(self, planner: Planner, tables: Tables) -> None:
         self.planner, self.tables = planner, tables
 
-    def plan(
-        self, tree: exp.Expression, request: Request, called: frozenset[str], may_read: Callable[[str], bool]
-    ) -> Plan:
+    def plan(self, tree: exp.Expression, request: Request, called: frozenset[str], caller: Caller) -> Plan:
         """The plan of a statement, checked as far as a dry run checks it."""
         if isinstance(tree, exp.Create):
-            return self._plan_create(tree, request, called, may_read)
+            return self._plan_create(tree, request, called, caller)
         if isinstance(tree, exp.Insert | exp.Update | exp.Delete | exp.Merge):
             target = self._target(dml.target_of(tree), request)
             whole = total_bytes(self.tables.fresh(target).stats)
-            plan = dml.Dml(self.planner, request, called, may_read, target, whole).plan(tree)
+            plan = dml.Dml(self.planner, request, called, caller, target, whole).plan(tree)
             plan.location = self._dataset(target.key, request)
             return plan
         if isinstance(tree, exp.Drop):
@@ -123,7 +122,7 @@ class Statements:
     # -- DDL
 
     def _plan_create(
-        self, tree: exp.Create, request: Request, called: frozenset[str], may_read: Callable[[str], bool]
+        self, tree: exp.Create, request: Request, called: frozenset[str], caller: Caller
     ) -> Plan:
         what = str(tree.args["kind"]).upper()
         if what not in ("TABLE", "VIEW", "SCHEMA") or tree.find(exp.TemporaryProperty):
@@ -138,7 +137,7 @@ class Statements:
         plan = Plan(statement, tree, location=location)
         if isinstance(query, exp.Query):
             _require_names(query, what)
-            inner = self.planner.query(query.copy(), request, called, may_read)
+            inner = self.planner.query(query.copy(), request, called, caller)
             plan.sql, plan.fields, plan.tables = inner.sql, inner.fields, inner.tables
             plan.bytes = 0 if what == "VIEW" else inner.bytes
         elif query is not None:

@@ -22,8 +22,10 @@ def _projects(service: Service, _call: Call) -> Answer:
 
 
 def _list_datasets(service: Service, call: Call) -> Answer:
-    call.caller.require_metadata(f"Project {call.project}", "bigquery.datasets.get")
-    items, more = listed(call, service.store.list_datasets(call.project))
+    if not call.caller.may_see_some(call.project):
+        call.caller.require_metadata(f"Project {call.project}", "bigquery.datasets.get")
+    seen = [d for d in service.store.list_datasets(call.project) if call.caller.may_see(d.project, d.name)]
+    items, more = listed(call, seen)
     return {"kind": "bigquery#datasetList", "datasets": [resources.dataset_item(d) for d in items]} | more
 
 
@@ -33,7 +35,9 @@ def _insert_dataset(service: Service, call: Call) -> Answer:
 
 
 def _get_dataset(service: Service, call: Call) -> Answer:
-    call.caller.require_metadata(f"Dataset {call.project}:{call.path['dataset']}", "bigquery.datasets.get")
+    call.caller.require_metadata(
+        f"Dataset {call.project}:{call.path['dataset']}", "bigquery.datasets.get", call.path["dataset"]
+    )
     return resources.dataset(service.store.get_dataset(call.project, call.path["dataset"]))
 
 
@@ -70,7 +74,9 @@ def _shown(service: Service, table: Table) -> dict[str, Any]:
 
 
 def _list_tables(service: Service, call: Call) -> Answer:
-    call.caller.require_metadata(f"Dataset {call.project}:{call.path['dataset']}", "bigquery.tables.list")
+    call.caller.require_metadata(
+        f"Dataset {call.project}:{call.path['dataset']}", "bigquery.tables.list", call.path["dataset"]
+    )
     service.store.get_dataset(call.project, call.path["dataset"])
     found = service.store.list_tables(call.project, call.path["dataset"])
     items, more = listed(call, found)
@@ -104,7 +110,9 @@ def _described(fields: list[Field], given: list[Field]) -> list[Field]:
 
 def _get_table(service: Service, call: Call) -> Answer:
     call.caller.require_metadata(
-        f"Table {call.project}:{call.path['dataset']}.{call.path['table']}", "bigquery.tables.get"
+        f"Table {call.project}:{call.path['dataset']}.{call.path['table']}",
+        "bigquery.tables.get",
+        call.path["dataset"],
     )
     return _shown(service, _found(service, call))
 
@@ -128,7 +136,8 @@ def _delete_table(service: Service, call: Call) -> Answer:
 
 
 def _table_data(service: Service, call: Call) -> Answer:
-    call.caller.require_read(f"Table {call.project}:{call.path['dataset']}.{call.path['table']}")
+    dataset = call.path["dataset"]
+    call.caller.require_read(f"Table {call.project}:{dataset}.{call.path['table']}", dataset)
     table = service.tables.fresh(_found(service, call))
     if table.kind == "VIEW":
         raise invalid(f"Cannot list a table of type VIEW: {table.id}")

@@ -32,14 +32,14 @@ def _credentials(key: rsa.RSAPrivateKey, email: str = EMAIL) -> service_account.
     return scoped.with_always_use_jwt_access(True)
 
 
-def _register(data: Path, key: rsa.RSAPrivateKey, *roles: str) -> None:
+def _register(data: Path, key: rsa.RSAPrivateKey, *roles: str, **datasets: list[str]) -> None:
     pem = (
         key.public_key()
         .public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
         .decode()
     )
     (data / "service_accounts.json").write_text(
-        json.dumps({EMAIL: {"public_key": pem, "roles": list(roles)}})
+        json.dumps({EMAIL: {"public_key": pem, "roles": list(roles), "datasets": datasets}})
     )
 
 
@@ -86,6 +86,33 @@ def test_without_the_job_role_no_query_runs(server) -> None:
     _register(server.data, made, "bigquery.dataViewer")
     with pytest.raises(Forbidden, match=r"bigquery\.jobs\.create"):
         server.client(_credentials(made)).query("SELECT 1", retry=None)
+
+
+def test_a_role_on_a_dataset_holds_there_alone(server, client: bigquery.Client, dataset: str) -> None:
+    """Its tables and their metadata are open; lists, other datasets and what spans a region are not."""
+    other = f"{dataset}_other"
+    client.query_and_wait(f"CREATE SCHEMA {other}")
+    for name in (dataset, other):
+        client.query_and_wait(f"CREATE TABLE {name}.t AS SELECT 1 AS x")
+    made = _key()
+    _register(server.data, made, "bigquery.jobUser", **{dataset: ["bigquery.dataViewer"]})
+    least = server.client(_credentials(made))
+    assert [item.dataset_id for item in least.list_datasets()] == [dataset]
+    assert [item.table_id for item in least.list_tables(dataset)] == ["t"]
+    for sql in ("SELECT x FROM {}.t", "SELECT row_count FROM {}.__TABLES__",
+                "SELECT COUNT(*) FROM {}.INFORMATION_SCHEMA.TABLES"):  # fmt: skip
+        assert [tuple(row.values()) for row in least.query_and_wait(sql.format(dataset))] == [(1,)]
+        with pytest.raises(Forbidden):
+            least.query_and_wait(sql.format(other), retry=None, job_retry=None)
+    for view in ("SCHEMATA", "TABLE_STORAGE", "COLUMNS"):
+        with pytest.raises(Forbidden):
+            least.query_and_wait(
+                f"SELECT * FROM `region-us`.INFORMATION_SCHEMA.{view}", retry=None, job_retry=None
+            )
+    with pytest.raises(Forbidden):
+        least.get_table(f"{other}.t", retry=None)
+    with pytest.raises(Forbidden):
+        least.query_and_wait(f"DELETE FROM {dataset}.t WHERE true", retry=None, job_retry=None)
 
 
 def test_without_the_data_role_no_table_is_read(server, client: bigquery.Client, dataset: str) -> None:
