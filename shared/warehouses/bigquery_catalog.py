@@ -2,7 +2,8 @@
 
     datasets: datasets.list (every location) + SCHEMATA_OPTIONS and SCHEMATA once per location
     tables:   TABLES, COLUMNS, COLUMN_FIELD_PATHS, TABLE_OPTIONS of the dataset
-              + TABLE_STORAGE of its location (TABLES has neither rows nor bytes; views have none at all)
+              + TABLE_STORAGE of its location (TABLES has neither rows nor bytes; views have none at all), which needs
+              BigQuery Metadata Viewer on the project: for an account with rights on its datasets alone, __TABLES__
 
 The jobs of one call are started together and read as they end.
 """
@@ -20,6 +21,7 @@ from shared.platform import telemetry
 from shared.platform.errors import BridgeError
 from shared.warehouses.bigquery_errors import translated
 from shared.warehouses.bigquery_patience import METADATA_MAX_BYTES, METADATA_SECONDS, patience
+from shared.warehouses.errors import PermissionMissing
 from shared.warehouses.model import ColumnInfo, DatasetInfo, Limits, Parameter, TableInfo
 
 if TYPE_CHECKING:
@@ -49,6 +51,10 @@ _STORAGE = """
 SELECT table_name, total_rows, total_logical_bytes, storage_last_modified_time
   FROM {region}.INFORMATION_SCHEMA.TABLE_STORAGE
  WHERE table_schema = @dataset AND NOT deleted"""
+_LEGACY_STORAGE = """
+SELECT table_id AS table_name, row_count AS total_rows, size_bytes AS total_logical_bytes,
+       TIMESTAMP_MILLIS(last_modified_time) AS storage_last_modified_time
+  FROM {dataset}.__TABLES__ WHERE type = 1"""
 _SCHEMATA = """
 SELECT schema_name, last_modified_time FROM {region}.INFORMATION_SCHEMA.SCHEMATA"""
 _SCHEMATA_OPTIONS = """
@@ -69,12 +75,9 @@ def datasets(warehouse: BigQuery) -> list[DatasetInfo]:
         described: dict[str, str] = {}
         problem: str | None = None
         try:
-            changes, options = _read(
-                warehouse,
-                location,
-                _SCHEMATA.format(region=_region(warehouse, location)),
-                _SCHEMATA_OPTIONS.format(region=_region(warehouse, location)),
-            )
+            region = _region(warehouse, location)
+            asked = (_SCHEMATA.format(region=region), _SCHEMATA_OPTIONS.format(region=region))
+            changes, options = (_rows(warehouse, job) for job in _begin(warehouse, location, *asked))
             modified = {row["schema_name"]: row["last_modified_time"] for row in changes}
             described = {row["schema_name"]: _option(row["option_value"]) for row in options}
         except BridgeError as error:
@@ -98,16 +101,10 @@ def tables(warehouse: BigQuery, dataset: DatasetInfo) -> list[TableInfo]:
     """The tables of one dataset with their columns."""
     location = dataset.location or "US"
     place = quoted(warehouse.project, dataset.name)
-    listed, columns, paths, options, storage = _read(
-        warehouse,
-        location,
-        _TABLES.format(dataset=place),
-        _COLUMNS.format(dataset=place),
-        _PATHS.format(dataset=place),
-        _OPTIONS.format(dataset=place),
-        _STORAGE.format(region=_region(warehouse, location)),
-        parameters=(Parameter("dataset", "STRING", dataset.name),),
-    )
+    asked = [statement.format(dataset=place) for statement in (_TABLES, _COLUMNS, _PATHS, _OPTIONS)]
+    jobs = _begin(warehouse, location, *asked)
+    storage = _storage(warehouse, location, dataset.name)
+    listed, columns, paths, options = (_rows(warehouse, job) for job in jobs)
     columns_of, paths_of = _grouped(columns), _grouped(paths)
     described = {(row["table_name"], row["option_name"]): _option(row["option_value"]) for row in options}
     stored = {row["table_name"]: row for row in storage}
@@ -132,23 +129,34 @@ def type_of(field: Any) -> str:
     return f"ARRAY<{kind}>" if field.mode == "REPEATED" else kind
 
 
-def _read(
+_LIMITS = Limits(METADATA_MAX_BYTES, METADATA_SECONDS, max_rows=MAX_ROWS, labels={"purpose": "catalog-scan"})
+
+
+def _begin(
     warehouse: BigQuery, location: str, *statements: str, parameters: tuple[Parameter, ...] = ()
-) -> list[list[Mapping[str, Any]]]:
-    """The rows of several metadata queries that run at the same time."""
-    limits = Limits(
-        METADATA_MAX_BYTES, METADATA_SECONDS, max_rows=MAX_ROWS, labels={"purpose": "catalog-scan"}
-    )
-    jobs = [
-        warehouse.submit(statement, parameters if "@dataset" in statement else (), limits, location=location)
-        for statement in statements
-    ]
-    answers: list[list[Mapping[str, Any]]] = []
-    for job in jobs:
-        rows = warehouse.rows(job, limits)
-        with translated():
-            answers.append([dict(row.items()) for row in rows])
-    return answers
+) -> list[Any]:
+    """The jobs of several metadata queries, which run at the same time."""
+    return [warehouse.submit(statement, parameters, _LIMITS, location=location) for statement in statements]
+
+
+def _rows(warehouse: BigQuery, job: Any) -> list[Mapping[str, Any]]:
+    rows = warehouse.rows(job, _LIMITS)
+    with translated():
+        return [dict(row.items()) for row in rows]
+
+
+def _storage(warehouse: BigQuery, location: str, dataset: str) -> list[Mapping[str, Any]]:
+    """Rows and bytes of a dataset's tables, from where the account may see them."""
+    statement = _STORAGE.format(region=_region(warehouse, location))
+    named = (Parameter("dataset", "STRING", dataset),)
+    try:
+        (job,) = _begin(warehouse, location, statement, parameters=named)
+        return _rows(warehouse, job)
+    except PermissionMissing:
+        (job,) = _begin(
+            warehouse, location, _LEGACY_STORAGE.format(dataset=quoted(warehouse.project, dataset))
+        )
+        return _rows(warehouse, job)
 
 
 def _table(

@@ -36,8 +36,11 @@ ACCOUNTS = {
     "no-jobs": ("dataViewer",),
     "no-metadata": ("jobUser",),
     "no-data": ("jobUser", "metadataViewer"),
+    "least": ("jobUser",),
 }
 """Service accounts that the local BigQuery knows, and their roles."""
+GRANTED = "granted_alone"
+"""The data set that the account `least` may read; it has no right on the project but to run jobs."""
 STEPS, EVENTS = (f"{name}@{PROJECT}.iam.gserviceaccount.com" for name in ("steps", "events"))
 
 
@@ -497,6 +500,7 @@ def bigquery(servers: dict[str, Any]) -> Iterator[Any]:
                 f"{name}@{PROJECT}.iam.gserviceaccount.com": {
                     "public_key": servers["public_key"],
                     "roles": [f"bigquery.{role}" for role in roles],
+                    "datasets": {GRANTED: ["bigquery.dataViewer"]} if name == "least" else {},
                 }
                 for name, roles in ACCOUNTS.items()
             }

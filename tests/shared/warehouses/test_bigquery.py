@@ -16,7 +16,7 @@ from shared.warehouses.errors import (
     WarehouseUnavailable,
 )
 from shared.warehouses.model import DatasetInfo, Field, Limits, Parameter
-from tests.shared.conftest import PROJECT
+from tests.shared.conftest import GRANTED, PROJECT
 
 LIMITS = Limits(max_bytes=100_000_000, timeout_seconds=20, labels={"Team": "Ä b", "purpose": "test"})
 
@@ -222,6 +222,28 @@ def test_tables_are_read_by_a_constant_number_of_queries(warehouse, dataset, big
     found = warehouse.tables(info)
     assert jobs() - before == few == 5
     assert [table.name for table in found] == sorted(table.name for table in found)
+
+
+def test_an_account_with_rights_on_one_dataset_alone_sees_all_of_it_and_nothing_else(
+    cloud, dataset, bigquery
+):
+    """What docs/connections.md asks for is enough: also rows and sizes, which region-wide metadata would deny it."""
+    bigquery.query(f"CREATE SCHEMA IF NOT EXISTS {GRANTED}").result()
+    bigquery.query(f"CREATE OR REPLACE TABLE {GRANTED}.sales AS SELECT 7 AS id, 'x' AS word").result()
+    bigquery.query(f"CREATE OR REPLACE VIEW {GRANTED}.seen AS SELECT id FROM {GRANTED}.sales").result()
+    least = _open(cloud, "least")
+    least.check()
+    (found,) = least.datasets()
+    assert (found.name, found.location) == (GRANTED, "US")
+    assert "region-us" in found.problem
+    sales, seen = least.tables(found)
+    assert (sales.name, sales.row_count, sales.size_bytes) == ("sales", 1, 11)
+    assert sales.last_modified is not None
+    assert [column.path for column in sales.columns] == ["id", "word"]
+    assert (seen.name, seen.row_count, seen.size_bytes) == ("seen", None, None)
+    assert least.query(f"SELECT id FROM {GRANTED}.sales", (), LIMITS).rows == [(7,)]
+    with pytest.raises(PermissionMissing):
+        least.dry_run(f"SELECT id FROM {dataset}.facts")
 
 
 def test_the_key_is_in_no_representation(warehouse):
