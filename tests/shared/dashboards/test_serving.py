@@ -307,6 +307,27 @@ def test_a_new_version_or_a_purge_makes_old_results_unreachable(
     assert board.data()["version"] == 2
 
 
+def test_what_was_read_with_other_credentials_is_not_served(board: Any) -> None:
+    """A rotation can lead to another project: neither memory nor the shared entries answer for it."""
+    board.save()
+    board.data()
+    assert board.data()["cached"] is True
+    board.cloud.sql(
+        "UPDATE connections SET credentials_generation = credentials_generation + 1 WHERE id = :id",
+        id=board.connection,
+    )
+    assert board.data()["cached"] is False
+
+
+def test_a_connection_that_lost_its_validation_serves_nothing_from_memory(board: Any) -> None:
+    """Its data is not shown any longer than it may be read."""
+    board.save()
+    board.data()
+    board.cloud.sql("UPDATE connections SET status = 'failed' WHERE id = :id", id=board.connection)
+    refused = board.call("GET", "/v1/dashboards/flights/data")
+    assert (refused.status, refused.error["code"]) == (409, "CONNECTION_NOT_VALIDATED")
+
+
 def test_a_removed_member_gets_nothing_more_cached_or_not(board: Any) -> None:
     """Membership is read at each request, before the cache."""
     board.save()
