@@ -222,6 +222,27 @@ def test_deleting_removes_everything_and_can_be_repeated(board: Any) -> None:
     assert board.save().status == 201
 
 
+def test_a_version_that_is_saved_during_a_delete_is_not_deleted(
+    board: Any, document_text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever deletes has not seen it: they are told, and it stays."""
+    from shared.platform import lake
+
+    board.save()
+    real, newer = lake.head, list[Any]()
+
+    def replaced_meanwhile(role: str, name: str) -> Any:
+        found = real(role, name)
+        if not newer:
+            newer.append(board.put_object("flights.yaml", document_text.replace("2013", "2014")))
+        return found
+
+    monkeypatch.setattr(lake, "head", replaced_meanwhile)
+    assert board.call("DELETE", "/v1/dashboards/flights").status == 412
+    assert real("dashboards", newer[0].name).generation == newer[0].generation
+    assert board.row() is not None
+
+
 def test_an_event_that_overtakes_a_delete_does_not_bring_the_row_back(board: Any) -> None:
     """The step read the object before it was deleted and writes its row after: the tombstone refuses."""
     from shared.dashboards import indexing

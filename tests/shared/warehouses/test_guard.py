@@ -132,6 +132,7 @@ def test_a_dry_run_within_the_offer_agrees() -> None:
         _dry("shop.secrets.users"),
         _dry("shop.sales.orders", "shop.secrets.base_of_a_view"),
         _dry("shop.sales.INFORMATION_SCHEMA.TABLES"),
+        _dry("shop.sales.__TABLES__"),
         _dry("shop.sales.orders", kind="EXPORT_DATA"),
         _dry("shop.sales.orders", kind="SCRIPT"),
         _dry("shop.sales.orders", kind=""),
