@@ -2,6 +2,7 @@
 
 import base64
 import datetime
+import itertools
 
 import pytest
 import requests
@@ -138,7 +139,10 @@ def test_a_prefix_is_named_once_whatever_its_names_end_with(bucket: storage.Buck
     for name in ("p/a", "p/\U0010ffff", "p/\U0010ffff\U0010ffff1", "q"):
         bucket.blob(name).upload_from_string(b"")
     listing = bucket.list_blobs(delimiter="/", page_size=1)
-    pages = [(sorted(page.prefixes), [blob.name for blob in page]) for page in listing.pages]
+    # At most three: a listing that does not get past a prefix has no last page.
+    pages = [
+        (sorted(page.prefixes), [blob.name for blob in page]) for page in itertools.islice(listing.pages, 3)
+    ]
     assert pages == [(["p/"], []), ([], ["q"])]
 
 

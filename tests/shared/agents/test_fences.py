@@ -1,5 +1,6 @@
 """Each durable write of a runner that has lost its turn is refused, one by one."""
 
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import Any
 
@@ -35,10 +36,20 @@ def lost(me: Any, session_id: str, monkeypatch: pytest.MonkeyPatch) -> Started:
     return started
 
 
-def work(started: Started) -> Work:
-    hold = started.hold
-    assert hold is not None
-    return Work(started.turn, hold, Publisher(started.turn.id, 1, live=None, superseded=lambda: None))
+@pytest.fixture
+def work() -> Iterator[Callable[[Started], Work]]:
+    """The desk of a runner; its publisher ends with the test, while the stores are there."""
+    publishers: list[Publisher] = []
+
+    def make(started: Started) -> Work:
+        hold = started.hold
+        assert hold is not None
+        publishers.append(Publisher(started.turn.id, 1, live=None, superseded=lambda: None))
+        return Work(started.turn, hold, publishers[-1])
+
+    yield make
+    for publisher in publishers:
+        publisher.close()
 
 
 def journal(started: Started) -> list[Any]:
@@ -46,7 +57,7 @@ def journal(started: Started) -> list[Any]:
         return store.read_journal(tx, started.turn.team, started.turn.id)
 
 
-def test_a_lost_turn_takes_no_journal_entry(lost: Started) -> None:
+def test_a_lost_turn_takes_no_journal_entry(lost: Started, work: Callable[[Started], Work]) -> None:
     """Neither an answer nor the results of tools."""
     with pytest.raises(LostTurn):
         work(lost).keep(ENTRY)
@@ -55,7 +66,7 @@ def test_a_lost_turn_takes_no_journal_entry(lost: Started) -> None:
     assert journal(lost) == []
 
 
-def test_what_a_lost_turn_has_spent_is_on_the_bill(lost: Started) -> None:
+def test_what_a_lost_turn_has_spent_is_on_the_bill(lost: Started, work: Callable[[Started], Work]) -> None:
     """Its answer is refused, its cost is not."""
     desk = work(lost)
     desk.free = frozenset({"scripted"})

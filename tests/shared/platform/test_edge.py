@@ -198,7 +198,7 @@ def test_a_body_of_another_type_or_size_is_refused(token: str) -> None:
         "/v1/notes",
         input_stream=io.BytesIO(large),
         headers=headers,
-        environ_overrides={"wsgi.input_terminated": True},
+        environ_overrides={"wsgi.input_terminated": True, "CONTENT_LENGTH": ""},
     )
     assert (chunked.status_code, problem(chunked)["code"]) == (413, "PAYLOAD_TOO_LARGE")
 
