@@ -13,6 +13,7 @@ locals {
     BRIDGE_KMS_KEY                = google_kms_crypto_key.credentials.id
     BRIDGE_STEP_SERVICE_ACCOUNT   = google_service_account.steps.email
     BRIDGE_EVENTS_SERVICE_ACCOUNT = google_service_account.events.email
+    DATABASE_URL                  = local.database_url
     BRIDGE_DATABASE_CA            = google_sql_database_instance.directory.server_ca_cert[0].cert
     BRIDGE_PLATFORM_ADMINS        = join(",", var.platform_admins)
     BRIDGE_LIMITS                 = jsonencode(var.limits)
@@ -64,12 +65,5 @@ resource "google_cloudfunctions2_function" "function" {
     all_traffic_on_latest_revision   = true
     vpc_connector                    = google_vpc_access_connector.functions.id
     vpc_connector_egress_settings    = "PRIVATE_RANGES_ONLY"
-
-    secret_environment_variables {
-      key        = "DATABASE_URL"
-      project_id = var.project
-      secret     = google_secret_manager_secret.database_url.secret_id
-      version    = "latest"
-    }
   }
 }

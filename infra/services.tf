@@ -12,6 +12,7 @@ resource "google_project_service" "used" {
     "compute.googleapis.com",
     "eventarc.googleapis.com",
     "firestore.googleapis.com",
+    "pubsub.googleapis.com",
     "run.googleapis.com",
     "secretmanager.googleapis.com",
     "servicecontrol.googleapis.com",

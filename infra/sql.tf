@@ -18,6 +18,11 @@ resource "google_sql_database_instance" "directory" {
       private_network = google_compute_network.bridge.id
       ssl_mode        = "ENCRYPTED_ONLY"
     }
+
+    database_flags {
+      name  = "cloudsql.iam_authentication"
+      value = "on"
+    }
   }
 
   depends_on = [google_service_networking_connection.services]
@@ -28,18 +33,15 @@ resource "google_sql_database" "bridge" {
   instance = google_sql_database_instance.directory.name
 }
 
-# The address with its password is put there by an operator; functions read the newest version:
-# postgresql://bridge_app:<password>@<private address>:5432/bridge?sslmode=verify-ca
-# The instance signs its certificate itself and no certificate names a private address, so the authority alone is compared.
-resource "google_secret_manager_secret" "database_url" {
-  secret_id = "bridge-database-url"
-  replication {
-    auto {}
-  }
+# Functions sign in with a token of their account: there is no password to keep or to lose. Who runs the migrations grants
+# this role what the application may do (README.md); by itself it may do nothing.
+resource "google_sql_user" "functions" {
+  name     = trimsuffix(google_service_account.functions.email, ".gserviceaccount.com")
+  instance = google_sql_database_instance.directory.name
+  type     = "CLOUD_IAM_SERVICE_ACCOUNT"
 }
 
-resource "google_secret_manager_secret_iam_member" "functions" {
-  secret_id = google_secret_manager_secret.database_url.id
-  role      = "roles/secretmanager.secretAccessor"
-  member    = google_service_account.functions.member
+locals {
+  # The instance signs its certificate itself and no certificate names a private address, so the authority alone is compared.
+  database_url = "postgresql://${urlencode(google_sql_user.functions.name)}@${google_sql_database_instance.directory.private_ip_address}:5432/${google_sql_database.bridge.name}?sslmode=verify-ca&auth=iam"
 }

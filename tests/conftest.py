@@ -198,10 +198,8 @@ SERVERS = frozenset(
 SERVER_FOLDERS = ("tests/local/", "tests/migrations/", "tests/flows/", "tests/browser/")
 GROUPS = {
     "tests/flows/test_kills.py": "a stack that is killed",
-    **dict.fromkeys(
-        ("tests/browser/", "tests/evals/", "tests/flows/", "tests/functions/", "tests/structure/"),
-        "the world",
-    ),
+    **dict.fromkeys(("tests/browser/", "tests/evals/"), "a world with people"),
+    **dict.fromkeys(("tests/flows/", "tests/functions/", "tests/structure/"), "a world with programs"),
     "tests/shared/agents/": "the stores",
     "tests/shared/platform/": "the directory",
     "tests/shared/": "the servers",

@@ -63,7 +63,8 @@ def _wrap(data_key: bytes, bound: bytes) -> tuple[bytes, str]:
         response = _client().encrypt(request=request, timeout=TIMEOUT_SECONDS)
     except (GoogleAPICallError, RetryError) as error:
         raise Unavailable("The key service is not reachable or over its quota.", retry_after=5) from error
-    if not response.verified_plaintext_crc32c or _crc(response.ciphertext) != response.ciphertext_crc32c:
+    arrived = response.verified_plaintext_crc32c and response.verified_additional_authenticated_data_crc32c
+    if not arrived or _crc(response.ciphertext) != response.ciphertext_crc32c:
         raise Unavailable("The key service's answer was damaged on the way.", retry_after=1)
     return response.ciphertext, response.name
 

@@ -11,15 +11,13 @@ nothing instead of a stranger's rows.
 
 from __future__ import annotations
 
-import ssl
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
-from typing import Any, Literal
-from urllib.parse import parse_qs, unquote, urlsplit
+from typing import Any
 
-from shared.platform import strict_json, telemetry
+from shared.platform import pg_connect, strict_json, telemetry
 from shared.platform.errors import Conflict, NotFound, Unavailable
 from shared.platform.pg_session import OUTDATED, Session
 from shared.platform.settings import settings
@@ -169,44 +167,19 @@ def _pool() -> _Pool:
     return _Pool(settings().pool_size)
 
 
-@lru_cache(maxsize=4)
-def _tls(mode: str) -> ssl.SSLContext | Literal[False]:
-    """How a connection is protected, by libpq's name for it."""
-    if mode == "disable":
-        return False  # None would try TLS, and believe any certificate.
-    context = ssl.create_default_context(cadata=settings().database_ca)
-    context.check_hostname = mode == "verify-full"
-    return context
-
-
 def _connect() -> Session:
-    from pg8000.native import Connection
-
-    url = urlsplit(settings().database_url)
-    options = {key: values[0] for key, values in parse_qs(url.query).items()}
-    socket = options.get("host", "")
-    local = not url.hostname or socket.startswith("/") or url.hostname in ("127.0.0.1", "localhost", "::1")
+    session = Session(pg_connect.connect())
     try:
-        connection = Connection(
-            user=unquote(url.username or ""),
-            password=unquote(url.password or "") or None,
-            host=url.hostname or "localhost",
-            port=url.port or 5432,
-            database=url.path.lstrip("/"),
-            unix_sock=f"{socket}/.s.PGSQL.5432" if socket.startswith("/") else None,
-            ssl_context=_tls(options.get("sslmode", "disable" if local else "verify-full")),
-            timeout=20,
-            application_name="bridge",
-        )
-        connection.register_in_adapter(_UUID, str)
-        connection.run(
+        session.driver.register_in_adapter(_UUID, str)
+        session.driver.run(
             f"SET statement_timeout = {STATEMENT_TIMEOUT_MS};"
             f"SET idle_in_transaction_session_timeout = {IDLE_TIMEOUT_MS};"
             "SET timezone = 'UTC'"
         )
     except Exception as error:
+        _close(session)
         raise Unavailable("The directory database is not reachable.", retry_after=1) from error
-    return Session(connection)
+    return session
 
 
 def _rollback(session: Session) -> None:

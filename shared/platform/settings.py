@@ -184,6 +184,16 @@ class Settings(BaseModel):
     def _is_postgres(cls, value: str) -> str:
         if urlsplit(value).scheme not in ("postgresql", "postgres"):
             raise ValueError("must be postgresql://role:password@host:port/database")
+        url = urlsplit(value)
+        options = {name: values[0] for name, values in parse_qs(url.query).items()}
+        if (auth := options.get("auth", "password")) not in ("password", "iam"):
+            raise ValueError(f"has auth={auth[:20]}; it can be password or iam")
+        if auth == "iam" and url.password:
+            raise ValueError("has auth=iam and a password; an account's token takes its place")
+        if auth == "iam" and options.get("sslmode") == "disable":
+            raise ValueError(
+                "has auth=iam and sslmode=disable; the account's token would travel in the clear"
+            )
         return value
 
     @field_validator("database_ca")
@@ -236,8 +246,11 @@ def load(environment: Mapping[str, str]) -> Settings:
     try:
         settings = Settings.model_validate(given)
     except ValidationError as error:
+        # A default that does not fit is told by its field, what was given by its variable.
+        variable = {name: field.alias for name, field in Settings.model_fields.items()}
         problems += [
-            f"{'.'.join(str(part) for part in issue['loc'])}: {issue['msg']}" for issue in error.errors()
+            f"{'.'.join(str(variable.get(str(part), part)) for part in issue['loc'])}: {issue['msg']}"
+            for issue in error.errors()
         ]
     if problems:
         raise BadConfiguration("The environment is not usable:\n  " + "\n  ".join(problems))

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from shared.platform.settings import Settings
+from shared.platform.settings import Settings, load
 from tools.manifest import declarations
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -32,12 +32,48 @@ def test_every_name_fits_into_the_address_that_steps_are_called_at() -> None:
 
 def test_functions_get_every_setting_that_they_need_and_none_that_they_don_t_know() -> None:
     """A variable that nobody reads is a typing error; a required one that is missing stops every function."""
-    given = set(re.findall(r"^\s+((?:BRIDGE|OTEL|GOOGLE)_[A-Z_]+)\s+=", FILES["functions.tf"], re.MULTILINE))
-    given |= set(re.findall(r'key\s+=\s+"([A-Z_]+)"', FILES["functions.tf"]))
+    given = set(
+        re.findall(
+            r"^\s+((?:BRIDGE|OTEL|GOOGLE|ANTHROPIC|DATABASE)_[A-Z_]+)\s+=",
+            FILES["functions.tf"],
+            re.MULTILINE,
+        )
+    )
     fields = Settings.model_fields.values()
     assert given - {str(field.alias) for field in fields} == set()
     assert {str(field.alias) for field in fields if field.is_required()} - given == set()
     assert len(given) > 15
+
+
+def test_functions_sign_in_to_the_directory_without_a_password_and_encrypted() -> None:
+    """The address that Terraform makes is one that the settings take, and it names the account as Cloud SQL does."""
+    made = re.search(r'database_url = "(.+)"', FILES["sql.tf"])
+    assert made
+    values = {
+        "urlencode(google_sql_user.functions.name)": "bridge-functions%40bridge-prod.iam",
+        "google_sql_database_instance.directory.private_ip_address": "10.1.2.3",
+        "google_sql_database.bridge.name": "bridge",
+    }
+    url = re.sub(r"\$\{(.+?)\}", lambda found: values[found[1]], made[1])
+    assert (
+        url
+        == "postgresql://bridge-functions%40bridge-prod.iam@10.1.2.3:5432/bridge?sslmode=verify-ca&auth=iam"
+    )
+    environment = {
+        "BRIDGE_ENV": "prod",
+        "BRIDGE_BASE_URL": "https://bridge.example.org",
+        "BRIDGE_STEP_URL": "https://{name}-123456789012.europe-west1.run.app",
+        "GOOGLE_CLOUD_PROJECT": "bridge-prod",
+        "BRIDGE_BUCKET_PREFIX": "bridge-prod",
+        "BRIDGE_KMS_KEY": "projects/bridge-prod/locations/l/keyRings/r/cryptoKeys/k",
+        "BRIDGE_STEP_SERVICE_ACCOUNT": "bridge-steps@bridge-prod.iam.gserviceaccount.com",
+        "BRIDGE_EVENTS_SERVICE_ACCOUNT": "bridge-events@bridge-prod.iam.gserviceaccount.com",
+        "DATABASE_URL": url,
+        "BRIDGE_DATABASE_CA": "-----BEGIN CERTIFICATE-----",
+    }
+    assert load(environment).database_url == url
+    assert '"cloudsql.iam_authentication"' in FILES["sql.tf"]
+    assert "password" not in FILES["functions.tf"]
 
 
 def test_every_file_of_the_folder_is_on_its_page() -> None:

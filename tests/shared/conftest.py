@@ -534,10 +534,10 @@ def weather(request: pytest.FixtureRequest) -> Callable[[Cloud, list[Delivery]],
 
 def _forget_clients() -> None:
     from shared.connections import credentials
-    from shared.platform import hot, kms, lake, oidc, pg, settings, tasks
+    from shared.platform import hot, kms, lake, oidc, pg, pg_connect, settings, tasks
 
     for cached in (
-        settings.settings, pg._pool, pg._tls, lake._client, kms._client, oidc._certs, tasks._client, hot.client,
+        settings.settings, pg._pool, pg_connect._tls, pg_connect._account, lake._client, kms._client, oidc._certs, tasks._client, hot.client,
         credentials.warehouse,
     ):  # fmt: skip
         cached.cache_clear()

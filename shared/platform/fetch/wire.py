@@ -209,8 +209,10 @@ def _dial(connection: Any, addresses: Sequence[str], deadline: Deadline) -> sock
             dialled.settimeout(deadline.remaining() / (len(tried) - index))
             dialled.connect((address, connection.port))
             dialled.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            dialled.settimeout(deadline.remaining())
             deadline.covers(dialled)
+            dialled.settimeout(
+                deadline.remaining()
+            )  # After: what the deadline no longer cuts must not begin.
             return dialled
         except OSError as error:
             dialled.close()

@@ -2,6 +2,7 @@
 
 import datetime
 import json
+import queue
 import sqlite3
 import threading
 import time
@@ -13,6 +14,7 @@ import pytest
 from google.api_core import exceptions
 from google.cloud import firestore
 from google.cloud.firestore_v1.base_query import FieldFilter, Or
+from google.cloud.firestore_v1.types import ListenRequest, Target, TargetChange
 
 from local import chaos_grpc
 from tests.local.firestore.conftest import Connect, eventually
@@ -103,12 +105,20 @@ def test_a_transaction_from_before_a_restart_is_aborted(tmp_path: Path, connect:
 
 def test_the_server_stops_cleanly_while_someone_listens(tmp_path: Path, connect: Connect) -> None:
     """SIGTERM ends an open stream too, and the exit code is 0."""
+    # The stream itself: the client's own watch would go on knocking for as long as this process lives.
     with serving("local.firestore", tmp_path) as server:
-        seen = threading.Event()
-        watch = connect(server.address).collection("c").on_snapshot(lambda *_: seen.set())
-        assert seen.wait(10)
+        db = connect(server.address)
+        target = Target(
+            target_id=1, documents=Target.DocumentsTarget(documents=[db.document("c/d")._document_path])
+        )
+        asks: queue.SimpleQueue[ListenRequest | None] = queue.SimpleQueue()
+        asks.put(ListenRequest(database=db._database_string, add_target=target))
+        answers = db._firestore_api.listen(requests=iter(asks.get, None), metadata=db._rpc_metadata)
+        assert next(answers).target_change.target_change_type == TargetChange.TargetChangeType.ADD
         assert server.stop() == 0
-        watch.unsubscribe()
+        with pytest.raises(exceptions.GoogleAPICallError):
+            list(answers)
+        asks.put(None)
 
 
 def test_expired_documents_go_away_some_time_later(tmp_path: Path, connect: Connect) -> None:

@@ -101,3 +101,30 @@ def test_limits_and_flags_of_an_environment() -> None:
     )
     assert settings.limits == {"scans": 5, "rate_read": 0}
     assert settings.flags == {"lab_sweeps": False}
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("postgresql://a%40p.iam:pw@10.0.0.3/bridge?auth=iam", "auth=iam and a password"),
+        ("postgresql://a%40p.iam@10.0.0.3/bridge?auth=iam&sslmode=disable", "in the clear"),
+        ("postgresql://a%40p.iam@10.0.0.3/bridge?auth=kerberos", "auth=kerberos"),
+        ("postgresql://app:pw@10.0.0.3/bridge?sslmode=prefer", "sslmode=prefer"),
+        ("postgresql://app:pw@10.0.0.3/bridge?sslmode=verify-ca", "required with sslmode=verify-ca"),
+    ],
+)
+def test_an_address_of_the_directory_that_is_unsafe_stops_the_start(url: str, told: str) -> None:
+    """A password beside a token, a token in the clear, a certificate of anybody: each is refused by its name."""
+    with pytest.raises(BadConfiguration, match=r"  (BRIDGE_DATABASE_CA|DATABASE_URL): ") as caught:
+        load(GOOD | {"DATABASE_URL": url})
+    assert told in str(caught.value)
+    assert "pw" not in str(caught.value)
+
+
+def test_an_account_signs_in_to_the_directory_over_tls_or_a_socket() -> None:
+    """What Cloud SQL offers: a private address under the instance's authority, or its socket."""
+    for url in (
+        "postgresql://a%40p.iam@10.0.0.3/bridge?auth=iam",
+        "postgresql://a%40p.iam@/bridge?host=/cloudsql/p:r:i&auth=iam",
+    ):
+        assert load(GOOD | {"DATABASE_URL": url}).database_url == url
