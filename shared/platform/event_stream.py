@@ -48,7 +48,7 @@ class Writer:
         reference = hot.reference(HEADS, self._name)
         for _ in range(10):
             with hot.translated():
-                snapshot = reference.get(timeout=hot.TIMEOUT_SECONDS)
+                snapshot = reference.get()
                 head = snapshot.to_dict() or {}
                 if head.get("fence", 0) >= self._fence:
                     raise Superseded
@@ -57,9 +57,9 @@ class Writer:
                 try:
                     if snapshot.exists:
                         option = hot.client().write_option(last_update_time=snapshot.update_time)
-                        result = reference.update(document, option=option, timeout=hot.TIMEOUT_SECONDS)
+                        result = reference.update(document, option=option)
                     else:
-                        result = reference.create(document, timeout=hot.TIMEOUT_SECONDS)
+                        result = reference.create(document)
                 except (Conflict, FailedPrecondition):
                     continue
             return result.update_time, batches
@@ -79,10 +79,10 @@ class Writer:
                 hot.reference(BATCHES, _key(self._name, number)), {"events": payload, "expires_at": end}
             )
             try:
-                results = batch.commit(timeout=hot.TIMEOUT_SECONDS)
+                results = batch.commit()
             except (Conflict, FailedPrecondition, NotFound):
                 # An answer that was lost on the way looks like this too: then the head already counts it.
-                snapshot = head.get(timeout=hot.TIMEOUT_SECONDS)
+                snapshot = head.get()
                 current = snapshot.to_dict() or {}
                 if current.get("fence") != self._fence or current.get("batches") != number + 1:
                     raise Superseded from None

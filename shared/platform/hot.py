@@ -12,7 +12,7 @@ from datetime import timedelta
 from functools import lru_cache
 from typing import Any, TypeVar
 
-from shared.platform import clock
+from shared.platform import clock, deadline
 from shared.platform.errors import Unavailable
 from shared.platform.settings import settings
 
@@ -28,13 +28,13 @@ class Contended(Unavailable):
 def get(collection: str, key: str) -> dict[str, Any] | None:
     """The document, or None when it is absent or has expired."""
     with translated():
-        return _alive(reference(collection, key).get(timeout=TIMEOUT_SECONDS))
+        return _alive(reference(collection, key).get())
 
 
 def glance(collection: str, key: str, *, seconds: float) -> dict[str, Any] | None:
     """Like get, asked once and no longer than this: for what one can do without. Raises Unavailable."""
-    with translated():
-        return _alive(reference(collection, key).get(retry=None, timeout=seconds))
+    with translated(seconds):
+        return _alive(reference(collection, key).get(retry=None))
 
 
 def get_many(collection: str, keys: list[str]) -> dict[str, dict[str, Any]]:
@@ -42,7 +42,7 @@ def get_many(collection: str, keys: list[str]) -> dict[str, dict[str, Any]]:
     if not keys:
         return {}
     with translated():
-        snapshots = client().get_all([reference(collection, key) for key in keys], timeout=TIMEOUT_SECONDS)
+        snapshots = client().get_all([reference(collection, key) for key in keys])
         found = {snapshot.id: _alive(snapshot) for snapshot in snapshots}
     return {key: value for key, value in found.items() if value is not None}
 
@@ -50,7 +50,7 @@ def get_many(collection: str, keys: list[str]) -> dict[str, dict[str, Any]]:
 def put(collection: str, key: str, value: dict[str, Any], *, ttl_seconds: float) -> None:
     """Write the document whole."""
     with translated():
-        reference(collection, key).set(value | {"expires_at": end(ttl_seconds)}, timeout=TIMEOUT_SECONDS)
+        reference(collection, key).set(value | {"expires_at": end(ttl_seconds)})
 
 
 def delete(collection: str, *keys: str) -> None:
@@ -59,7 +59,7 @@ def delete(collection: str, *keys: str) -> None:
         batch = client().batch()
         for key in keys:
             batch.delete(reference(collection, key))
-        batch.commit(timeout=TIMEOUT_SECONDS)
+        batch.commit()
 
 
 def change(
@@ -83,22 +83,22 @@ def change(
 
     @firestore.transactional  # type: ignore[untyped-decorator]
     def attempt(transaction: Any) -> T:
-        current = _alive(document.get(transaction=transaction, timeout=timeout_seconds))
+        current = _alive(document.get(transaction=transaction))
         new, result = decide(current)
         if new is not None:
             transaction.set(document, new | {"expires_at": end(ttl_seconds)})
         return result
 
-    with translated():
+    with translated(timeout_seconds):
         return attempt(client().transaction(max_attempts=attempts))  # type: ignore[no-any-return]
 
 
 @lru_cache(maxsize=1)
 def client() -> Any:
     """This instance's Firestore client."""
-    from google.cloud import firestore
+    from shared.platform import punctual_firestore
 
-    return firestore.Client(project=settings().project)
+    return punctual_firestore.Client(project=settings().project)
 
 
 def reference(collection: str, key: str) -> Any:
@@ -124,15 +124,20 @@ def _alive(snapshot: Any) -> dict[str, Any] | None:
 
 
 @contextmanager
-def translated() -> Iterator[None]:
-    """Raise our Unavailable for what the client raises when Firestore can't be reached."""
+def translated(seconds: float = TIMEOUT_SECONDS) -> Iterator[None]:
+    """One operation, which ends within so many seconds. Raises our Unavailable for what the client raises."""
     from google.api_core.exceptions import GoogleAPICallError, RetryError
 
-    try:
-        yield
-    except (GoogleAPICallError, RetryError) as error:
-        raise Unavailable("Firestore is not reachable.", retry_after=1) from error
-    except ValueError as error:
-        if "Failed to commit transaction" not in str(error):
-            raise
-        raise Contended("Firestore is contended.", retry_after=1) from error
+    away = (GoogleAPICallError, RetryError, deadline.TimeIsOver)
+    with deadline.operation(seconds):
+        try:
+            yield
+        except away as error:
+            raise Unavailable("Firestore is not reachable.", retry_after=1) from error
+        except ValueError as error:
+            # The library rolls back what never began, and raises that in the place of the cause.
+            if isinstance(error.__context__, away):
+                raise Unavailable("Firestore is not reachable.", retry_after=1) from error.__context__
+            if "Failed to commit transaction" not in str(error):
+                raise
+            raise Contended("Firestore is contended.", retry_after=1) from error

@@ -13,6 +13,7 @@ import struct
 from functools import lru_cache
 from typing import Any
 
+from shared.platform import deadline
 from shared.platform.errors import InvalidCiphertext, Unavailable
 from shared.platform.settings import settings
 
@@ -60,7 +61,7 @@ def _wrap(data_key: bytes, bound: bytes) -> tuple[bytes, str]:
         "additional_authenticated_data_crc32c": _crc(bound),
     }
     try:
-        response = _client().encrypt(request=request, timeout=TIMEOUT_SECONDS)
+        response = _client().encrypt(request=request, **deadline.patience(TIMEOUT_SECONDS))
     except (GoogleAPICallError, RetryError) as error:
         raise Unavailable("The key service is not reachable or over its quota.", retry_after=5) from error
     arrived = response.verified_plaintext_crc32c and response.verified_additional_authenticated_data_crc32c
@@ -80,7 +81,7 @@ def _unwrap(wrapped: bytes, bound: bytes) -> bytes:
         "additional_authenticated_data_crc32c": _crc(bound),
     }
     try:
-        response = _client().decrypt(request=request, timeout=TIMEOUT_SECONDS)
+        response = _client().decrypt(request=request, **deadline.patience(TIMEOUT_SECONDS))
     except (exceptions.InvalidArgument, exceptions.FailedPrecondition) as error:
         raise InvalidCiphertext from error
     except (exceptions.GoogleAPICallError, exceptions.RetryError) as error:

@@ -14,11 +14,14 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
-from shared.platform import telemetry
+from shared.platform import deadline, telemetry
 from shared.platform.errors import NotFound, PreconditionFailed, Unavailable
 from shared.platform.settings import settings
 
-TIMEOUT_SECONDS = 30
+SILENCE_SECONDS = 10
+"""Between two bytes."""
+TIMEOUT_SECONDS = 20
+"""For an operation with its repetitions; the body of an object may take longer while it flows."""
 TRACEPARENT = "traceparent"
 """The metadata by which an object's event finds the request that wrote it."""
 ABSENT = 0
@@ -71,7 +74,7 @@ def put(
             data,
             content_type=content_type,
             if_generation_match=if_generation,
-            timeout=TIMEOUT_SECONDS,
+            **_patience(),
             checksum="crc32c",
         )
     return _stored(blob)
@@ -92,7 +95,7 @@ def get(role: str, name: str, *, generation: int | None = None) -> tuple[bytes, 
     """The bytes and what is known of them; raises NotFound."""
     blob = _blob(role, name, generation)
     with _translated(name):
-        data: bytes = blob.download_as_bytes(timeout=TIMEOUT_SECONDS, raw_download=True)
+        data: bytes = blob.download_as_bytes(**_patience(), raw_download=True)
     return data, _stored(blob)
 
 
@@ -109,7 +112,7 @@ def head(role: str, name: str) -> Stored | None:
     blob = _blob(role, name)
     try:
         with _translated(name):
-            blob.reload(timeout=TIMEOUT_SECONDS)
+            blob.reload(**_patience())
     except NotFound:
         return None
     return _stored(blob)
@@ -119,7 +122,7 @@ def delete(role: str, name: str, *, if_generation: int | None = None) -> bool:
     """Remove an object; False when it was not there."""
     try:
         with _translated(name):
-            _blob(role, name).delete(if_generation_match=if_generation, timeout=TIMEOUT_SECONDS)
+            _blob(role, name).delete(if_generation_match=if_generation, **_patience())
     except NotFound:
         return False
     return True
@@ -142,7 +145,7 @@ def compose(
         blob.compose(
             [_blob(role, source) for source in sources],
             if_generation_match=if_generation,
-            timeout=TIMEOUT_SECONDS,
+            **_patience(repeat=if_generation is not None),
         )
     return _stored(blob)
 
@@ -150,7 +153,7 @@ def compose(
 def listing(role: str, prefix: str) -> Iterator[Stored]:
     """Every object under a prefix, in name order."""
     with _translated(prefix):
-        for blob in _client().list_blobs(settings().bucket(role), prefix=prefix, timeout=TIMEOUT_SECONDS):
+        for blob in _client().list_blobs(settings().bucket(role), prefix=prefix, **_patience()):
             yield _stored(blob)
 
 
@@ -163,7 +166,7 @@ def page(role: str, *, after: str, limit: int, prefix: str = "") -> list[Stored]
             prefix=prefix or None,
             start_offset=after or None,
             max_results=limit + 1,
-            timeout=TIMEOUT_SECONDS,
+            **_patience(),
         )
         return [_stored(blob) for blob in listed if blob.name != after][:limit]
 
@@ -174,6 +177,15 @@ def safe_name(*parts: str) -> str:
     if not _NAME.match(name) or ".." in name or len(name) > 900:
         raise ValueError(f"{name[:80]!r} is not a valid object name")
     return name
+
+
+def _patience(*, repeat: bool = True) -> dict[str, Any]:
+    """The client's own policy of what to repeat, but not for its two minutes."""
+    from google.cloud.storage.retry import DEFAULT_RETRY
+
+    seconds = deadline.within(TIMEOUT_SECONDS)
+    again = DEFAULT_RETRY.with_delay(initial=0.2, maximum=5.0).with_timeout(seconds) if repeat else None
+    return {"timeout": min(SILENCE_SECONDS, seconds), "retry": again}
 
 
 def _caused() -> dict[str, str]:

@@ -17,7 +17,7 @@ import threading
 from functools import lru_cache
 from typing import Any
 
-from shared.platform import clock
+from shared.platform import clock, deadline
 from shared.platform.errors import Unauthenticated, Unavailable
 from shared.platform.settings import settings
 
@@ -113,7 +113,7 @@ class _Certs:
             import requests
 
             try:
-                response = requests.get(settings().oidc_certs_url, timeout=5)
+                response = requests.get(settings().oidc_certs_url, timeout=deadline.within(5))
                 response.raise_for_status()
                 self._value = response.json()
             except (requests.RequestException, ValueError) as error:

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
-from shared.platform import pg_connect, strict_json, telemetry
+from shared.platform import deadline, pg_connect, strict_json, telemetry
 from shared.platform.errors import Conflict, NotFound, Unavailable
 from shared.platform.pg_session import OUTDATED, Session
 from shared.platform.settings import settings
@@ -118,7 +118,7 @@ class _Pool:
 
     @contextmanager
     def borrow(self, teams: str, user: str) -> Iterator[Session]:
-        if not self._slots.acquire(timeout=BUSY_SECONDS):
+        if not self._slots.acquire(timeout=deadline.within(BUSY_SECONDS)):
             raise Unavailable("All database connections of this instance are busy.", retry_after=1)
         try:
             session = self._begun(teams, user)
@@ -139,11 +139,13 @@ class _Pool:
         One whose server went away while it was idle fails at its first statement, and so will the others
         that idle: all are dropped, and as nothing was done on them, a new one begins in their place.
         """
+        left_ms = int(deadline.within(STATEMENT_TIMEOUT_MS / 1000) * 1000)
+        who = (teams, user, left_ms if left_ms < STATEMENT_TIMEOUT_MS else None)
         with self._lock:
             session = self._idle.pop() if self._idle else None
         if session is not None:
             try:
-                session.begin(teams, user)
+                session.begin(*who)
                 return session
             except Exception as error:
                 _close(session)
@@ -155,7 +157,7 @@ class _Pool:
                     _close(other)
         session = _connect()
         try:
-            session.begin(teams, user)
+            session.begin(*who)
         except Exception as error:
             _close(session)
             raise _translated(error, session) from error

@@ -30,8 +30,10 @@ class Session:
         self.driver = driver
         self._prepared: dict[str, Any] = {}
 
-    def begin(self, teams: str, user: str) -> None:
+    def begin(self, teams: str, user: str, timeout_ms: int | None = None) -> None:
         """Start a transaction that sees these teams (ids, separated by commas) and this user.
+
+        `timeout_ms` is for each of its statements, where the connection's own limit is too long.
 
         Both travel inside the statement, because a message with parameters would cost two more waits;
         so they may hold nothing but the characters of ids.
@@ -39,8 +41,9 @@ class Session:
         for value in (teams, user):
             if not _IDS.match(value):
                 raise ValueError(f"{value[:80]!r} is not made of ids")
+        hurry = "" if timeout_ms is None else f"SET LOCAL statement_timeout = {int(timeout_ms)};"
         self.driver.run(
-            "START TRANSACTION;"
+            f"START TRANSACTION;{hurry}"
             f"SELECT set_config('bridge.teams', '{teams}', true), set_config('bridge.user', '{user}', true)"
         )
 

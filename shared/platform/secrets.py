@@ -11,6 +11,7 @@ import threading
 from functools import lru_cache
 from typing import Any
 
+from shared.platform import deadline
 from shared.platform.errors import Unavailable
 from shared.platform.settings import settings
 
@@ -41,7 +42,7 @@ def _access(name: str) -> str:
     from google.api_core.exceptions import GoogleAPICallError, RetryError
 
     try:
-        payload = _client().access_secret_version(name=name, timeout=TIMEOUT_SECONDS).payload
+        payload = _client().access_secret_version(name=name, **deadline.patience(TIMEOUT_SECONDS)).payload
     except (GoogleAPICallError, RetryError) as error:
         raise Unavailable("A secret that this needs can't be read.", reason=type(error).__name__) from error
     if payload.data_crc32c and google_crc32c.value(payload.data) != payload.data_crc32c:

@@ -8,11 +8,12 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any, Literal
 
-from shared.platform import clock, strict_json
+from shared.platform import clock, deadline, strict_json
 from shared.platform.errors import Unavailable
 from shared.platform.settings import settings
 
 DISPATCH_DEADLINE_SECONDS = 900
+TIMEOUT_SECONDS = 10
 
 
 class Refused(Exception):
@@ -63,7 +64,7 @@ def create(
         when.FromDatetime(not_before)
         task.schedule_time = when
     try:
-        _client().create_task(parent=parent, task=task, timeout=10)
+        _client().create_task(parent=parent, task=task, **deadline.patience(TIMEOUT_SECONDS))
     except exceptions.AlreadyExists:
         return
     except (exceptions.TooManyRequests, exceptions.Cancelled) as error:
@@ -82,7 +83,7 @@ def waits(*, queue: str, step: str, dedup: str) -> bool:
     from google.api_core.exceptions import GoogleAPICallError, NotFound, RetryError
 
     try:
-        _client().get_task(name=_name(queue, step, dedup), timeout=10)
+        _client().get_task(name=_name(queue, step, dedup), **deadline.patience(TIMEOUT_SECONDS))
     except NotFound:
         return False
     except (GoogleAPICallError, RetryError) as error:

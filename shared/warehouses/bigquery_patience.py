@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from shared.platform import deadline
+
 CALL_SECONDS = 30.0
 RETRY_SECONDS = 20.0
 METADATA_MAX_BYTES = 1_000_000_000
@@ -13,4 +15,5 @@ def patience() -> dict[str, Any]:
     """Arguments of a client's call: with its own repetitions it would last ten minutes by default."""
     from google.cloud.bigquery.retry import DEFAULT_RETRY
 
-    return {"timeout": CALL_SECONDS, "retry": DEFAULT_RETRY.with_timeout(RETRY_SECONDS)}
+    retry = DEFAULT_RETRY.with_timeout(deadline.within(RETRY_SECONDS))
+    return {"timeout": deadline.within(CALL_SECONDS), "retry": retry}

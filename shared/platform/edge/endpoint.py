@@ -7,7 +7,7 @@ from typing import Any, TypeVar, cast
 
 from flask import Request, Response
 
-from shared.platform import clock, telemetry
+from shared.platform import clock, deadline, telemetry
 from shared.platform.edge import answers, intake, outside, throttle
 from shared.platform.edge.call import Call
 from shared.platform.edge.declare import Declaration, attach, compile_path, describe, handler_models
@@ -37,7 +37,8 @@ def endpoint(wanted: Declaration, team: TeamOf | None, serve: Serve) -> Callable
                 route=declaration.paths[0],
             ) as root:
                 try:
-                    return root.answers(answer(request))
+                    with deadline.over(declaration.timeout):
+                        return root.answers(answer(request))
                 except Exception as error:
                     return root.answers(answers.fail(request, error))
 

@@ -14,7 +14,7 @@ from typing import Any, TypeVar, cast
 from flask import Request, Response
 from pydantic import BaseModel
 
-from shared.platform import ledger, oidc, pg, strict_json, tasks, telemetry
+from shared.platform import deadline, ledger, oidc, pg, strict_json, tasks, telemetry
 from shared.platform.edge import answers, outside
 from shared.platform.edge.declare import Declaration, attach
 from shared.platform.errors import BridgeError, MalformedEvent, NotFound
@@ -38,12 +38,15 @@ def entry(
     """The function that answers a step's deliveries; `read` gives its message and its key."""
 
     def deliver(request: Request) -> Response:
-        with telemetry.request_context(
-            declaration.name,
-            None,
-            request.headers.get("traceparent"),
-            background=True,
-        ) as root:
+        with (
+            deadline.over(declaration.timeout),
+            telemetry.request_context(
+                declaration.name,
+                None,
+                request.headers.get("traceparent"),
+                background=True,
+            ) as root,
+        ):
             try:
                 if request.method != "POST":
                     raise NotFound

@@ -190,10 +190,13 @@ def test_what_an_older_version_sealed_opens_after_a_rotation(way: Way, service: 
     assert kms.open_sealed(blob, bound_to=OURS) == SECRET
 
 
-def test_a_key_service_that_is_away_says_when_to_come_again(way: Way) -> None:
+def test_a_key_service_that_is_away_says_when_to_come_again(
+    way: Way, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """503 with a pause, for seals and for opens; nothing is taken for broken."""
     blob, _ = kms.seal(SECRET, bound_to=OURS)
     way.close()
+    monkeypatch.setattr(kms, "TIMEOUT_SECONDS", 1)
     for attempt in (
         lambda: kms.seal(SECRET, bound_to=OURS),
         lambda: kms.open_sealed(blob, bound_to=OURS),
