@@ -78,3 +78,11 @@ resource "google_secret_manager_secret_iam_member" "anthropic" {
   role      = "roles/secretmanager.secretAccessor"
   member    = google_service_account.functions.member
 }
+
+# Spans and figures straight to Cloud Trace and Cloud Monitoring.
+resource "google_project_iam_member" "telemetry" {
+  count   = strcontains(var.otlp_endpoint, ".googleapis.com") ? 1 : 0
+  project = var.project
+  role    = "roles/telemetry.writer"
+  member  = google_service_account.functions.member
+}

@@ -20,6 +20,7 @@ resource "google_project_service" "used" {
     "servicenetworking.googleapis.com",
     "sqladmin.googleapis.com",
     "storage.googleapis.com",
+    "telemetry.googleapis.com",
     "vpcaccess.googleapis.com",
   ])
   service            = each.value

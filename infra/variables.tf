@@ -60,7 +60,7 @@ variable "max_instances" {
 }
 
 variable "otlp_endpoint" {
-  description = "Base address of an OpenTelemetry collector; empty exports nothing. Needs bundles built with --otlp."
+  description = "Base address of an OpenTelemetry collector, or https://telemetry.googleapis.com; empty exports nothing. Needs bundles built with --otlp."
   type        = string
   default     = ""
 }

@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import Literal, get_args
 
 from shared.platform import pg, sql
-from shared.platform.errors import CsrfRejected, Unauthenticated
+from shared.platform.errors import Conflict, CsrfRejected, Unauthenticated
 from shared.platform.ids import TeamId, UserId, new_id
 
 Q = sql.load(__file__)
@@ -108,9 +108,13 @@ def issue_token(
     lifetime_days: int | None = None,
     only_team: TeamId | None = None,
 ) -> str:
-    """Make a personal access token; the text is returned once and only its hash kept."""
+    """Make a personal access token; the text is returned once and only its hash kept.
+
+    One of the same id whose text was never shown (its request died) gets this text. Raises Conflict where that
+    one was revoked since.
+    """
     token = _new_text()
-    tx.run(
+    made = tx.run(
         Q.add_access_token,
         id=id,
         user=user,
@@ -121,6 +125,8 @@ def issue_token(
         lifetime=lifetime_days,
         only_team=only_team,
     )
+    if not made:
+        raise Conflict("The token of this idempotency key was revoked; use another key.")
     return token
 
 

@@ -6,7 +6,8 @@ it, an endpoint at most every few seconds, so that of many readers one pays some
 beside the service, as a sidecar, keeps them few). What is left is sent when the instance is told to stop. A
 collector that does not answer is left alone for a while and loses what came meanwhile.
 
-Endpoint, headers, compression and resource attributes are the standard OTEL_* variables.
+Endpoint, headers, compression, sampler and resource attributes are the standard OTEL_* variables. An endpoint of Google's
+(https://telemetry.googleapis.com, which feeds Cloud Trace and Cloud Monitoring) gets a token of our account; no other does.
 """
 
 from __future__ import annotations
@@ -15,19 +16,22 @@ import atexit
 import threading
 import uuid
 from typing import Any
+from urllib.parse import urlsplit
 
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader, MetricExportResult
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SpanExportResult
+from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
+from opentelemetry.sdk.trace.sampling import Decision
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
 from shared.platform import clock
-from shared.platform.settings import service_name
+from shared.platform.settings import service_name, settings
 from shared.platform.spans import Span, complain
 
 EVERY_SECONDS = 5.0
@@ -35,17 +39,25 @@ PATIENCE_SECONDS = 2.0
 PAUSE_SECONDS = 30.0
 MOST_SPANS = 2048
 _SCOPE = InstrumentationScope("bridge")
+_GOOGLE = ".googleapis.com"
+_GOOGLE_SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 
 
 class Exporter:
     """Gathers in memory and sends at the end of requests."""
 
     def __init__(self) -> None:
+        google = _is_google(settings().otlp_endpoint)
         self._resource = Resource.create(
-            {"service.name": "bridge", "service.instance.id": uuid.uuid4().hex} | _named()
+            {"service.name": "bridge", "service.instance.id": uuid.uuid4().hex}
+            | _named()
+            | ({"gcp.project_id": settings().project} if google else {})
         )
-        self._spans_out = OTLPSpanExporter(timeout=PATIENCE_SECONDS)
-        self._figures_out = OTLPMetricExporter(timeout=PATIENCE_SECONDS)
+        session = _google_session() if google else None
+        self._spans_out = OTLPSpanExporter(timeout=PATIENCE_SECONDS, session=session)
+        self._figures_out = OTLPMetricExporter(timeout=PATIENCE_SECONDS, session=session)
+        # The provider reads OTEL_TRACES_SAMPLER; nothing else of it is used.
+        self._sampler, self._ids = TracerProvider(shutdown_on_exit=False).sampler, RandomIdGenerator()
         self._reader = InMemoryMetricReader()
         self._meter = MeterProvider([self._reader], self._resource, shutdown_on_exit=False).get_meter(
             "bridge"
@@ -58,7 +70,8 @@ class Exporter:
         atexit.register(self._send)
 
     def wants(self) -> bool:
-        return True
+        drawn = self._sampler.should_sample(None, self._ids.generate_trace_id(), "request")
+        return drawn.decision is Decision.RECORD_AND_SAMPLE
 
     def keep(self, span: Span) -> None:
         with self._lock:
@@ -135,6 +148,18 @@ class Exporter:
             end_time=began + int(span.duration_ms * 1e6),
             instrumentation_scope=_SCOPE,
         )
+
+
+def _is_google(endpoint: str | None) -> bool:
+    where = urlsplit(endpoint or "")
+    return where.scheme == "https" and (where.hostname or "").endswith(_GOOGLE)
+
+
+def _google_session() -> Any:
+    import google.auth
+    from google.auth.transport.requests import AuthorizedSession
+
+    return AuthorizedSession(google.auth.default(scopes=[_GOOGLE_SCOPE])[0])
 
 
 def _context(trace: int, span_id: str, *, remote: bool) -> SpanContext:

@@ -186,7 +186,10 @@ UPDATE auth_sessions SET revoked_at = now() WHERE id = :id AND user_id = :user A
 
 -- add_access_token --
 INSERT INTO access_tokens (id, user_id, name, token_sha256, scopes, expires_at, lifetime_days, only_team)
-VALUES (:id, :user, :name, :sha, :scopes::text[], :expires_at, :lifetime, :only_team) ON CONFLICT (id) DO NOTHING;
+VALUES (:id, :user, :name, :sha, :scopes::text[], :expires_at, :lifetime, :only_team)
+-- The id may be derived from an idempotency key whose first request died: its text was never shown.
+ON CONFLICT (id) DO UPDATE SET token_sha256 = excluded.token_sha256
+ WHERE access_tokens.user_id = excluded.user_id AND access_tokens.revoked_at IS NULL;
 
 -- rotate_access_token --
 -- The hash is replaced, not added: there is no moment with two texts, and none in which a revoked or

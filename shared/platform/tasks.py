@@ -64,7 +64,8 @@ def create(
         when.FromDatetime(not_before)
         task.schedule_time = when
     try:
-        _client().create_task(parent=parent, task=task, **deadline.patience(TIMEOUT_SECONDS))
+        # Once: what is not handed over now is handed over by schedule, and a request may be waiting.
+        _client().create_task(parent=parent, task=task, retry=None, timeout=deadline.within(TIMEOUT_SECONDS))
     except exceptions.AlreadyExists:
         return
     except (exceptions.TooManyRequests, exceptions.Cancelled) as error:

@@ -27,6 +27,7 @@ def http(
     query: type[BaseModel] | None = None,
     team: TeamOf | None = None,
     once: str | None = None,
+    keeper: repeats.Keeper = repeats.PLAIN,
     status: int = 200,
     timeout: int = 60,
     memory_mb: int = 256,
@@ -41,7 +42,8 @@ def http(
     of the platform. The team is `team_id` of path, query or body, or what `team(call)` finds for a resource;
     either way it must be one of the caller's. `scope` is what an access token needs where method and role do
     not tell. `body` and `query` are the models of the handler's parameters
-    of those types. `once` honours the Idempotency-Key header. `local_only` functions answer 404 outside a
+    of those types. `once` honours the Idempotency-Key header; `keeper` is how the answer is kept for it (`sealed`
+    where it shows a secret). `local_only` functions answer 404 outside a
     laptop. `any_query` ignores the query string: for pages, whose scripts read it. `rate` is the class whose
     rate limit counts the requests, where the method does not tell it.
     """
@@ -68,6 +70,8 @@ def http(
         def run() -> Response:
             return answers.respond(request, handle())
 
-        return run() if once is None else answers.finish(request, repeats.once(call, timeout + 10, run))
+        return (
+            run() if once is None else answers.finish(request, repeats.once(call, timeout + 10, run, keeper))
+        )
 
     return endpoint(declaration, team, serve)

@@ -16,12 +16,13 @@ import hashlib
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol
 
 from flask import Response
 
-from shared.platform import clock, pg, sql, strict_json
+from shared.platform import clock, pg, sql, strict_json, telemetry
 from shared.platform.edge.call import Call
-from shared.platform.errors import IdempotencyKeyReused, RequestInProgress
+from shared.platform.errors import IdempotencyKeyReused, RequestInProgress, Unavailable
 from shared.platform.ids import new_id
 
 Q = sql.load(str(Path(__file__).parent))
@@ -30,7 +31,28 @@ WAIT_SECONDS = 8.0
 REPLAYED = "Idempotency-Replayed"
 
 
-def once(call: Call, lease_seconds: int, run: Callable[[], Response]) -> Response:
+class Keeper(Protocol):
+    """How the body of an answer is kept; `bound_to` names whose it is."""
+
+    def keep(self, body: bytes, bound_to: str, /) -> str:
+        """The text to keep."""
+
+    def read(self, kept: str, bound_to: str, /) -> bytes:
+        """The body again."""
+
+
+class _Plain:
+    def keep(self, body: bytes, _: str, /) -> str:
+        return base64.b64encode(body).decode()
+
+    def read(self, kept: str, _: str, /) -> bytes:
+        return base64.b64decode(kept)
+
+
+PLAIN = _Plain()
+
+
+def once(call: Call, lease_seconds: int, run: Callable[[], Response], keeper: Keeper = PLAIN) -> Response:
     """Run under the call's key, or replay what the first run answered."""
     if call.idempotency_key is None:
         return run()
@@ -46,12 +68,12 @@ def once(call: Call, lease_seconds: int, run: Callable[[], Response]) -> Respons
             known = None if claimed else tx.find(Q.read_idempotency_key, **who)
         if claimed is not None:
             call.key_created_ms = int(claimed["created_ms"])
-            return _first(run, who, owner)
+            return _first(run, who, owner, keeper)
         if known is not None:
             if known["body_sha256"] != body_sha:
                 raise IdempotencyKeyReused(field="Idempotency-Key", reason="first used with another body")
             if known["status"] is not None:
-                return _replay(known)
+                return _replay(known, keeper.read(known["body"] or "", _bound(who)))
         if clock.monotonic() > give_up:
             raise RequestInProgress(retry_after=2)
         time.sleep(0.1)
@@ -65,7 +87,11 @@ def _asked(call: Call) -> str:
     ).hexdigest()
 
 
-def _first(run: Callable[[], Response], who: dict[str, str], owner: str) -> Response:
+def _bound(who: dict[str, str]) -> str:
+    return "answer/" + "/".join(who.values())
+
+
+def _first(run: Callable[[], Response], who: dict[str, str], owner: str, keeper: Keeper) -> Response:
     kept = False
     try:
         response = run()
@@ -75,6 +101,12 @@ def _first(run: Callable[[], Response], who: dict[str, str], owner: str) -> Resp
                 for name, value in response.headers.items()
                 if name in ("Content-Type", "ETag", "Location")
             }
+            try:
+                body = keeper.keep(response.get_data(), _bound(who))
+            except Unavailable as error:
+                # It is done, and who asked shall know; a repetition does it again instead of finding this.
+                telemetry.log_exception("an answer could not be kept", error, route=who["route"])
+                return response
             with pg.transaction() as tx:
                 tx.run(
                     Q.keep_answer,
@@ -82,7 +114,7 @@ def _first(run: Callable[[], Response], who: dict[str, str], owner: str) -> Resp
                     owner=owner,
                     status=response.status_code,
                     headers=headers,
-                    body=base64.b64encode(response.get_data()).decode(),
+                    body=body,
                 )
             kept = True
         return response
@@ -92,8 +124,8 @@ def _first(run: Callable[[], Response], who: dict[str, str], owner: str) -> Resp
                 tx.run(Q.release_idempotency_key, **who, owner=owner)
 
 
-def _replay(known: pg.Row) -> Response:
-    response = Response(base64.b64decode(known["body"] or ""), known["status"])
+def _replay(known: pg.Row, body: bytes) -> Response:
+    response = Response(body, known["status"])
     response.headers.update(known["headers"] or {})
     response.headers[REPLAYED] = "true"
     return response

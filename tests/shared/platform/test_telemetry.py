@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 from flask import Response
 
 from shared.platform import clock, recording, telemetry
@@ -280,9 +282,14 @@ def collector() -> Iterator[Peer]:
     """An HTTP server that takes OTLP."""
 
     def handle(request: http.server.BaseHTTPRequestHandler) -> None:
+        body = b""
+        if request.path == "/token":
+            body = b'{"access_token": "a-token", "expires_in": 3600, "token_type": "Bearer"}'
         request.send_response(200)
-        request.send_header("Content-Length", "0")
+        request.send_header("Content-Type", "application/json")
+        request.send_header("Content-Length", str(len(body)))
         request.end_headers()
+        request.wfile.write(body)
 
     with serving(handle) as peer:
         yield peer
@@ -323,6 +330,74 @@ def test_spans_and_figures_arrive_at_a_collector(configured: Any, collector: Pee
     figures = ExportMetricsServiceRequest.FromString(_body(*sent["/v1/metrics"]))
     names = {one.name for one in figures.resource_metrics[0].scope_metrics[0].metrics}
     assert names == {"bridge.cache.reads", "bridge.breaker.open", "bridge.request.duration"}
+
+
+def test_a_sampler_leaves_spans_out_but_no_figures(configured: Any, collector: Peer) -> None:
+    """By the standard variables. Who was recorded by a caller is recorded here, so that traces are whole."""
+    configured(
+        OTEL_EXPORTER_OTLP_ENDPOINT=f"http://127.0.0.1:{collector.port}",
+        OTEL_TRACES_SAMPLER="parentbased_traceidratio",
+        OTEL_TRACES_SAMPLER_ARG="0",
+    )
+    with telemetry.request_context("a", None, None, background=True):
+        pass
+    assert [path for _, path, _, _ in collector.seen] == ["/v1/metrics"]
+    with telemetry.request_context("a", None, FROM, background=True):
+        pass
+    assert sorted(path for _, path, _, _ in collector.seen) == ["/v1/metrics", "/v1/metrics", "/v1/traces"]
+
+
+@pytest.mark.parametrize("google", [True, False])
+def test_google_s_own_endpoint_gets_a_token_and_no_other_does(
+    google: bool, configured: Any, collector: Peer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Cloud Trace and Cloud Monitoring take OTLP from who signs in; a token must not reach anybody else."""
+    from shared.platform import otlp
+
+    origin = f"http://127.0.0.1:{collector.port}"
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048).private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    account = tmp_path / "account.json"
+    account.write_text(
+        json.dumps(
+            {
+                "type": "service_account",
+                "client_email": "bridge-functions@bridge-test.iam.gserviceaccount.com",
+                "private_key": key.decode(),
+                "token_uri": f"{origin}/token",
+            }
+        )
+    )
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(account))
+    if google:
+        assert otlp._is_google("https://telemetry.googleapis.com")
+        monkeypatch.setattr(otlp, "_is_google", lambda endpoint: endpoint == origin)
+    configured(OTEL_EXPORTER_OTLP_ENDPOINT=origin)
+    with telemetry.request_context("a", None, FROM, background=True):
+        pass
+    sent = {path: headers for _, path, headers, _ in collector.seen}
+    assert {
+        path: headers.get("authorization") for path, headers in sent.items() if path != "/token"
+    } == dict.fromkeys(("/v1/traces", "/v1/metrics"), "Bearer a-token" if google else None)
+    assert ("/token" in sent) is google
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        None,
+        "http://telemetry.googleapis.com",
+        "https://googleapis.com.evil.example",
+        "https://evil.example/telemetry.googleapis.com",
+        "https://telemetry.googleapis.com@evil.example",
+    ],
+)
+def test_what_only_looks_like_google_gets_no_token(endpoint: str | None) -> None:
+    """Another host, the name in a path or before an @, or no encryption."""
+    from shared.platform import otlp
+
+    assert not otlp._is_google(endpoint)
 
 
 def test_many_requests_send_together_and_a_step_sends_at_once(

@@ -1,5 +1,6 @@
 """Signing in, teams and access tokens, through their doors."""
 
+import base64
 import re
 import uuid
 
@@ -325,3 +326,94 @@ def test_a_token_that_reads_can_only_end_itself(cloud):
     assert (refused.status, refused.error["details"]) == (403, {"missing_scope": "full"})
     assert cloud.call("POST", "/v1/auth/logout", as_=reader).status == 204
     assert cloud.call("GET", "/v1/auth/me", as_=reader).status == 401
+
+
+# Tokens and idempotency keys ---------------------------------------------------------------------
+
+
+def _works(cloud, person, text):
+    return cloud.call("GET", "/v1/auth/tokens", as_=type(person)(person.id, text)).status == 200
+
+
+@pytest.mark.parametrize("which", ["make", "rotate"])
+def test_a_repeated_request_for_a_token_gets_the_first_answer(cloud, which):
+    """The client lost the answer and asks again with its key: the same text, and it works."""
+    person = cloud.person()
+    path, body = "/v1/auth/tokens", {"name": "ci"}
+    if which == "rotate":
+        made = cloud.call("POST", path, body, as_=person).json
+        path, body = f"{path}/{made['id']}/rotate", None
+    key = {"Idempotency-Key": str(uuid.uuid4())}
+    first, second = (cloud.call("POST", path, body, as_=person, headers=key) for _ in range(2))
+    assert (first.status, first.content) == (second.status, second.content)
+    assert second.headers["Idempotency-Replayed"] == "true"
+    assert _works(cloud, person, first.json["token"])
+    listed = cloud.call("GET", "/v1/auth/tokens", as_=person).json["tokens"]
+    assert len(listed) == 2  # The person's own and this one.
+
+
+def test_a_kept_answer_does_not_show_the_token(cloud):
+    """Who reads the directory finds bytes that the key service sealed, and no trace of the text elsewhere."""
+    person = cloud.person()
+    key = {"Idempotency-Key": str(uuid.uuid4())}
+    text = cloud.call("POST", "/v1/auth/tokens", {"name": "ci"}, as_=person, headers=key).json["token"]
+    (row,) = cloud.sql(
+        "SELECT body, headers::text AS headers FROM idempotency_keys WHERE user_id = :id", id=person.id
+    )
+    kept = base64.b64decode(row["body"])
+    assert kept
+    assert text.encode() not in kept
+    assert text not in row["headers"]
+
+
+def test_a_token_whose_first_request_died_gets_a_text_that_works(cloud):
+    """The token was made and its answer lost for good: the next request with the key gets another text of it."""
+    person = cloud.person()
+    key = {"Idempotency-Key": str(uuid.uuid4())}
+    lost = cloud.call("POST", "/v1/auth/tokens", {"name": "ci"}, as_=person, headers=key).json
+    _lose_answer(cloud, person)
+    found = cloud.call("POST", "/v1/auth/tokens", {"name": "ci"}, as_=person, headers=key).json
+    assert found["id"] == lost["id"]
+    assert found["token"] != lost["token"]
+    assert _works(cloud, person, found["token"])
+    assert not _works(cloud, person, lost["token"])
+
+
+def test_a_revoked_token_does_not_come_back_with_its_key(cloud):
+    """Its request is repeated after it was revoked: 409, and no token."""
+    person = cloud.person()
+    key = {"Idempotency-Key": str(uuid.uuid4())}
+    made = cloud.call("POST", "/v1/auth/tokens", {"name": "ci"}, as_=person, headers=key).json
+    cloud.call("DELETE", f"/v1/auth/tokens/{made['id']}", as_=person)
+    _lose_answer(cloud, person)
+    again = cloud.call("POST", "/v1/auth/tokens", {"name": "ci"}, as_=person, headers=key)
+    assert (again.status, again.error["code"]) == (409, "CONFLICT")
+    assert not _works(cloud, person, made["token"])
+
+
+def test_a_token_is_made_though_its_answer_can_not_be_kept(cloud, monkeypatch):
+    """The key service is away: who asked gets the token; a repetition gets another text of the same one."""
+    from shared.platform import kms
+    from shared.platform.errors import Unavailable
+
+    def away(*_, **__):
+        raise Unavailable("The key service is not reachable.")
+
+    person = cloud.person()
+    key = {"Idempotency-Key": str(uuid.uuid4())}
+    monkeypatch.setattr(kms, "_wrap", away)
+    made = cloud.call("POST", "/v1/auth/tokens", {"name": "ci"}, as_=person, headers=key)
+    assert made.status == 201
+    assert _works(cloud, person, made.json["token"])
+    monkeypatch.undo()
+    again = cloud.call("POST", "/v1/auth/tokens", {"name": "ci"}, as_=person, headers=key)
+    assert again.json["id"] == made.json["id"]
+    assert _works(cloud, person, again.json["token"])
+
+
+def _lose_answer(cloud, person):
+    """What is left by a process that died between the effect and its answer."""
+    cloud.sql(
+        "UPDATE idempotency_keys SET status = NULL, body = NULL, lease_until = now() WHERE user_id = :id RETURNING key",
+        id=person.id,
+    )
