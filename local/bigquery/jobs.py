@@ -35,6 +35,7 @@ from local.bigquery.errors import (
 )
 from local.bigquery.fields import Field
 from local.bigquery.job_document import Document, billed
+from local.bigquery.memo import Memo
 from local.bigquery.names import check_job_name
 from local.bigquery.planner import Plan, Planner, Request, translate
 from local.bigquery.results import Result, Results
@@ -81,6 +82,8 @@ class Jobs:
         self.store, self.tables, self.planner, self.statements = store, tables, planner, statements
         self.results = Results(tables.engine)
         self.uploads = uploads
+        self._plans: Memo[Plan] = Memo(lambda: store.generation)
+        self._locations: Memo[str] = Memo(lambda: store.generation)
         self._running: dict[tuple[str, str], Running] = {}
         self._lock = threading.Lock()
         self._pool = ThreadPoolExecutor(max_workers=16, thread_name_prefix="job")
@@ -96,7 +99,8 @@ class Jobs:
         """Run again what was promised and not finished when the process ended."""
         self.store.forget_jobs(now_ms() - _DAY_MS)
         for document in self.store.unfinished_jobs():
-            self._start(document, Caller(document["user_email"], frozenset(document["_roles"])))
+            on = {name: frozenset(roles) for name, roles in document.get("_datasets", {}).items()}
+            self._start(document, Caller(document["user_email"], frozenset(document["_roles"]), on))
 
     # -- asking
 
@@ -119,8 +123,11 @@ class Jobs:
                 raise unsupported(f"the query option {option}")
         if query is not None and not query.get("query"):
             raise invalid("Required parameter is missing: query")
-        location = reference.get("location") or job_document.location_of(
-            self.store, self.planner, project, config
+        location = reference.get("location") or self._locations.get(
+            json.dumps(
+                [project, query and [query["query"], query.get("defaultDataset")], config.get("load")]
+            ),
+            lambda: job_document.location_of(self.store, self.planner, project, config),
         )
         document = job_document.new(project, location, name, config, caller, kinds[0])
         if config.get("dryRun"):
@@ -130,6 +137,7 @@ class Jobs:
                 "Job", f"{project}:{document['jobReference']['location']}.{name}"
             )  # forgotten, not undone
         document["_roles"] = sorted(caller.roles)
+        document["_datasets"] = {name: sorted(roles) for name, roles in caller.datasets.items()}
         if upload is not None:
             document["_upload"] = upload.name
         self.store.add_job(project, location, name, "RUNNING", document)
@@ -178,8 +186,7 @@ class Jobs:
             return found
         if document["statistics"].get("query", {}).get("statementType") != "SELECT":
             return Result("", [], 0)
-        request, tree, called = self._parsed(document)
-        plan = self.planner.query(tree, request, called, caller)
+        plan, _ = self.plan(document, caller)
         with_cursor = self.tables.engine.cursor()
         try:
             return self.results.make(key, with_cursor, plan.sql, plan.fields)
@@ -254,10 +261,10 @@ class Jobs:
             error = BigQueryError(200, "stopped", running.stop_reason)
         document["status"] |= {"errorResult": error.proto(), "errors": [error.proto()]}
 
-    def _parsed(self, document: Document) -> tuple[Request, exp.Expression, frozenset[str]]:
+    def _request(self, document: Document) -> Request:
         query, reference = document["configuration"]["query"], document["jobReference"]
         default = query.get("defaultDataset") or {}
-        request = Request(
+        return Request(
             sql=query["query"],
             project=reference["projectId"],
             location=reference["location"],
@@ -265,16 +272,21 @@ class Jobs:
             parameters=query.get("queryParameters") or [],
             parameter_mode=query.get("parameterMode"),
         )  # fmt: skip
-        tree, called = self.planner.parse(request.sql)
-        return request, tree, called
 
     def plan(self, document: Document, caller: Caller) -> tuple[Plan, Request]:
-        request, tree, called = self._parsed(document)
-        if isinstance(tree, exp.Query):
-            return self.planner.query(tree, request, called, caller), request
-        plan = self.statements.plan(tree, request, called, caller)
-        require_editor(caller.may_write(request.project), request.project)
-        return plan, request
+        request = self._request(document)
+
+        def make() -> Plan:
+            tree, called = self.planner.parse(request.sql)
+            if isinstance(tree, exp.Query):
+                return self.planner.query(tree, request, called, caller)
+            plan = self.statements.plan(tree, request, called, caller)
+            require_editor(caller.may_write(request.project), request.project)
+            return plan
+
+        # The same text for the same rights on the same tables; not where the clock or chance decides.
+        plan = self._plans.get((repr(request), repr(caller)), make, lambda made: made.repeatable)
+        return plan.copy(), request
 
     def _dry_run(self, document: Document, caller: Caller) -> Document:
         if "query" not in document["configuration"]:

@@ -11,7 +11,8 @@ import contextlib
 import logging
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from copy import deepcopy
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import duckdb
@@ -64,6 +65,21 @@ class Plan:
     bytes_by_table: dict[tuple[str, str, str], int] = field(default_factory=dict)
     changes: list[Any] = field(default_factory=list)
     views: list[Table] = field(default_factory=list)
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether the same text means the same for as long as no table changes."""
+        return self.statement == "SELECT" and self.deterministic
+
+    def copy(self) -> "Plan":
+        """One that its job may change."""
+        return replace(
+            self,
+            fields=deepcopy(self.fields),
+            tables=list(self.tables),
+            views=list(self.views),
+            bytes_by_table=dict(self.bytes_by_table),
+        )
 
 
 class Planner:

@@ -71,7 +71,11 @@ def receiving(port: int = 0) -> Iterator[Receiver]:
         protocol_version = "HTTP/1.1"
 
         def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            length = int(self.headers.get("Content-Length") or 0)
+            body = self.rfile.read(length)
+            if len(body) < length:
+                self.close_connection = True  # Who called was killed amid the request.
+                return
             call = Call(time.time(), self.command, self.path, dict(self.headers), body)
             with receiver.lock:
                 receiver.calls.append(call)

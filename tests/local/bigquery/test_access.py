@@ -1,6 +1,7 @@
 """Who may do what, and what no query may reach."""
 
 import json
+import signal
 from pathlib import Path
 
 import pytest
@@ -113,6 +114,39 @@ def test_a_role_on_a_dataset_holds_there_alone(server, client: bigquery.Client, 
         least.get_table(f"{other}.t", retry=None)
     with pytest.raises(Forbidden):
         least.query_and_wait(f"DELETE FROM {dataset}.t WHERE true", retry=None, job_retry=None)
+
+
+def test_a_right_that_was_taken_away_is_gone_for_the_same_query(
+    server, client: bigquery.Client, dataset: str
+) -> None:
+    """What was planned for somebody else, or for the same account in better days, opens nothing."""
+    client.query_and_wait(f"CREATE TABLE {dataset}.t AS SELECT 1 AS x")
+    ask = f"SELECT x FROM {dataset}.t"
+    made = _key()
+    for roles, allowed in ((["bigquery.dataViewer"], True), ([], False), (["bigquery.dataViewer"], True)):
+        assert [row.x for row in client.query_and_wait(ask)] == [1]
+        _register(server.data, made, "bigquery.jobUser", **{dataset: roles})
+        least = server.client(_credentials(made))
+        if allowed:
+            assert [row.x for row in least.query_and_wait(ask)] == [1]
+            continue
+        with pytest.raises(Forbidden):
+            least.query_and_wait(ask, retry=None, job_retry=None)
+
+
+def test_a_job_that_a_kill_cut_off_goes_on_with_its_callers_rights(own_server) -> None:
+    """Also with rights on one data set alone."""
+    client = own_server.client()
+    client.create_dataset("d")
+    client.query_and_wait("CREATE TABLE d.t AS SELECT 1 AS x")
+    made = _key()
+    _register(own_server.data, made, "bigquery.jobUser", d=["bigquery.dataViewer"])
+    long = "SELECT COUNT(*) AS n FROM d.t, UNNEST(GENERATE_ARRAY(1, 20000000))"
+    job = own_server.client(_credentials(made)).query(long, job_retry=None)
+    own_server.stop(signal.SIGKILL)
+    own_server.start()
+    again = own_server.client(_credentials(made)).get_job(job.job_id)
+    assert [row.n for row in again.result(timeout=60)] == [20_000_000]
 
 
 def test_without_the_data_role_no_table_is_read(server, client: bigquery.Client, dataset: str) -> None:

@@ -82,6 +82,7 @@ def test_a_document_is_told_creation_change_and_deletion(db: firestore.Client) -
         )
     )
     try:
+        eventually(lambda: states == [None])
         for value in ({"v": 1}, {"v": 2}):
             document.set(value)
             eventually(lambda value=value: value in states)
