@@ -73,7 +73,7 @@ def page(context: Any, world: Any) -> Any:
     opened = context.new_page()
     opened.goto("/")
     opened.get_by_role("button", name="Sign in").click()
-    opened.get_by_role("heading", name="Dashboards").wait_for()
+    opened.get_by_role("heading", name="Dashboards", exact=True).wait_for()
     return opened
 
 

@@ -138,7 +138,7 @@ def test_what_is_not_there_says_so_and_leads_on(page: Any) -> None:
     page.goto("/dash/no-such-dashboard")
     page.get_by_role("heading", name="There is no such dashboard").wait_for(timeout=PATIENCE)
     page.get_by_role("link", name="All dashboards").click()
-    page.get_by_role("heading", name="Dashboards").wait_for(timeout=PATIENCE)
+    page.get_by_role("heading", name="Dashboards", exact=True).wait_for(timeout=PATIENCE)
 
 
 def test_a_stranger_is_asked_to_sign_in(context: Any, slug: str) -> None:
