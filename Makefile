@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 # Much of the tests' time is waiting for leases and backoff, so more of them than cores.
-WORKERS ?= 4
+WORKERS ?= 5
 export PYTHONPATH := $(CURDIR)
 unexport PYTHONDONTWRITEBYTECODE
 

@@ -205,6 +205,16 @@ GROUPS = {
     "tests/shared/": "the servers",
 }
 """Which tests share servers that take seconds to start, by where they are. Elsewhere a folder is a group."""
+LONGEST_FIRST = (
+    "a world with programs",
+    "a stack that is killed",
+    "a world with people",
+    "the servers",
+    "the directory",
+    "tests/local/bigquery",
+    "the stores",
+)
+"""The groups that take minutes. They begin first, so that no worker is left alone with one at the end."""
 
 
 def group_of(nodeid: str) -> str:
@@ -237,6 +247,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             )
         if where.startswith(SERVER_FOLDERS) or SERVERS & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.slow)
+    rank = {group: place for place, group in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda item: rank.get(group_of(item.nodeid), len(rank)))
 
 
 @pytest.fixture(scope="session")
