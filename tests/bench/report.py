@@ -55,6 +55,18 @@ class Table:
             raise ValueError(f"{self.title}: {len(cells)} cells for {len(self.columns)} columns")
         self.rows.append(cells)
 
+    def cell(self, row: str, column: str) -> float:
+        """The figure in the row that begins with this text. Raises LookupError when it is not exactly one row."""
+        found = [cells for cells in self.rows if str(cells[0]).startswith(row)]
+        if len(found) != 1:
+            raise LookupError(f"{self.title}: {len(found)} rows begin with {row!r}")
+        return float(found[0][list(self.columns).index(column)])
+
+    def figures(self, column: str) -> list[float]:
+        """A column's figures, from the first row to the last."""
+        at = list(self.columns).index(column)
+        return [float(cells[at]) for cells in self.rows]
+
 
 def percentile(values: Sequence[float], percent: float) -> float:
     """The nearest-rank percentile: always a value that was measured."""
