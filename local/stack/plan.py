@@ -15,8 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from local.ports import free as free_port
-from local.ports import is_free
+from local import ports as free_ports
 from local.postgres import cluster
 from local.stack import services
 from local.stack.services import Service
@@ -118,7 +117,7 @@ def _ports(before: Mapping[str, int], gateway: int | None) -> dict[str, int]:
     """The ports of last time where they are still free, so that addresses kept in tasks stay right."""
     ports: dict[str, int] = {}
     if gateway is not None:
-        if not is_free(gateway):
+        if not free_ports.claim(gateway):
             raise StackError(
                 f"port {gateway} is taken by another program: stop it, or choose one with BRIDGE_PORT=8090 make run"
             )
@@ -129,13 +128,7 @@ def _ports(before: Mapping[str, int], gateway: int | None) -> dict[str, int]:
         if name in ports:
             continue
         old = before.get(name)
-        if old and old not in ports.values() and is_free(old):
-            ports[name] = old
-            continue
-        new = free_port()
-        while new in ports.values():
-            new = free_port()
-        ports[name] = new
+        ports[name] = old if old and free_ports.claim(old) else free_ports.free()
     return ports
 
 
