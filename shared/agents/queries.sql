@@ -167,6 +167,10 @@ ON CONFLICT (team_id, cache_key) DO UPDATE
    AND (c.making_until IS NULL OR c.making_until < now())
 RETURNING cache_key;
 
+-- renew_tool_result --
+UPDATE tool_cache SET making_until = now() + make_interval(secs => :lease)
+ WHERE team_id = :team AND cache_key = :key AND maker = :maker;
+
 -- keep_tool_result --
 UPDATE tool_cache SET payload_uri = :uri, size_bytes = :size, making_until = NULL, maker = NULL,
        expires_at = now() + make_interval(secs => ttl_seconds), last_accessed = now()

@@ -211,6 +211,11 @@ def claim_tool_result(
     return row is not None
 
 
+def renew_tool_result(tx: pg.Tx, team: str, key: str, *, maker: str, lease_seconds: float) -> bool:
+    """Go on making the result; False when another maker has replaced this one."""
+    return tx.run(Q.renew_tool_result, team=team, key=key, maker=maker, lease=lease_seconds) > 0
+
+
 def keep_tool_result(tx: pg.Tx, team: str, key: str, *, maker: str, uri: str, size: int) -> bool:
     """Publish the result; False when another maker has replaced this one."""
     return tx.run(Q.keep_tool_result, team=team, key=key, maker=maker, uri=uri, size=size) > 0

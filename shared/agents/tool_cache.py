@@ -2,7 +2,7 @@
 
 The key holds the arguments, the team, the connection and the version of its catalog: a rescan that
 changed anything makes every older entry unreachable, and no team can meet another's. Of callers that
-miss at the same time one makes the result and the others wait for it.
+miss at the same time one makes the result and the others wait for it, as long as it lives.
 
     row in the directory (who, until when, how often)  ──►  {team}/{tool}/{sha}.json.gz in the lake
 """
@@ -20,10 +20,13 @@ from typing import Any
 
 from shared.agents import store
 from shared.platform import lake, pg, strict_json, telemetry
+from shared.platform.beat import beating
 from shared.platform.errors import NotFound
 from shared.platform.ids import TeamId, new_id
 
-MAKING_SECONDS = 90.0
+LEASE_SECONDS, BEAT_SECONDS = 12.0, 3.0
+"""A maker that died holds up a turn no longer than that turn's own lease (shared/agents/hold.py) does."""
+LONGEST_SECONDS = 300.0
 _REMEMBERED, _REMEMBERED_BYTES = 256, 256_000
 
 
@@ -71,7 +74,7 @@ def through(
         with pg.transaction(scope.team) as tx:
             hit = store.hit_tool_cache(tx, scope.team, key)
             mine = hit is None and store.claim_tool_result(
-                tx, scope.team, key, tool=tool, ttl=ttl, maker=maker, lease_seconds=MAKING_SECONDS
+                tx, scope.team, key, tool=tool, ttl=ttl, maker=maker, lease_seconds=LEASE_SECONDS
             )
         if hit is not None:
             try:
@@ -89,7 +92,11 @@ def through(
 
 def _make(team: TeamId, tool: str, key: str, maker: str, make: Callable[[], Any]) -> Any:
     try:
-        value = make()
+        with beating(
+            lambda: _renewed(team, key, maker),
+            every=BEAT_SECONDS, at_most=LONGEST_SECONDS, what=f"a result of {tool}",
+        ):  # fmt: skip
+            value = make()
         payload = gzip.compress(strict_json.dumps(value), mtime=0)
         name = _name(team, tool, key)
         lake.put("cache", name, payload, content_type="application/gzip")
@@ -100,6 +107,11 @@ def _make(team: TeamId, tool: str, key: str, maker: str, make: Callable[[], Any]
             store.give_tool_result_up(tx, team, key, maker=maker)
         raise
     return value
+
+
+def _renewed(team: TeamId, key: str, maker: str) -> bool:
+    with pg.transaction(team) as tx:
+        return store.renew_tool_result(tx, team, key, maker=maker, lease_seconds=LEASE_SECONDS)
 
 
 _remembered: OrderedDict[tuple[str, str], bytes] = OrderedDict()

@@ -221,6 +221,10 @@ RETURNING (extract(epoch FROM k.created_at) * 1000)::int8 AS created_ms;
 SELECT body_sha256, status, headers, body, (extract(epoch FROM created_at) * 1000)::int8 AS created_ms
   FROM idempotency_keys WHERE user_id = :user AND route = :route AND key = :key;
 
+-- renew_idempotency_key --
+UPDATE idempotency_keys SET lease_until = now() + make_interval(secs => :lease)
+ WHERE user_id = :user AND route = :route AND key = :key AND owner = :owner AND status IS NULL;
+
 -- keep_answer --
 UPDATE idempotency_keys SET status = :status, headers = :headers, body = :body
  WHERE user_id = :user AND route = :route AND key = :key AND owner = :owner;

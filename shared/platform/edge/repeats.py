@@ -4,9 +4,9 @@
     request 2:    claim fails ── waits ── finds the answer, replays it
     request 3 (other body): 422 IDEMPOTENCY_KEY_REUSED
 
-Only successes are kept: after an error the key is free again. When the first holder dies, the next
-request with the key takes over; ids derived from the key are the same, so what was half made is met
-again and not made twice.
+Only successes are kept: after an error the key is free again. A holder keeps the key by beats. Soon after it
+died the next request with the key takes over; ids derived from the key are the same, so what was half made is
+met again and not made twice.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from typing import Protocol
 from flask import Response
 
 from shared.platform import clock, pg, sql, strict_json, telemetry
+from shared.platform.beat import beating
 from shared.platform.edge.call import Call
 from shared.platform.errors import IdempotencyKeyReused, RequestInProgress, Unavailable
 from shared.platform.ids import new_id
@@ -28,6 +29,8 @@ from shared.platform.ids import new_id
 Q = sql.load(str(Path(__file__).parent))
 
 WAIT_SECONDS = 8.0
+LEASE_SECONDS, BEAT_SECONDS = 12.0, 3.0
+"""Who repeats a request whose worker died waits once in vain, is told to come again, and is served then."""
 REPLAYED = "Idempotency-Replayed"
 
 
@@ -52,8 +55,8 @@ class _Plain:
 PLAIN = _Plain()
 
 
-def once(call: Call, lease_seconds: int, run: Callable[[], Response], keeper: Keeper = PLAIN) -> Response:
-    """Run under the call's key, or replay what the first run answered."""
+def once(call: Call, at_most: float, run: Callable[[], Response], keeper: Keeper = PLAIN) -> Response:
+    """Run under the call's key, kept for at most so many seconds, or replay what the first run answered."""
     if call.idempotency_key is None:
         return run()
     who = {"user": call.user, "route": call.route, "key": call.idempotency_key}
@@ -63,12 +66,15 @@ def once(call: Call, lease_seconds: int, run: Callable[[], Response], keeper: Ke
     while True:
         with pg.transaction() as tx:
             claimed = tx.find(
-                Q.claim_idempotency_key, **who, body_sha=body_sha, owner=owner, lease=lease_seconds
+                Q.claim_idempotency_key, **who, body_sha=body_sha, owner=owner, lease=LEASE_SECONDS
             )
             known = None if claimed else tx.find(Q.read_idempotency_key, **who)
         if claimed is not None:
             call.key_created_ms = int(claimed["created_ms"])
-            return _first(run, who, owner, keeper)
+            with beating(
+                lambda: _renewed(who, owner), every=BEAT_SECONDS, at_most=at_most, what="an idempotency key"
+            ):
+                return _first(run, who, owner, keeper)
         if known is not None:
             if known["body_sha256"] != body_sha:
                 raise IdempotencyKeyReused(field="Idempotency-Key", reason="first used with another body")
@@ -77,6 +83,11 @@ def once(call: Call, lease_seconds: int, run: Callable[[], Response], keeper: Ke
         if clock.monotonic() > give_up:
             raise RequestInProgress(retry_after=2)
         time.sleep(0.1)
+
+
+def _renewed(who: dict[str, str], owner: str) -> bool:
+    with pg.transaction() as tx:
+        return tx.run(Q.renew_idempotency_key, **who, owner=owner, lease=LEASE_SECONDS) > 0
 
 
 def _asked(call: Call) -> str:

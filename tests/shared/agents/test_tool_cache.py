@@ -1,18 +1,26 @@
 """Cached tool results over their real stores."""
 
+import os
+import subprocess
+import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from shared.agents import store, tool_cache
+from shared.agents import hold, store, tool_cache
 from shared.agents.model import ToolContext, ToolUse
 from shared.agents.toolbox import Toolbox
 from shared.platform import lake, pg
 from shared.platform.ids import new_id
 from tests.shared.agents.playing import Cached, failing
+
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def scope(me: Any, *, connection: str | None = None, version: int = 1) -> tool_cache.Scope:
@@ -131,6 +139,54 @@ def test_a_maker_that_died_is_replaced(me: Any, monkeypatch: pytest.MonkeyPatch)
     with pg.transaction(me.team) as tx:
         store.claim_tool_result(tx, me.team, key, tool="t", ttl=60, maker=str(me.user), lease_seconds=0.5)
     assert get(scope(me), lambda: "made").value == "made"
+
+
+MAKER = """
+import sys, time
+from shared.agents import tool_cache
+if sys.argv[2:]:
+    tool_cache.LEASE_SECONDS, tool_cache.BEAT_SECONDS = map(float, sys.argv[2:])
+def make():
+    print("at work", flush=True)
+    time.sleep(60)
+scope = tool_cache.Scope(sys.argv[1], None, 1)
+tool_cache.through(scope, "t", {"a": 1}, 60, make, lambda: 60.0)
+"""
+
+
+@contextmanager
+def _maker(me: Any, *seconds: str) -> Iterator[subprocess.Popen[str]]:
+    """A process that makes the result and does not end."""
+    command = [sys.executable, "-c", MAKER, str(me.team), *seconds]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as child:
+        try:
+            assert child.stdout is not None
+            assert child.stdout.readline() == "at work\n"
+            yield child
+        finally:
+            child.kill()
+
+
+def test_a_killed_maker_holds_up_a_turn_no_longer_than_its_own_lease_does(me: Any) -> None:
+    """The turn that takes over from a dead worker asks for the same results, and finds them free."""
+    with _maker(me):
+        pass
+    with pg.transaction(me.team) as tx:
+        left = tx.one("SELECT extract(epoch FROM max(making_until) - now()) AS left FROM tool_cache")["left"]
+    assert 0 < left <= hold.LEASE_SECONDS
+
+
+def test_a_maker_is_waited_for_while_it_lives_and_no_longer(me: Any) -> None:
+    """A process that works for longer than its lease keeps it by beats; once it is killed the next one makes the result."""
+    with _maker(me, "1.0", "0.2") as maker, ThreadPoolExecutor(1) as pool:
+        next_one = pool.submit(get, scope(me), lambda: "made after its death")
+        with pytest.raises(TimeoutError):
+            next_one.result(timeout=3)
+        maker.kill()
+        killed = time.monotonic()
+        assert next_one.result(timeout=30).value == "made after its death"
+        assert time.monotonic() - killed < 10, "it waited for more than the lease of one second"
 
 
 def test_a_lost_payload_is_made_again(me: Any) -> None:

@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from pydantic import BaseModel, ConfigDict
 from werkzeug.test import Client, TestResponse
 
 from shared.platform import auth, pg
-from shared.platform.edge import Call, Event, Reply, created, http, sse
+from shared.platform.edge import Call, Event, Reply, created, http, repeats, sse
 from shared.platform.errors import Conflict
 from shared.platform.ids import UserId, new_id
 from shared.platform.paging import Query
@@ -37,8 +38,8 @@ runs: list[str] = []
 
 @http("POST", "/v1/notes", role="member", body=Note, once="{user}/{idempotency_key}", max_body=2048)
 def add_note(call: Call, note: Note) -> dict[str, Any]:
-    if note.text == "slow":
-        time.sleep(0.5)
+    if note.text.startswith("slow"):
+        time.sleep(2.5 if note.text == "slower" else 0.5)
     if note.text == "refused":
         raise Conflict("Not today.", field="text", reason="refused")
     if note.text == "broken":
@@ -335,6 +336,39 @@ def test_the_same_key_at_once_runs_once(token: str, two_teams: dict[str, Any]) -
     assert len(set(answers)) == 1
     assert answers[0][0] == 201
     assert runs == ["slow"]
+
+
+def test_a_key_is_held_while_its_request_lives_and_hardly_longer(
+    token: str, two_teams: dict[str, Any], owner: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A request that takes longer than the lease keeps its key; of one that died the key is free within seconds."""
+    runs.clear()
+    body = {"team_id": two_teams["ours"]["team"], "text": "slower"}
+
+    def left(key: str) -> float:
+        sql = "SELECT extract(epoch FROM lease_until - now()) FROM idempotency_keys WHERE key = :key"
+        while not (found := owner.run(sql, key=key)):
+            time.sleep(0.02)
+        return float(found[0][0])
+
+    def post(caller: Client, key: str) -> TestResponse:
+        return caller.post("/v1/notes", json=body, headers=bearer(token, Idempotency_Key=key))
+
+    with ThreadPoolExecutor(1) as pool:
+        key = new_id()
+        pool.submit(post, client(add_note), key)
+        assert 0 < left(key) <= 15, "what the next request waits for when this one is killed now"
+    monkeypatch.setattr(repeats, "LEASE_SECONDS", 1.0)
+    monkeypatch.setattr(repeats, "BEAT_SECONDS", 0.1)
+    with ThreadPoolExecutor(2) as pool:
+        key = new_id()
+        first = pool.submit(post, client(add_note), key)
+        assert left(key) > 0
+        time.sleep(1.5)
+        assert left(key) > 0, "it outlives a lease of one second"
+        second = pool.submit(post, client(add_note), key)
+        assert first.result().data == second.result().data
+    assert runs == ["slower", "slower"]
 
 
 def test_the_same_key_with_another_body_is_refused(token: str, two_teams: dict[str, Any]) -> None:
