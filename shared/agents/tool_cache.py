@@ -26,7 +26,6 @@ from shared.platform.ids import TeamId, new_id
 
 LEASE_SECONDS, BEAT_SECONDS = 12.0, 3.0
 """A maker that died holds up a turn no longer than that turn's own lease (shared/agents/hold.py) does."""
-LONGEST_SECONDS = 300.0
 _REMEMBERED, _REMEMBERED_BYTES = 256, 256_000
 
 
@@ -85,18 +84,18 @@ def through(
                     store.expire_tool_result(tx, scope.team, key)
                 continue
         if mine:
-            return Found(_make(scope.team, tool, key, maker, make), False, key)
+            with beating(
+                lambda: _renewed(scope.team, key, maker),
+                every=BEAT_SECONDS, at_most=remaining(), what=f"a result of {tool}",
+            ):  # fmt: skip
+                return Found(_make(scope.team, tool, key, maker, make), False, key)
         time.sleep(min(pause, remaining()))
         pause = min(pause * 1.5, 0.25)
 
 
 def _make(team: TeamId, tool: str, key: str, maker: str, make: Callable[[], Any]) -> Any:
     try:
-        with beating(
-            lambda: _renewed(team, key, maker),
-            every=BEAT_SECONDS, at_most=LONGEST_SECONDS, what=f"a result of {tool}",
-        ):  # fmt: skip
-            value = make()
+        value = make()
         payload = gzip.compress(strict_json.dumps(value), mtime=0)
         name = _name(team, tool, key)
         lake.put("cache", name, payload, content_type="application/gzip")

@@ -9,7 +9,7 @@ second is kept here. Client libraries repeat for minutes by default, long after 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from typing import Any
 
@@ -27,20 +27,19 @@ class TimeIsOver(Exception):
     """An operation has had its time; raised inside client libraries, which repeat what they raise themselves."""
 
 
-@contextmanager
-def over(seconds: float) -> Iterator[None]:
+def over(seconds: float) -> AbstractContextManager[None]:
     """What runs inside ends within so many seconds, but for the time that the answer takes."""
-    token = _end.set(clock.monotonic() + max(LEAST_SECONDS, seconds - ANSWER_SECONDS))
-    try:
-        yield
-    finally:
-        _end.reset(token)
+    return _ending_in(max(LEAST_SECONDS, seconds - ANSWER_SECONDS))
+
+
+def operation(most: float) -> AbstractContextManager[None]:
+    """One operation of several calls (a transaction), all within `most` seconds and within what is left."""
+    return _ending_in(within(most))
 
 
 @contextmanager
-def operation(most: float) -> Iterator[None]:
-    """One operation of several calls (a transaction), all within `most` seconds and within what is left."""
-    token = _end.set(clock.monotonic() + within(most))
+def _ending_in(seconds: float) -> Iterator[None]:
+    token = _end.set(clock.monotonic() + seconds)
     try:
         yield
     finally:

@@ -2,6 +2,8 @@
 
 The library gives a transaction's begin and commit no timeout of ours, and repeats each for a minute. So the
 channel itself holds the deadline: a call gets what is left of its operation, and none begins when that is over.
+
+Neither library has types, so mypy takes their classes for Any and does not let them be extended unsaid.
 """
 
 from __future__ import annotations

@@ -182,9 +182,9 @@ class Settings(BaseModel):
     @field_validator("database_url")
     @classmethod
     def _is_postgres(cls, value: str) -> str:
-        if urlsplit(value).scheme not in ("postgresql", "postgres"):
-            raise ValueError("must be postgresql://role:password@host:port/database")
         url = urlsplit(value)
+        if url.scheme not in ("postgresql", "postgres"):
+            raise ValueError("must be postgresql://role:password@host:port/database")
         options = {name: values[0] for name, values in parse_qs(url.query).items()}
         if (auth := options.get("auth", "password")) not in ("password", "iam"):
             raise ValueError(f"has auth={auth[:20]}; it can be password or iam")

@@ -41,11 +41,10 @@ def http(
     `role` is who may call it: anyone, a signed-in user, a member or an admin of the team, an administrator
     of the platform. The team is `team_id` of path, query or body, or what `team(call)` finds for a resource;
     either way it must be one of the caller's. `scope` is what an access token needs where method and role do
-    not tell. `body` and `query` are the models of the handler's parameters
-    of those types. `once` honours the Idempotency-Key header; `keeper` is how the answer is kept for it (`sealed`
-    where it shows a secret). `local_only` functions answer 404 outside a
-    laptop. `any_query` ignores the query string: for pages, whose scripts read it. `rate` is the class whose
-    rate limit counts the requests, where the method does not tell it.
+    not tell. `body` and `query` are the models of the handler's parameters of those types. `once` honours the
+    Idempotency-Key header; `keeper` is how the answer is kept for it (`sealed` where it shows a secret).
+    `local_only` functions answer 404 outside a laptop. `any_query` ignores the query string: for pages, whose
+    scripts read it. `rate` is the class whose rate limit counts the requests, where the method does not tell it.
     """
     declaration = Declaration(
         kind="http",

@@ -63,18 +63,25 @@ def once(call: Call, at_most: float, run: Callable[[], Response], keeper: Keeper
     body_sha = _asked(call)
     owner = new_id()
     give_up = clock.monotonic() + WAIT_SECONDS
+    lost = False
     while True:
         with pg.transaction() as tx:
-            claimed = tx.find(
-                Q.claim_idempotency_key, **who, body_sha=body_sha, owner=owner, lease=LEASE_SECONDS
-            )
+            claimed = None
+            if not lost:
+                claimed = tx.find(
+                    Q.claim_idempotency_key, **who, body_sha=body_sha, owner=owner, lease=LEASE_SECONDS
+                )
             known = None if claimed else tx.find(Q.read_idempotency_key, **who)
         if claimed is not None:
             call.key_created_ms = int(claimed["created_ms"])
             with beating(
                 lambda: _renewed(who, owner), every=BEAT_SECONDS, at_most=at_most, what="an idempotency key"
             ):
-                return _first(run, who, owner, keeper)
+                response = _first(run, who, owner, keeper)
+            if response is not None:
+                return response
+            lost = True  # And never taken back: two that stall would take it from each other without end.
+            continue
         if known is not None:
             if known["body_sha256"] != body_sha:
                 raise IdempotencyKeyReused(field="Idempotency-Key", reason="first used with another body")
@@ -99,10 +106,11 @@ def _asked(call: Call) -> str:
 
 
 def _bound(who: dict[str, str]) -> str:
-    return "answer/" + "/".join(who.values())
+    return f"answer {strict_json.canonical(who).decode()}"
 
 
-def _first(run: Callable[[], Response], who: dict[str, str], owner: str, keeper: Keeper) -> Response:
+def _first(run: Callable[[], Response], who: dict[str, str], owner: str, keeper: Keeper) -> Response | None:
+    """The answer; None when this request stalled for so long that another took the key, whose answer counts."""
     kept = False
     try:
         response = run()
@@ -119,15 +127,11 @@ def _first(run: Callable[[], Response], who: dict[str, str], owner: str, keeper:
                 telemetry.log_exception("an answer could not be kept", error, route=who["route"])
                 return response
             with pg.transaction() as tx:
-                tx.run(
-                    Q.keep_answer,
-                    **who,
-                    owner=owner,
-                    status=response.status_code,
-                    headers=headers,
-                    body=body,
-                )
-            kept = True
+                kept = tx.run(
+                    Q.keep_answer, **who, owner=owner, status=response.status_code, headers=headers, body=body
+                ) > 0  # fmt: skip
+            if not kept:
+                return None
         return response
     finally:
         if not kept:

@@ -210,9 +210,8 @@ def _dial(connection: Any, addresses: Sequence[str], deadline: Deadline) -> sock
             dialled.connect((address, connection.port))
             dialled.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             deadline.covers(dialled)
-            dialled.settimeout(
-                deadline.remaining()
-            )  # After: what the deadline no longer cuts must not begin.
+            # After that: what the deadline no longer cuts must not begin.
+            dialled.settimeout(deadline.remaining())
             return dialled
         except OSError as error:
             dialled.close()

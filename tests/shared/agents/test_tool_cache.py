@@ -125,10 +125,14 @@ def test_a_failure_is_not_kept_and_blocks_nobody(me: Any) -> None:
     with pytest.raises(RuntimeError):
         get(scope(me), lambda: (_ for _ in ()).throw(RuntimeError("no")))
 
-    def asked() -> float:
-        raise AssertionError("the next caller waits for somebody who is gone")
+    asked: list[float] = []
 
-    assert get(scope(me), lambda: "fine", remaining=asked).value == "fine"
+    def remaining() -> float:
+        asked.append(30.0)
+        return asked[-1]
+
+    assert get(scope(me), lambda: "fine", remaining=remaining).value == "fine"
+    assert len(asked) == 1, "it waited for somebody who is gone, before it asked for how long it may work"
 
 
 def test_a_maker_that_died_is_replaced(me: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -115,9 +115,8 @@ def test_a_request_whose_services_are_away_is_answered_before_it_is_cut_off(
     """Every kind of call gives up in time, says that the service is away, and nothing else comes through."""
     services(away)
     with deadline.over(ALLOWED):
-        raised = _all_at_once(
-            OPERATIONS, ALLOWED + 6
-        )  # Some seconds for a busy machine; without the deadline it is 20 to 120.
+        # Some seconds for a busy machine; without the deadline it is 20 to 120.
+        raised = _all_at_once(OPERATIONS, ALLOWED + 6)
     assert sorted(raised) == sorted(OPERATIONS)
     assert {name: error for name, error in raised.items() if not isinstance(error, Unavailable)} == {}
 

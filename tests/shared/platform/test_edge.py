@@ -369,6 +369,18 @@ def test_a_key_is_held_while_its_request_lives_and_hardly_longer(
         second = pool.submit(post, client(add_note), key)
         assert first.result().data == second.result().data
     assert runs == ["slower", "slower"]
+    monkeypatch.setattr(repeats, "BEAT_SECONDS", 3600)  # As if it had stalled.
+    with ThreadPoolExecutor(2) as pool:
+        key = new_id()
+        first = pool.submit(post, client(add_note), key)
+        while left(key) > 0:
+            time.sleep(0.05)
+        second = pool.submit(post, client(add_note), key)
+        assert "Idempotency-Replayed" not in second.result().headers
+        assert first.result().headers["Idempotency-Replayed"] == "true", (
+            "the answer that counts is the other's"
+        )
+        assert first.result().data == second.result().data
 
 
 def test_the_same_key_with_another_body_is_refused(token: str, two_teams: dict[str, Any]) -> None:
