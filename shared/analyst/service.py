@@ -14,14 +14,15 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from shared.agents import blocks, facts, sessions, turns
-from shared.agents.agent import Agent
+from shared.agents.conversation import blocks, facts, sessions
+from shared.agents.conversation.sessions import SessionManifest
 from shared.agents.flow import ResumeTurn
-from shared.agents.model import Provider, SystemBlock
+from shared.agents.loop.agent import Agent
+from shared.agents.loop.toolbox import Toolbox
+from shared.agents.protocol.model import Provider, SystemBlock
 from shared.agents.providers import choose
-from shared.agents.sessions import SessionManifest
-from shared.agents.toolbox import Toolbox
-from shared.agents.turn import Ask, Turn
+from shared.agents.turn.state import Ask, Turn
+from shared.agents.turns import service as turns
 from shared.analyst.builtin.desk import CONTEXT_BLOCK
 from shared.catalog import service as catalog
 from shared.connections import service as connections

@@ -14,7 +14,7 @@ def outcome(tool: Any, context: Any, arguments: dict[str, Any]) -> list[str]:
     """What the model would get: an answer, or an error's code."""
     from pydantic import ValidationError
 
-    from shared.agents.model import ToolFailed
+    from shared.agents.protocol.model import ToolFailed
     from shared.platform.errors import BridgeError
 
     try:
@@ -32,7 +32,7 @@ def outcome(tool: Any, context: Any, arguments: dict[str, Any]) -> list[str]:
 
 def main() -> None:
     """Make the calls."""
-    from shared.agents.model import ToolContext
+    from shared.agents.protocol.model import ToolContext
     from shared.analyst.tools import offered
 
     order = json.load(sys.stdin)

@@ -1,6 +1,6 @@
 """POST /v1/chat/sessions/{session_id}/archive: take a conversation out of `current`."""
 
-from shared.agents import sessions
+from shared.agents.conversation import sessions
 from shared.platform.edge import Call, http
 
 

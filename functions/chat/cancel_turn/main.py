@@ -1,7 +1,7 @@
 """POST /v1/chat/sessions/{session_id}/cancel: stop the running turn; what was streamed is kept."""
 
-from shared.agents import turns
-from shared.agents.turns import CancelAccepted
+from shared.agents.turns import service as turns
+from shared.agents.turns.service import CancelAccepted
 from shared.platform.edge import Call, accepted, http
 
 

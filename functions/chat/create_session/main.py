@@ -1,8 +1,8 @@
 """POST /v1/chat/sessions: begin a conversation."""
 
-from shared.agents import sessions
+from shared.agents.conversation import sessions
+from shared.agents.conversation.sessions import NewSession, SessionManifest
 from shared.agents.providers import choose
-from shared.agents.sessions import NewSession, SessionManifest
 from shared.platform.edge import Call, created, http
 
 

@@ -1,7 +1,7 @@
 """GET /v1/chat/sessions/current: the active conversation with the newest message."""
 
-from shared.agents import sessions
-from shared.agents.sessions import SessionManifest
+from shared.agents.conversation import sessions
+from shared.agents.conversation.sessions import SessionManifest
 from shared.platform.edge import Call, http
 
 

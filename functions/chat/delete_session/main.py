@@ -1,6 +1,6 @@
 """DELETE /v1/chat/sessions/{session_id}: delete a conversation and its messages."""
 
-from shared.agents import sessions
+from shared.agents.conversation import sessions
 from shared.platform.edge import Call, http
 
 

@@ -1,7 +1,7 @@
 """GET /v1/chat/sessions/{session_id}: a conversation's manifest with its totals."""
 
-from shared.agents import sessions
-from shared.agents.sessions import SessionManifest
+from shared.agents.conversation import sessions
+from shared.agents.conversation.sessions import SessionManifest
 from shared.platform.edge import Call, http
 
 

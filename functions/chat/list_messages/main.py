@@ -1,7 +1,7 @@
 """GET /v1/chat/sessions/{session_id}/messages: messages from the lake, newest first."""
 
-from shared.agents import sessions
-from shared.agents.sessions import MessageList, MessagePage
+from shared.agents.conversation import sessions
+from shared.agents.conversation.sessions import MessageList, MessagePage
 from shared.platform.edge import Call, http
 
 

@@ -1,7 +1,7 @@
 """GET /v1/chat/sessions: the caller's conversations, newest message first."""
 
-from shared.agents import sessions
-from shared.agents.sessions import SessionList, SessionPage
+from shared.agents.conversation import sessions
+from shared.agents.conversation.sessions import SessionList, SessionPage
 from shared.platform.edge import Call, http
 
 

@@ -1,6 +1,6 @@
 """Remove the objects of a deleted conversation from the lake."""
 
-from shared.agents import sessions
+from shared.agents.conversation import sessions
 from shared.agents.flow import PurgeSession
 from shared.platform.steps import task
 

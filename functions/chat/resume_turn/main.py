@@ -1,7 +1,7 @@
 """Look after a running turn, and continue it where its process has died."""
 
-from shared.agents import turns
 from shared.agents.flow import ResumeTurn
+from shared.agents.turns import service as turns
 from shared.analyst import service
 from shared.platform.steps import task
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from shared.agents import sessions
+from shared.agents.conversation import sessions
 from shared.analyst import service
 from shared.analyst.service import ChatMessage
 from shared.platform.edge import Call, Event, sse

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from shared.agents import turns
+from shared.agents.turns import service as turns
 from shared.platform.edge import Call, Event, sse
 
 

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from functools import cached_property
 from typing import Any
 
-from shared.agents import redact, untrusted
-from shared.agents.model import (
+from shared.agents.protocol import redact, untrusted
+from shared.agents.protocol.model import (
     Block,
     CacheControl,
     Message,

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from shared.agents.model import Message, Text, ToolResult, ToolUse
+from shared.agents.protocol.model import Message, Text, ToolResult, ToolUse
 
 CONTEXT_BLOCK = "conversation_context"
 """The system block in which the service tells what the conversation is about: lines of `name: value`."""

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from shared.agents.model import Request, SystemBlock
+from shared.agents.protocol.model import Request, SystemBlock
 from shared.analyst.builtin import (
     clarify,
     compose,

@@ -8,7 +8,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from shared.agents.model import ProviderEvent, Request, Stop, TextDelta, ToolCallReady, ToolCallStarted, Usage
+from shared.agents.protocol.model import (
+    ProviderEvent,
+    Request,
+    Stop,
+    TextDelta,
+    ToolCallReady,
+    ToolCallStarted,
+    Usage,
+)
 from shared.analyst.builtin import desk as desks
 from shared.analyst.builtin import procedure
 from shared.analyst.builtin.desk import Desk, Finished, Waiting

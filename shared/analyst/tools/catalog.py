@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from shared.agents.model import Effect, ToolContext, ToolFailed
+from shared.agents.protocol.model import Effect, ToolContext, ToolFailed
 from shared.analyst.tools import reading, statistics
 from shared.catalog import service
 from shared.catalog.model import Search, TableShape

@@ -11,8 +11,8 @@ from typing import Any, ClassVar
 
 from pydantic import BaseModel, Field
 
-from shared.agents import facts, sessions
-from shared.agents.model import Effect, ToolContext, ToolFailed
+from shared.agents.conversation import facts, sessions
+from shared.agents.protocol.model import Effect, ToolContext, ToolFailed
 from shared.analyst.tools import reading
 from shared.analyst.tools.catalog import Arguments
 from shared.analyst.tools.queries import DRY_RUN, sha

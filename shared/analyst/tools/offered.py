@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shared.agents.model import Tool
+from shared.agents.protocol.model import Tool
 from shared.analyst.tools.catalog import GetTableSchema, ListDatasets, ListTables, SearchCatalog
 from shared.analyst.tools.dashboards import (
     GetDashboard,

@@ -7,8 +7,8 @@ from typing import Any, ClassVar
 
 from pydantic import BaseModel, Field
 
-from shared.agents import facts
-from shared.agents.model import Effect, ToolContext, ToolFailed
+from shared.agents.conversation import facts
+from shared.agents.protocol.model import Effect, ToolContext, ToolFailed
 from shared.analyst.tools import reading, statistics
 from shared.analyst.tools.catalog import DAY, HOUR, Arguments, described
 from shared.dashboards.model import Filter

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from shared.agents.model import ToolContext, ToolFailed
+from shared.agents.protocol.model import ToolContext, ToolFailed
 from shared.catalog import service as catalog
 from shared.connections import service as connections
 from shared.connections.model import OpenConnection

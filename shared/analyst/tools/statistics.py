@@ -10,7 +10,7 @@ from typing import Any
 import sqlglot.dialects.bigquery  # noqa: F401 - whole before a thread asks for it by name
 from sqlglot import exp
 
-from shared.agents.model import ToolContext
+from shared.agents.protocol.model import ToolContext
 from shared.analyst.tools import reading
 from shared.catalog.model import Column, TableShape
 

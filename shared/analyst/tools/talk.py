@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, Field
 
-from shared.agents.model import Effect, ToolContext
+from shared.agents.protocol.model import Effect, ToolContext
 from shared.analyst.tools.catalog import Arguments
 
 

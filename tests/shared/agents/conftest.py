@@ -155,7 +155,7 @@ def me(somebody: Callable[[], Somebody]) -> Somebody:
 @pytest.fixture
 def session_id(me: Somebody) -> str:
     """A conversation of theirs."""
-    from shared.agents import sessions
+    from shared.agents.conversation import sessions
     from shared.platform.ids import new_id
 
     return sessions.create(me.team, me.user, id=new_id(), provider="scripted", model="m").session_id

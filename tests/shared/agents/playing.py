@@ -7,8 +7,9 @@ from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
-from shared.agents.agent import Agent, Limits
-from shared.agents.model import (
+from shared.agents.loop.agent import Agent, Limits
+from shared.agents.loop.toolbox import Toolbox
+from shared.agents.protocol.model import (
     ProviderEvent,
     Request,
     Stop,
@@ -18,7 +19,6 @@ from shared.agents.model import (
     ToolFailed,
     Usage,
 )
-from shared.agents.toolbox import Toolbox
 
 Scene = Sequence[Any]
 

@@ -9,9 +9,12 @@ from typing import Any
 
 import pytest
 
-from shared.agents import blocks, pricing, sessions, turns
-from shared.agents.agent import Agent
-from shared.agents.model import (
+from shared.agents.conversation import blocks, sessions
+from shared.agents.conversation.sessions import MessagePage
+from shared.agents.cost import pricing
+from shared.agents.loop.agent import Agent
+from shared.agents.loop.toolbox import Toolbox
+from shared.agents.protocol.model import (
     Message,
     ProviderEvent,
     Request,
@@ -26,9 +29,8 @@ from shared.agents.model import (
     Usage,
 )
 from shared.agents.providers.anthropic import Anthropic, body
-from shared.agents.sessions import MessagePage
-from shared.agents.toolbox import Toolbox
-from shared.agents.turns import Ask
+from shared.agents.turns import service as turns
+from shared.agents.turns.service import Ask
 from shared.platform import pg
 from shared.platform.errors import ProviderError, ProviderUnavailable
 from shared.platform.ids import new_id
@@ -410,7 +412,7 @@ def test_a_cancel_breaks_the_connection(messages_api: Any, me: Any, session_id: 
 
 def test_a_ruined_history_is_repaired_before_it_is_sent(messages_api: Any) -> None:
     """The server refuses orphans as the vendor does; what the orchestrator sends it accepts."""
-    from shared.agents import history
+    from shared.agents.protocol import history
 
     dice = random.Random(3)
     whole = conversation(4)

@@ -2,8 +2,8 @@
 
 import pytest
 
-from shared.agents import blocks
-from shared.agents.model import SystemBlock
+from shared.agents.conversation import blocks
+from shared.agents.protocol.model import SystemBlock
 from shared.platform.errors import NotFound
 
 pytestmark = pytest.mark.usefixtures("ground")

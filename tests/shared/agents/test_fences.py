@@ -6,17 +6,18 @@ from typing import Any
 
 import pytest
 
-from shared.agents import hold as holds
-from shared.agents import store, turns
+from shared.agents import store
 from shared.agents.flow import ResumeTurn
-from shared.agents.hold import Hold
-from shared.agents.journal import Entry
-from shared.agents.model import Text, Usage
-from shared.agents.model_call import Answer
-from shared.agents.publisher import Publisher
-from shared.agents.runner import Work
+from shared.agents.loop.model_call import Answer
+from shared.agents.protocol.model import Text, Usage
 from shared.agents.store import LostTurn
-from shared.agents.turns import Ask, Started
+from shared.agents.turn import lease as holds
+from shared.agents.turn.journal import Entry
+from shared.agents.turn.lease import Hold
+from shared.agents.turns import service as turns
+from shared.agents.turns.publisher import Publisher
+from shared.agents.turns.runner import Work
+from shared.agents.turns.service import Ask, Started
 from shared.platform import pg
 from shared.platform.ids import new_id
 from tests.shared.agents.playing import Scripted, agent, says

@@ -5,7 +5,8 @@ import secrets as random_text
 
 import pytest
 
-from shared.agents import numbers, redact, untrusted
+from shared.agents.loop import numbers
+from shared.agents.protocol import redact, untrusted
 
 
 def made(prefix: str, size: int = 40) -> str:

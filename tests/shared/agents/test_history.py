@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from shared.agents import history
-from shared.agents.model import Message, Text, ToolResult, ToolUse
+from shared.agents.protocol import history
+from shared.agents.protocol.model import Message, Text, ToolResult, ToolUse
 
 
 def user(*texts: str) -> Message:

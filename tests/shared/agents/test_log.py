@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from shared.agents import log
+from shared.agents.conversation import log
 from shared.platform import lake
 from shared.platform.ids import new_id
 

@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
-from shared.agents import facts, sessions, turns
-from shared.agents.agent import Limits
-from shared.agents.model import Stop, TextDelta, ToolCallReady, Usage
-from shared.agents.sessions import MessagePage
-from shared.agents.turns import Ask, BadMessage
+from shared.agents.conversation import facts, sessions
+from shared.agents.conversation.sessions import MessagePage
+from shared.agents.loop.agent import Limits
+from shared.agents.protocol.model import Stop, TextDelta, ToolCallReady, Usage
+from shared.agents.turns import service as turns
+from shared.agents.turns.service import Ask, BadMessage
 from shared.platform import pg
 from shared.platform.edge import Event
 from shared.platform.errors import Unavailable

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from shared.agents import log, reconciling, sessions
+from shared.agents import reconciling
+from shared.agents.conversation import log, sessions
 from shared.platform import clock, lake, pg
 from shared.platform.ids import new_id
 

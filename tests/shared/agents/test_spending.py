@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from shared.agents import turns
-from shared.agents.model import Stop, ToolCallReady, Usage
-from shared.agents.turns import Ask
+from shared.agents.protocol.model import Stop, ToolCallReady, Usage
+from shared.agents.turns import service as turns
+from shared.agents.turns.service import Ask
 from shared.platform import pg
 from shared.platform.edge import Event
 from shared.platform.errors import QuotaExceeded

@@ -12,10 +12,13 @@ from typing import Any
 
 import pytest
 
-from shared.agents import hold, sessions, store, turns
+from shared.agents import store
+from shared.agents.conversation import sessions
+from shared.agents.conversation.sessions import MessagePage
 from shared.agents.flow import ResumeTurn
-from shared.agents.publisher import EPOCH
-from shared.agents.sessions import MessagePage
+from shared.agents.turn import lease as turn_lease
+from shared.agents.turns import service as turns
+from shared.agents.turns.publisher import EPOCH
 from shared.platform import event_stream, pg
 from shared.platform.errors import BridgeError
 from shared.platform.ids import new_id
@@ -27,9 +30,9 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(autouse=True)
 def _short_leases(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hold, "LEASE_SECONDS", 2.0)
+    monkeypatch.setattr(turn_lease, "LEASE_SECONDS", 2.0)
     monkeypatch.setattr(turns, "LEASE_SECONDS", 2.0)
-    monkeypatch.setattr(hold, "BEAT_SECONDS", 0.3)
+    monkeypatch.setattr(turn_lease, "BEAT_SECONDS", 0.3)
 
 
 class Child:

@@ -13,9 +13,11 @@ from typing import Any
 
 import pytest
 
-from shared.agents import hold, store, tool_cache
-from shared.agents.model import ToolContext, ToolUse
-from shared.agents.toolbox import Toolbox
+from shared.agents import store
+from shared.agents.loop import tool_cache
+from shared.agents.loop.toolbox import Toolbox
+from shared.agents.protocol.model import ToolContext, ToolUse
+from shared.agents.turn import lease as turn_lease
 from shared.platform import lake, pg
 from shared.platform.ids import new_id
 from tests.shared.agents.playing import Cached, failing
@@ -178,7 +180,7 @@ def test_a_killed_maker_holds_up_a_turn_no_longer_than_its_own_lease_does(me: An
         pass
     with pg.transaction(me.team) as tx:
         left = tx.one("SELECT extract(epoch FROM max(making_until) - now()) AS left FROM tool_cache")["left"]
-    assert 0 < left <= hold.LEASE_SECONDS
+    assert 0 < left <= turn_lease.LEASE_SECONDS
 
 
 def test_a_maker_is_waited_for_while_it_lives_and_no_longer(me: Any) -> None:

@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 
-from shared.agents import sessions, store, turns
-from shared.agents.hold import AccessEnded
-from shared.agents.sessions import MessagePage
-from shared.agents.turns import Ask, Started
+from shared.agents import store
+from shared.agents.conversation import sessions
+from shared.agents.conversation.sessions import MessagePage
+from shared.agents.turn.lease import AccessEnded
+from shared.agents.turns import service as turns
+from shared.agents.turns.service import Ask, Started
 from shared.platform import auth, pg
 from shared.platform.edge import Event
 from shared.platform.errors import IdempotencyKeyReused, NotFound, TurnInProgress

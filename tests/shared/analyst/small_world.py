@@ -16,7 +16,7 @@ from typing import Any
 import duckdb
 import sqlglot
 
-from shared.agents.model import (
+from shared.agents.protocol.model import (
     Message,
     Request,
     SystemBlock,

@@ -258,7 +258,7 @@ def test_a_tile_can_be_dropped_with_its_query(talk: Any) -> None:
 
 def test_an_interrupted_call_is_asked_once_more(talk: Any) -> None:
     """A process that died under a call left no answer; the analyst asks again, once."""
-    from shared.agents.model import Message, Text, ToolResult
+    from shared.agents.protocol.model import Message, Text, ToolResult
 
     talk.messages.append(Message("user", (Text("Orders by status"),)))
     words, calls = talk.step()

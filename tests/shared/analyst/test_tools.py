@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from shared.agents import sessions
-from shared.agents.model import ToolContext, ToolFailed, ToolUse
-from shared.agents.toolbox import Toolbox
+from shared.agents.conversation import sessions
+from shared.agents.loop.toolbox import Toolbox
+from shared.agents.protocol.model import ToolContext, ToolFailed, ToolUse
 from shared.analyst.tools import offered
 from shared.analyst.tools.catalog import GetTableSchema, OneTable
 from shared.analyst.tools.dashboards import SaveArguments, SaveDashboardYaml, ValidateDashboardYaml, Yaml

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from shared.agents.history import Line
+from shared.agents.protocol.history import Line
 from shared.platform import lake, strict_json, telemetry
 from shared.platform.errors import NotFound, PreconditionFailed
 

@@ -25,7 +25,7 @@ from shared.platform.errors import NotFound
 from shared.platform.ids import TeamId, new_id
 
 LEASE_SECONDS, BEAT_SECONDS = 12.0, 3.0
-"""A maker that died holds up a turn no longer than that turn's own lease (shared/agents/hold.py) does."""
+"""A maker that died holds up a turn no longer than that turn's own lease (shared/agents/turn/lease.py) does."""
 _REMEMBERED, _REMEMBERED_BYTES = 256, 256_000
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from shared.agents.model import Price, Request, Usage
+from shared.agents.protocol.model import Price, Request, Usage
 
 _PLACES = Decimal("0.000001")
 _CHARACTERS_A_TOKEN = 3

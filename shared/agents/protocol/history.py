@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from shared.agents.model import Block, Message, Text, ToolResult, ToolUse
+from shared.agents.protocol.model import Block, Message, Text, ToolResult, ToolUse
 
 WINDOW = 20
 """About how many of the last messages a request carries."""

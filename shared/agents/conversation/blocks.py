@@ -10,7 +10,7 @@ import threading
 from collections.abc import Iterable, Sequence
 
 from shared.agents import store
-from shared.agents.model import CacheControl, SystemBlock
+from shared.agents.protocol.model import CacheControl, SystemBlock
 from shared.platform import clock, pg
 from shared.platform.errors import NotFound
 

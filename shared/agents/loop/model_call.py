@@ -14,8 +14,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from shared.agents import redact
-from shared.agents.model import (
+from shared.agents.protocol import redact
+from shared.agents.protocol.model import (
     Block,
     Provider,
     ProviderEvent,

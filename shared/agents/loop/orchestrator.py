@@ -19,12 +19,13 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Protocol
 
-from shared.agents import history, model_call, numbers
-from shared.agents.agent import Agent
-from shared.agents.hold import TurnCancelled
-from shared.agents.journal import Entry
-from shared.agents.model import Message, Provider, Request, Text, ToolContext, ToolResult, ToolUse
-from shared.agents.model_call import Answer, Watch
+from shared.agents.loop import model_call, numbers
+from shared.agents.loop.agent import Agent
+from shared.agents.loop.model_call import Answer, Watch
+from shared.agents.protocol import history
+from shared.agents.protocol.model import Message, Provider, Request, Text, ToolContext, ToolResult, ToolUse
+from shared.agents.turn.journal import Entry
+from shared.agents.turn.lease import TurnCancelled
 from shared.platform import breaker
 from shared.platform.breaker import Circuit
 from shared.platform.errors import (

@@ -13,8 +13,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from shared.agents.history import Line, blocks_from_json, blocks_to_json, text_of
-from shared.agents.model import Block, Message, ToolResult, ToolUse
+from shared.agents.protocol.history import Line, blocks_from_json, blocks_to_json, text_of
+from shared.agents.protocol.model import Block, Message, ToolResult, ToolUse
 from shared.platform import clock
 from shared.platform.clock import iso
 from shared.platform.ids import derived_id

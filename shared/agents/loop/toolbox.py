@@ -17,8 +17,9 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from shared.agents import redact, tool_cache, untrusted
-from shared.agents.model import Tool, ToolContext, ToolFailed, ToolSpec, ToolUse
+from shared.agents.loop import tool_cache
+from shared.agents.protocol import redact, untrusted
+from shared.agents.protocol.model import Tool, ToolContext, ToolFailed, ToolSpec, ToolUse
 from shared.platform import clock, strict_json, telemetry
 from shared.platform.errors import BridgeError, DeadlineExceeded
 

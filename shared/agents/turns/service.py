@@ -20,12 +20,14 @@ from typing import Any, Literal
 
 from pydantic import BaseModel
 
-from shared.agents import redact, runner, store
-from shared.agents.agent import Agent
+from shared.agents import store
 from shared.agents.flow import ResumeTurn
-from shared.agents.hold import LEASE_SECONDS, PROMISE_SECONDS, Hold
-from shared.agents.publisher import Published, Publisher
-from shared.agents.turn import Ask, Turn
+from shared.agents.loop.agent import Agent
+from shared.agents.protocol import redact
+from shared.agents.turn.lease import LEASE_SECONDS, PROMISE_SECONDS, Hold
+from shared.agents.turn.state import Ask, Turn
+from shared.agents.turns import runner
+from shared.agents.turns.publisher import Published, Publisher
 from shared.platform import clock, event_stream, outbox, pg
 from shared.platform.clock import iso
 from shared.platform.edge import Event

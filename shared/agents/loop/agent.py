@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from shared.agents.model import Provider, SystemBlock
-from shared.agents.toolbox import Toolbox
+from shared.agents.loop.toolbox import Toolbox
+from shared.agents.protocol.model import Provider, SystemBlock
 
 Emitted = tuple[str, Mapping[str, Any]]
 Closing = Callable[[Sequence[Emitted]], Mapping[str, Any]]

@@ -8,7 +8,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from shared.agents import log, store
+from shared.agents import store
+from shared.agents.conversation import log
 from shared.agents.flow import PurgeSession
 from shared.platform import lake, outbox, paging, pg
 from shared.platform.clock import iso

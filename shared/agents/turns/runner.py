@@ -13,15 +13,19 @@ from dataclasses import dataclass, field, replace
 from decimal import ROUND_CEILING, Decimal
 from typing import Any, TypeVar
 
-from shared.agents import history, log, orchestrator, pricing, store
-from shared.agents.agent import Agent
-from shared.agents.hold import PROMISE_SECONDS, Hold
-from shared.agents.journal import Entry, lines_of, message_id
-from shared.agents.model import Provider, Request, ToolContext, ToolUse
-from shared.agents.model_call import Answer
-from shared.agents.publisher import Publisher
+from shared.agents import store
+from shared.agents.conversation import log
+from shared.agents.cost import pricing
+from shared.agents.loop import orchestrator
+from shared.agents.loop.agent import Agent
+from shared.agents.loop.model_call import Answer
+from shared.agents.protocol import history
+from shared.agents.protocol.model import Provider, Request, ToolContext, ToolUse
 from shared.agents.store import LostTurn
-from shared.agents.turn import Turn
+from shared.agents.turn.journal import Entry, lines_of, message_id
+from shared.agents.turn.lease import PROMISE_SECONDS, Hold
+from shared.agents.turn.state import Turn
+from shared.agents.turns.publisher import Publisher
 from shared.platform import clock, pg, recording, telemetry
 from shared.platform.clock import iso
 from shared.platform.errors import BridgeError, Unavailable

@@ -1,0 +1,1 @@
+"""What a session remembers: its messages, its facts and its prompt blocks."""

@@ -1,0 +1,1 @@
+"""One turn's loop: the model is called, its tools run, until it answers."""

@@ -1,0 +1,1 @@
+"""A turn as a server object: its state, its journal and its lease."""

@@ -1,0 +1,1 @@
+"""Turns from the outside: begun, run, published, cancelled, taken over."""
