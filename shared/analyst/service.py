@@ -212,7 +212,7 @@ def _context(turn: Turn, connection: str, dialect: str) -> str:
 @cache
 def _document_schema() -> str:
     """The document's JSON Schema, made from the model so that the two can't drift."""
-    from shared.dashboards.model import Document
+    from shared.dashboards.document.model import Document
 
     return strict_json.dumps(Document.model_json_schema()).decode()
 

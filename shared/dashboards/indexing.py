@@ -15,10 +15,12 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from shared.dashboards import document, lineage, page, store, versions
+from shared.dashboards import page, reading, store
+from shared.dashboards.compiling import lineage
+from shared.dashboards.document import changes
+from shared.dashboards.document.model import Document
+from shared.dashboards.document.problems import Problem
 from shared.dashboards.flow import WarmDashboard
-from shared.dashboards.model import Document
-from shared.dashboards.problems import Problem
 from shared.dashboards.validation import Verdict, examine
 from shared.dashboards.views import Report
 from shared.platform import clock, lake, ledger, outbox, pg, telemetry
@@ -40,7 +42,7 @@ def object_name(team: TeamId, slug: str) -> str:
 
 def index(team: TeamId, slug: str) -> None:
     """Make the directory say what the bucket says of this dashboard. Steps call it at each finalize."""
-    if not is_id(team) or not document.is_slug(slug):
+    if not is_id(team) or not reading.is_slug(slug):
         raise ValidationFailed(
             "The object is not a dashboard's: it must be named {team}/{slug}.yaml.", field="name"
         )
@@ -63,7 +65,7 @@ def index(team: TeamId, slug: str) -> None:
 def index_failed(event: Finalized, error: BridgeError) -> None:
     """No further attempt will be made: say on the row that the object could not be checked."""
     team, slug = TeamId(event.names["team"]), event.names["slug"]
-    if not is_id(team) or not document.is_slug(slug):
+    if not is_id(team) or not reading.is_slug(slug):
         return
     with pg.transaction(team) as tx:
         if not store.team_exists(tx, team):
@@ -95,7 +97,7 @@ def keep(
         author = store.find_member(tx, team, user=metadata.get(AUTHOR)) if metadata.get(AUTHOR) else None
         named = store.find_member(tx, team, email=found.owner_email if found else None)
     previous = _previous(team, slug, before)
-    summary = versions.summarize(previous, found) if found is not None else ["the text has errors"]
+    summary = changes.summarize(previous, found) if found is not None else ["the text has errors"]
     save_id = metadata.get(SAVE_ID, "")
     if not is_id(save_id):
         save_id = derived_id(stored.name, str(stored.generation))
@@ -190,7 +192,7 @@ def _previous(team: TeamId, slug: str, row: pg.Row | None) -> Document | None:
     if row is None:
         return None
     old = lake.find(BUCKET, object_name(team, slug), generation=row["object_generation"])
-    return None if old is None else document.parse(old[0].decode("utf-8", "replace")).document
+    return None if old is None else reading.parse(old[0].decode("utf-8", "replace")).document
 
 
 def _misnamed(verdict: Verdict, slug: str) -> Verdict:

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from shared.dashboards import charts, layout
-from shared.dashboards.chart_fields import Columns, humanize
-from shared.dashboards.compiler import comparison_id
-from shared.dashboards.model import (
+from shared.dashboards.charts import grammar as charts
+from shared.dashboards.charts.fields import Columns, humanize
+from shared.dashboards.compiling.compiler import comparison_id
+from shared.dashboards.document import layout
+from shared.dashboards.document.model import (
     ChartTile,
     Document,
     Filter,

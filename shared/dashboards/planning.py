@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from shared.dashboards import filters
-from shared.dashboards.filters import Clock
-from shared.dashboards.sources import source_of
+from shared.dashboards.compiling import filters
+from shared.dashboards.compiling.filters import Clock
+from shared.dashboards.results.sources import source_of
 from shared.dashboards.views import PlanView
 from shared.platform import clock, pg
 from shared.platform.ids import TeamId

@@ -9,8 +9,9 @@ from __future__ import annotations
 from contextvars import ContextVar
 from typing import Any, Literal
 
-from shared.dashboards import chart_theme, document, indexing, page, store, validation
-from shared.dashboards.problems import Problem
+from shared.dashboards import indexing, page, reading, store, validation
+from shared.dashboards.charts import theme
+from shared.dashboards.document.problems import Problem
 from shared.dashboards.validation import Verdict
 from shared.dashboards.views import (
     ConnectionName,
@@ -124,7 +125,7 @@ def save(
         "created_at": iso(row["created_at"]) if row else now,
         "updated_at": now,
     }
-    text = document.stamp(draft.yaml_content, found, {k: str(v) for k, v in stamps.items() if v})
+    text = reading.stamp(draft.yaml_content, found, {k: str(v) for k, v in stamps.items() if v})
     return _store(team, found.slug, text, verdict, draft.expected_generation, author, id)
 
 
@@ -139,7 +140,7 @@ def replace(
     id: str | None = None,
 ) -> SavedVersion:
     """Keep a new version of an existing dashboard under its own slug."""
-    parsed = document.parse(text)
+    parsed = reading.parse(text)
     if parsed.document is not None and parsed.document.slug != slug:
         raise ValidationFailed(
             f"The document's slug is {parsed.document.slug}; a dashboard keeps its slug.",
@@ -216,7 +217,7 @@ def get(call: Call) -> DashboardPage:
         last_viewed_at=iso(row["last_viewed_at"]),
         access_count=row["access_count"],
         grid={"columns": 12, "row_height": page.ROW_HEIGHT},
-        chart_config={name: chart_theme.config(name) for name in _THEMES},
+        chart_config={name: theme.config(name) for name in _THEMES},
         filters=drawn.get("filters", []),
         tiles=drawn.get("tiles", []),
     )

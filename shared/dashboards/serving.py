@@ -18,12 +18,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from shared.dashboards import filters, refreshing, store
-from shared.dashboards.entries import Entry
-from shared.dashboards.filters import Clock, Values
-from shared.dashboards.memory import ANSWER_BYTES, Answer, Bounded, Together
-from shared.dashboards.settling import Settled, settle_all
-from shared.dashboards.sources import Source, source_of
+from shared.dashboards import store
+from shared.dashboards.compiling import filters
+from shared.dashboards.compiling.filters import Clock, Values
+from shared.dashboards.results import refreshing
+from shared.dashboards.results.entries import Entry
+from shared.dashboards.results.memory import ANSWER_BYTES, Answer, Bounded, Together
+from shared.dashboards.results.settling import Settled, settle_all
+from shared.dashboards.results.sources import Source, source_of
 from shared.platform import clock, outbox, pg, recording, strict_json, telemetry
 from shared.platform.edge import Call, Reply
 from shared.platform.errors import InvalidCursor, NotFound

@@ -16,11 +16,13 @@ from dataclasses import dataclass, field
 from shared.catalog import service as catalog
 from shared.connections import service as connections
 from shared.connections.model import OpenConnection
-from shared.dashboards import charts, compiler, document, filters, references
-from shared.dashboards.chart_fields import Columns
-from shared.dashboards.filters import Clock
-from shared.dashboards.model import ChartTile, Document, KpiTile, TableTile
-from shared.dashboards.problems import Problems, did_you_mean
+from shared.dashboards import reading
+from shared.dashboards.charts import grammar as charts
+from shared.dashboards.charts.fields import Columns
+from shared.dashboards.compiling import compiler, filters, references
+from shared.dashboards.compiling.filters import Clock
+from shared.dashboards.document.model import ChartTile, Document, KpiTile, TableTile
+from shared.dashboards.document.problems import Problems, did_you_mean
 from shared.dashboards.views import QueryReport, Report
 from shared.platform import clock, pg
 from shared.platform.errors import BridgeError, BytesCapExceeded, NotFound
@@ -46,7 +48,7 @@ class Verdict:
 
 def examine(team: TeamId, text: str) -> Verdict:
     """Check a text completely. Raises only what a repetition can cure (the warehouse is not reachable)."""
-    parsed = document.parse(text)
+    parsed = reading.parse(text)
     problems = Problems(parsed.positions)
     problems.found += parsed.problems
     if parsed.document is None:

@@ -6,8 +6,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from shared.dashboards.model import ViewType
-from shared.dashboards.problems import Problem
+from shared.dashboards.document.model import ViewType
+from shared.dashboards.document.problems import Problem
 from shared.platform.paging import Page, Query
 
 MAX_YAML = 256 * 1024

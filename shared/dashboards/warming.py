@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 
-from shared.dashboards import filters, indexing, store
-from shared.dashboards.filters import Clock
+from shared.dashboards import indexing, store
+from shared.dashboards.compiling import filters
+from shared.dashboards.compiling.filters import Clock
 from shared.dashboards.flow import WarmDashboard
-from shared.dashboards.refreshing import choices_hash
-from shared.dashboards.settling import settle_all
-from shared.dashboards.sources import Source, source_of
+from shared.dashboards.results.refreshing import choices_hash
+from shared.dashboards.results.settling import settle_all
+from shared.dashboards.results.sources import Source, source_of
 from shared.dashboards.views import Warmed
 from shared.platform import clock, ledger, outbox, pg, telemetry
 from shared.platform.errors import BridgeError, Unavailable

@@ -16,7 +16,7 @@ from shared.agents.protocol.model import Effect, ToolContext, ToolFailed
 from shared.analyst.tools import reading
 from shared.analyst.tools.catalog import Arguments
 from shared.analyst.tools.queries import DRY_RUN, sha
-from shared.dashboards import document as documents
+from shared.dashboards import reading as documents
 from shared.dashboards import service
 from shared.dashboards.views import Draft, ListFilter
 from shared.platform import ids

@@ -11,7 +11,7 @@ from shared.agents.conversation import facts
 from shared.agents.protocol.model import Effect, ToolContext, ToolFailed
 from shared.analyst.tools import reading, statistics
 from shared.analyst.tools.catalog import DAY, HOUR, Arguments, described
-from shared.dashboards.model import Filter
+from shared.dashboards.document.model import Filter
 from shared.platform.errors import BridgeError
 
 MOST_ROWS = 20

@@ -16,10 +16,10 @@ from shared.agents.protocol.model import ToolContext, ToolFailed
 from shared.catalog import service as catalog
 from shared.connections import service as connections
 from shared.connections.model import OpenConnection
-from shared.dashboards import compiler
-from shared.dashboards.compiler import PlannedQuery
-from shared.dashboards.filters import Clock
-from shared.dashboards.model import Document
+from shared.dashboards.compiling import compiler
+from shared.dashboards.compiling.compiler import PlannedQuery
+from shared.dashboards.compiling.filters import Clock
+from shared.dashboards.document.model import Document
 from shared.platform import clock, ids
 from shared.platform.errors import BridgeError
 from shared.platform.limits import budgets

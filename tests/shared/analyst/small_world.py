@@ -28,7 +28,7 @@ from shared.agents.protocol.model import (
 )
 from shared.analyst.builtin.procedure import CONTEXT_BLOCK
 from shared.analyst.builtin.provider import Builtin
-from shared.dashboards import document as documents
+from shared.dashboards import reading as documents
 from shared.platform import safe_yaml
 from shared.platform.errors import BridgeError
 from shared.warehouses import guard

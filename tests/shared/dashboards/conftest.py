@@ -214,7 +214,8 @@ class _Opened:
 
 def forget_memory() -> None:
     """What a new instance knows: nothing."""
-    from shared.dashboards import memory, serving, sources
+    from shared.dashboards import serving
+    from shared.dashboards.results import memory, sources
 
     serving._answers = memory.Bounded(memory.ANSWER_BYTES, lambda answer: len(answer.body) + 512)
     serving._views.clear()

@@ -6,8 +6,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from shared.dashboards.model import Document
-from shared.dashboards.shapes import FORMATS
+from shared.dashboards.document.model import Document
+from shared.dashboards.document.shapes import FORMATS
 
 text = st.text(
     st.characters(

@@ -7,8 +7,11 @@ from typing import Any
 
 import pytest
 
-from shared.dashboards import chart_theme, charts, document, page, raw_spec
-from shared.dashboards.model import ChartTile
+from shared.dashboards import page, reading
+from shared.dashboards.charts import grammar as charts
+from shared.dashboards.charts import raw_spec
+from shared.dashboards.charts import theme as chart_theme
+from shared.dashboards.document.model import ChartTile
 from shared.warehouses.model import Field
 
 FIELDS = [
@@ -129,7 +132,7 @@ def test_time_is_utc_and_gaps_stay_gaps() -> None:
 
 def test_up_to_four_series_are_labelled_at_their_ends() -> None:
     """Where the number of series is known the answer says so; areas and bars keep a legend."""
-    made = document.parse(
+    made = reading.parse(
         "version: 1\nkind: dashboard\nslug: s\ntitle: T\nconnection: c\n"
         "queries: [{id: q, sql: SELECT 1}]\n"
         "layout:\n  - {id: t, type: chart, query: q, options: {mark: line, x: month, y: flights, series: carrier}}\n"

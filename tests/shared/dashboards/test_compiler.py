@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.dashboards import compiler, document, sqlrewrite, sqltext
-from shared.dashboards.filters import Clock
+from shared.dashboards import reading
+from shared.dashboards.compiling import compiler, sqlrewrite, sqltext
+from shared.dashboards.compiling.filters import Clock
 from shared.platform import settings
 
 NOW = datetime(2024, 3, 31, 23, 30, tzinfo=UTC)
@@ -44,7 +45,7 @@ def plan(
         body = sql.replace("\n", "\n      ")
         text += f"  - id: q{n}\n    sql: |\n      {body}\n"
     text += "layout:\n  - {id: t, type: table, query: q0}\n"
-    parsed = document.parse(text)
+    parsed = reading.parse(text)
     assert parsed.document is not None, parsed.problems
     at = Clock.at(NOW, parsed.document.timezone)
     known: dict[str, Any] = {
@@ -208,7 +209,7 @@ def test_a_document_may_lower_the_cap_and_never_raise_it() -> None:
     text += "  - {id: low, sql: SELECT 1, max_bytes_billed: 10, timeout_seconds: 5}\n"
     text += "  - {id: high, sql: SELECT 1, max_bytes_billed: 999000000000, timeout_seconds: 600}\n"
     text += "layout: [{id: t, type: table, query: low}]\n"
-    parsed = document.parse(text).document
+    parsed = reading.parse(text).document
     assert parsed is not None
     prepared = compiler.prepare(parsed, dialect="bigquery", project="demo", allowed=set())
     assert (prepared.queries["low"].max_bytes, prepared.queries["low"].timeout_seconds) == (10, 5)
@@ -220,7 +221,7 @@ def test_a_query_of_another_warehouse_is_refused() -> None:
     text = "version: 1\nkind: dashboard\nslug: s\ntitle: T\nconnection: c\nqueries:\n"
     text += "".join(f"  - {{id: q_{w}, sql: SELECT 1, warehouse: {w}}}\n" for w in ("bigquery", "c", "other"))
     text += "layout: [{id: t, type: table, query: q_c}]\n"
-    parsed = document.parse(text).document
+    parsed = reading.parse(text).document
     assert parsed is not None
     prepared = compiler.prepare(parsed, dialect="bigquery", project="demo", allowed=set())
     assert set(prepared.failed) == {"q_other"}

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from shared.dashboards import document, page
+from shared.dashboards import page, reading
 from shared.dashboards.views import DashboardPage
 from shared.warehouses.model import Field
 
@@ -22,7 +22,7 @@ def _block(language: str, number: int = 0) -> str:
 
 def test_the_example_document_has_no_problem() -> None:
     """Not even a warning."""
-    parsed = document.parse(_block("yaml"))
+    parsed = reading.parse(_block("yaml"))
     assert parsed.problems == []
 
 
@@ -30,7 +30,7 @@ def test_the_example_of_the_page_has_the_fields_of_the_answer() -> None:
     """The console is written from it."""
     shown = json.loads(_block("json"))
     assert set(shown) == set(DashboardPage.model_fields)
-    parsed = document.parse(_block("yaml")).document
+    parsed = reading.parse(_block("yaml")).document
     assert parsed is not None
     fields = [Field("month", "DATE"), Field("carrier", "STRING"), Field("flights", "INT64")]
     built = page.build(parsed, {"monthly": fields, "total": [Field("flights", "INT64")]})

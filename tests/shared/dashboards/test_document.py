@@ -12,8 +12,8 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from shared.dashboards import document
-from shared.dashboards.model import Document
+from shared.dashboards import reading
+from shared.dashboards.document.model import Document
 from shared.platform import safe_yaml
 
 _place = Path(__file__).with_name("document_strategies.py")
@@ -46,11 +46,11 @@ layout:
 def test_every_field_survives_being_written_and_read(data: dict[str, Any]) -> None:
     """render and parse are inverse: a field that is dropped or changed on the way is a red test."""
     made = Document.model_validate(data)
-    text = document.render(made)
-    parsed = document.parse(text)
+    text = reading.render(made)
+    parsed = reading.parse(text)
     read = Document.model_validate(safe_yaml.load(text)[0])
     assert read == made
-    assert document.render(read) == text
+    assert reading.render(read) == text
     if parsed.document is not None:
         assert parsed.document == made
 
@@ -59,36 +59,36 @@ def test_every_field_survives_being_written_and_read(data: dict[str, Any]) -> No
 def test_stamps_change_nothing_else(data: dict[str, Any], owner: str) -> None:
     """The store's lines are set in place; the rest of the text stays as it was written."""
     made = Document.model_validate(data)
-    text = document.render(made)
-    stamped = document.stamp(text, made, {"owner_email": owner, "updated_at": "2026-01-01T00:00:00.000Z"})
+    text = reading.render(made)
+    stamped = reading.stamp(text, made, {"owner_email": owner, "updated_at": "2026-01-01T00:00:00.000Z"})
     read = Document.model_validate(safe_yaml.load(stamped)[0])
     assert (read.owner_email, read.updated_at) == (owner, "2026-01-01T00:00:00.000Z")
-    assert document.same_content(read, made)
+    assert reading.same_content(read, made)
 
 
 def test_comments_and_order_survive_the_stamps() -> None:
     """Also where a stamp stood before."""
     text = "# mine\nowner_email: old@example.com  # replaced\n" + MINIMAL
-    made = document.parse(text).document
+    made = reading.parse(text).document
     assert made is not None
-    stamped = document.stamp(text, made, {"owner_email": "new@example.com", "created_at": "now"})
+    stamped = reading.stamp(text, made, {"owner_email": "new@example.com", "created_at": "now"})
     assert stamped.startswith('# mine\nowner_email: "new@example.com"\nversion: 1')
     assert 'slug: flights\ncreated_at: "now"\n' in stamped
 
 
 def test_a_text_in_one_flow_mapping_is_stamped_by_rendering() -> None:
     """Line by line is not possible there."""
-    made = document.parse(MINIMAL).document
+    made = reading.parse(MINIMAL).document
     assert made is not None
-    text = json.dumps(document.as_data(made))
-    stamped = document.stamp(text, made, {"owner_email": "new@example.com"})
-    again = document.parse(stamped).document
+    text = json.dumps(reading.as_data(made))
+    stamped = reading.stamp(text, made, {"owner_email": "new@example.com"})
+    again = reading.parse(stamped).document
     assert again is not None
     assert again.owner_email == "new@example.com"
 
 
 def _problems(text: str) -> list[tuple[str, int | None, str, str | None]]:
-    return [(p.path, p.line, p.message, p.hint) for p in document.parse(text).problems]
+    return [(p.path, p.line, p.message, p.hint) for p in reading.parse(text).problems]
 
 
 def test_all_problems_are_told_at_once_with_places_and_hints() -> None:
@@ -155,7 +155,7 @@ def test_each_kind_of_mistake_is_named(
 )  # fmt: skip
 def test_yaml_that_is_not_plain_data_is_a_problem_and_never_a_crash(text: str) -> None:
     """Aliases, tags, duplicate keys, several documents, bombs."""
-    parsed = document.parse(text)
+    parsed = reading.parse(text)
     assert parsed.document is None
     assert parsed.errors
 
@@ -163,7 +163,7 @@ def test_yaml_that_is_not_plain_data_is_a_problem_and_never_a_crash(text: str) -
 @given(st.text(max_size=200))
 def test_any_text_is_answered(text: str) -> None:
     """With problems, or (never here) a document."""
-    assert document.parse(text).document is None
+    assert reading.parse(text).document is None
 
 
 @settings(phases=[Phase.explicit, Phase.reuse, Phase.generate])
@@ -175,7 +175,7 @@ def test_a_document_with_one_thing_broken_is_refused_where_it_is_broken(
     data = json.loads(json.dumps(data))
     places: list[dict[str, Any]] = [data, *data["queries"], *data["layout"], *data["filters"]]
     places[at % len(places)]["surprise"] = 1
-    found = document.parse(safe_yaml.dump(data))
+    found = reading.parse(safe_yaml.dump(data))
     assert found.document is None
     assert [p.path.split(".")[-1] for p in found.errors if p.line] == ["surprise"]
 
@@ -205,6 +205,6 @@ def test_a_comparison_needs_a_date_range_that_its_query_uses() -> None:
 
 def test_a_query_that_nothing_shows_is_a_warning() -> None:
     """It would cost and show nothing; the document is still valid."""
-    parsed = document.parse(MINIMAL.replace("layout:", "  - id: idle\n    sql: SELECT 1\nlayout:"))
+    parsed = reading.parse(MINIMAL.replace("layout:", "  - id: idle\n    sql: SELECT 1\nlayout:"))
     assert parsed.document is not None
     assert [p.severity for p in parsed.problems] == ["warning"]

@@ -7,8 +7,9 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.dashboards import document, layout
-from shared.dashboards.model import Document
+from shared.dashboards import reading
+from shared.dashboards.document import layout
+from shared.dashboards.document.model import Document
 
 KINDS: dict[str, dict[str, Any]] = {
     "kpi": {"query": "q", "options": {"value": "v"}},
@@ -95,5 +96,5 @@ def test_fixed_tiles_that_overlap_are_refused_by_name() -> None:
         {"type": "chart", "position": {"x": 0, "y": 0, "w": 6, "h": 4}},
         {"type": "chart", "position": {"x": 5, "y": 3, "w": 6, "h": 4}},
     )
-    (problem,) = document.parse(document.render(made)).errors
+    (problem,) = reading.parse(reading.render(made)).errors
     assert (problem.path, problem.message) == ("layout[1].position", "The tile t1 lies over the tile t0.")

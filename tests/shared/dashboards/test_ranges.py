@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.dashboards import ranges
-from shared.dashboards.shapes import DateRange
+from shared.dashboards.document import ranges
+from shared.dashboards.document.shapes import DateRange
 
 TODAY = date(2024, 3, 31)
 

@@ -114,7 +114,8 @@ def test_a_bad_filter_is_refused_by_name(board: Any, query: str, field: str) -> 
 
 def test_two_hundred_cold_requests_execute_each_query_once(board: Any, forget: Any) -> None:
     """Threads of many instances ask at once: one lease a key, one execution, everybody gets rows."""
-    from shared.dashboards import memory, serving
+    from shared.dashboards import serving
+    from shared.dashboards.results import memory
 
     board.save()
     board.warehouse.delay = 0.3
@@ -208,8 +209,8 @@ def test_a_failed_refresh_keeps_the_stale_result_and_is_not_repeated_at_once(boa
 
 def test_a_holder_that_stalled_past_its_lease_can_not_overwrite_its_successor(board: Any) -> None:
     """The fence of an entry only grows."""
-    from shared.dashboards import entries
-    from shared.dashboards.entries import Entry
+    from shared.dashboards.results import entries
+    from shared.dashboards.results.entries import Entry
 
     def entry(rows: bytes) -> Entry:
         now = time.time()
@@ -237,7 +238,8 @@ def test_a_slow_query_keeps_its_lease_and_a_dead_instance_does_not(
     board: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Beats carry a lease through a query that lasts longer; without them it ends, and the next one computes."""
-    from shared.dashboards import entries, memory, serving, settling
+    from shared.dashboards import serving
+    from shared.dashboards.results import entries, memory, settling
 
     monkeypatch.setattr(settling, "LEASE_SECONDS", 2.0)
     monkeypatch.setattr(settling, "BEAT_SECONDS", 0.2)
@@ -261,7 +263,7 @@ def test_a_slow_query_keeps_its_lease_and_a_dead_instance_does_not(
 
 def test_a_lease_is_given_to_one_of_many(board: Any) -> None:
     """Sixteen ask at once."""
-    from shared.dashboards import entries
+    from shared.dashboards.results import entries
 
     key, start = f"dash:{board.team}:one", threading.Barrier(16)
 
@@ -382,8 +384,8 @@ def test_a_large_result_is_kept_in_the_lake_behind_a_pointer(board: Any) -> None
     """What Firestore can't hold inline comes back whole."""
     import random
 
-    from shared.dashboards import entries
-    from shared.dashboards.entries import Entry
+    from shared.dashboards.results import entries
+    from shared.dashboards.results.entries import Entry
 
     key = f"dash:{board.team}:large"
     whole = random.Random(1).randbytes(entries.INLINE_BYTES + 1)
@@ -436,7 +438,7 @@ def test_the_plan_shows_what_would_run(board: Any) -> None:
 
 def test_a_lost_firestore_is_an_honest_503(board: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the leases nothing would keep a crowd from the warehouse."""
-    from shared.dashboards import entries
+    from shared.dashboards.results import entries
     from shared.platform.errors import Unavailable
 
     board.save()

@@ -6,7 +6,7 @@ nobody reads as money or counts).
 
 from __future__ import annotations
 
-from shared.dashboards.shapes import FORMATS
+from shared.dashboards.document.shapes import FORMATS
 
 EXACT = {
     "auto": ",.6~g",

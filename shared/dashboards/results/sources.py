@@ -9,9 +9,11 @@ from typing import Any
 from shared.catalog import service as catalog
 from shared.connections import service as connections
 from shared.connections.model import OpenConnection
-from shared.dashboards import compiler, document, entries, indexing
-from shared.dashboards.filters import Clock, Values
-from shared.dashboards.memory import Bounded
+from shared.dashboards import indexing, reading
+from shared.dashboards.compiling import compiler
+from shared.dashboards.compiling.filters import Clock, Values
+from shared.dashboards.results import entries
+from shared.dashboards.results.memory import Bounded
 from shared.platform import lake, pg, telemetry
 from shared.platform.errors import ConnectionNotValidated, DashboardInvalid, Unavailable
 from shared.platform.ids import TeamId
@@ -90,7 +92,7 @@ def _make(team: TeamId, head: pg.Row) -> Source:
     )
     if found is None:
         raise Unavailable("The dashboard was replaced just now; try again.", retry_after=1)
-    parsed = document.parse(found[0].decode("utf-8", "replace"))
+    parsed = reading.parse(found[0].decode("utf-8", "replace"))
     if parsed.document is None:
         raise DashboardInvalid(details={"errors": [problem.model_dump() for problem in parsed.errors]})
     opened = connections.open_warehouse(team, head["connection_id"])

@@ -20,8 +20,8 @@ from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from shared.dashboards import ranges
-from shared.dashboards.model import (
+from shared.dashboards.document import ranges
+from shared.dashboards.document.model import (
     DateRangeFilter,
     Document,
     Filter,
@@ -31,8 +31,8 @@ from shared.dashboards.model import (
     SelectFilter,
     ToggleFilter,
 )
-from shared.dashboards.problems import did_you_mean
-from shared.dashboards.shapes import DateRange
+from shared.dashboards.document.problems import did_you_mean
+from shared.dashboards.document.shapes import DateRange
 from shared.platform.clock import iso
 from shared.platform.errors import ValidationFailed
 from shared.warehouses.model import Parameter

@@ -16,9 +16,10 @@ from typing import Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
-from shared.dashboards import layout, references
-from shared.dashboards.model import Document
-from shared.dashboards.problems import Problem, Problems, did_you_mean
+from shared.dashboards.compiling import references
+from shared.dashboards.document import layout
+from shared.dashboards.document.model import Document
+from shared.dashboards.document.problems import Problem, Problems, did_you_mean
 from shared.platform import safe_yaml
 from shared.platform.safe_yaml import MalformedYaml, Path, Positions
 

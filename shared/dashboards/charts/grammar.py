@@ -12,11 +12,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from shared.dashboards import chart_marks, chart_parts, raw_spec
-from shared.dashboards.chart_fields import Columns, humanize
-from shared.dashboards.model import ChartOptions, ChartTile, KpiTile
-from shared.dashboards.problems import did_you_mean
-from shared.dashboards.shapes import Channel
+from shared.dashboards.charts import marks, parts, raw_spec
+from shared.dashboards.charts.fields import Columns, humanize
+from shared.dashboards.document.model import ChartOptions, ChartTile, KpiTile
+from shared.dashboards.document.problems import did_you_mean
+from shared.dashboards.document.shapes import Channel
 from shared.warehouses.model import Field
 
 SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
@@ -97,7 +97,7 @@ def check(
 
 def compile(tile: ChartTile, fields: Sequence[Field], *, currency: str = "USD") -> dict[str, Any]:
     """The Vega-Lite spec of a chart tile for a result with these columns."""
-    return _document(chart_marks.view(tile.options, Columns(fields), currency), tile)
+    return _document(marks.view(tile.options, Columns(fields), currency), tile)
 
 
 def compile_direct(
@@ -109,13 +109,13 @@ def compile_direct(
         return None
     if options.series is None and (options.y is None or not 1 < len(options.y) <= DIRECT_LABELS):
         return None
-    return _document(chart_marks.view(options, Columns(fields), currency, direct=True), tile)
+    return _document(marks.view(options, Columns(fields), currency, direct=True), tile)
 
 
 def compile_sparkline(tile: KpiTile, fields: Sequence[Field]) -> dict[str, Any] | None:
     """The small line of a KPI: no axes, the last point marked."""
     line = tile.options.sparkline
-    return None if line is None else _base(chart_parts.sparkline(line, Columns(fields)))
+    return None if line is None else _base(parts.sparkline(line, Columns(fields)))
 
 
 def _document(view: dict[str, Any], tile: ChartTile) -> dict[str, Any]:

@@ -8,8 +8,8 @@ from collections.abc import Collection
 from typing import Any
 
 from shared.connections.model import OpenConnection
-from shared.dashboards.compiler import MAX_ROWS, PlannedQuery
-from shared.dashboards.entries import Entry, Lease
+from shared.dashboards.compiling.compiler import MAX_ROWS, PlannedQuery
+from shared.dashboards.results.entries import Entry, Lease
 from shared.platform import clock, strict_json, telemetry
 from shared.platform.errors import BytesCapExceeded
 from shared.platform.limits import budgets

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from shared.dashboards.model import Document
+from shared.dashboards.document.model import Document
 
 MOST = 40
 _PLAIN = (

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from shared.dashboards.model import COLUMNS, WIDTHS, Document, Position, Tile
-from shared.dashboards.problems import Problems
+from shared.dashboards.document.model import COLUMNS, WIDTHS, Document, Position, Tile
+from shared.dashboards.document.problems import Problems
 
 HEIGHTS = {"kpi": 2, "chart": 5, "table": 6, "text": 2, "filter_bar": 1, "section": 1}
 """Rows of a tile without a position; a row is 64 pixels on the page."""

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
-from shared.dashboards.shapes import (
+from shared.dashboards.document.shapes import (
     Channel,
     Channels,
     Color,
@@ -34,7 +34,7 @@ from shared.dashboards.shapes import (
     TileId,
     Title,
 )
-from shared.dashboards.shapes import Slug as SlugText
+from shared.dashboards.document.shapes import Slug as SlugText
 
 COLUMNS = 12
 MAX_ROWS_HIGH = 24

@@ -6,7 +6,7 @@ import re
 from calendar import monthrange
 from datetime import date, timedelta
 
-from shared.dashboards.shapes import DateRange
+from shared.dashboards.document.shapes import DateRange
 
 Span = tuple[date | None, date | None]
 _LAST = re.compile(r"last_(\d+)_(days|weeks|months|quarters|years)\Z")

@@ -18,10 +18,10 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
-from shared.dashboards import entries, execution
-from shared.dashboards.compiler import Plan, PlannedQuery
-from shared.dashboards.entries import Entry
-from shared.dashboards.sources import Source
+from shared.dashboards.compiling.compiler import Plan, PlannedQuery
+from shared.dashboards.results import entries, execution
+from shared.dashboards.results.entries import Entry
+from shared.dashboards.results.sources import Source
 from shared.platform import clock, recording, telemetry
 from shared.platform.beat import beating
 from shared.platform.errors import BridgeError, DeadlineExceeded

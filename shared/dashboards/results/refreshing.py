@@ -6,9 +6,9 @@ import hashlib
 import time
 from collections.abc import Mapping, Sequence
 
-from shared.dashboards import entries
 from shared.dashboards.flow import WarmDashboard
-from shared.dashboards.sources import Source
+from shared.dashboards.results import entries
+from shared.dashboards.results.sources import Source
 from shared.platform import strict_json
 
 REFRESH_SECONDS = 60.0

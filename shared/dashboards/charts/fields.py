@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from shared.dashboards.shapes import Channel, FieldType, TimeUnit
+from shared.dashboards.document.shapes import Channel, FieldType, TimeUnit
 from shared.warehouses.model import Field
 
 _TIME = {"DATE", "DATETIME", "TIMESTAMP", "TIMESTAMPTZ", "TIMESTAMP_NTZ", "TIMESTAMP_LTZ", "TIMESTAMP_TZ"}

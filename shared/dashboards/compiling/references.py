@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from shared.dashboards import filters, sqltext
-from shared.dashboards.model import (
+from shared.dashboards.compiling import filters, sqltext
+from shared.dashboards.document.model import (
     ChartOptions,
     ChartTile,
     Document,
@@ -19,7 +19,7 @@ from shared.dashboards.model import (
     SelectFilter,
     TableTile,
 )
-from shared.dashboards.problems import Problems, did_you_mean
+from shared.dashboards.document.problems import Problems, did_you_mean
 from shared.platform.safe_yaml import Path
 
 DATA_TILES = (KpiTile, ChartTile, TableTile)
@@ -237,7 +237,8 @@ def _check_kpi(
 
 
 def _check_chart(path: Path, options: ChartOptions, problems: Problems) -> None:
-    from shared.dashboards import charts, raw_spec
+    from shared.dashboards.charts import grammar as charts
+    from shared.dashboards.charts import raw_spec
 
     if options.vega_lite is not None:
         for place, message in raw_spec.refusals(options.vega_lite):

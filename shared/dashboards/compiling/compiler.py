@@ -13,10 +13,10 @@ import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from shared.dashboards import filters as filter_values
-from shared.dashboards import references, sqlrewrite, sqltext
-from shared.dashboards.filters import Clock, Values
-from shared.dashboards.model import Document, KpiTile
+from shared.dashboards.compiling import filters as filter_values
+from shared.dashboards.compiling import references, sqlrewrite, sqltext
+from shared.dashboards.compiling.filters import Clock, Values
+from shared.dashboards.document.model import Document, KpiTile
 from shared.platform import strict_json
 from shared.platform.errors import BridgeError, QueryNotReadOnly
 from shared.platform.settings import settings

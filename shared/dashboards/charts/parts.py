@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from shared.dashboards.chart_fields import Columns, encoded, escaped
-from shared.dashboards.model import ChartOptions, Sparkline
-from shared.dashboards.shapes import Channel
+from shared.dashboards.charts.fields import Columns, encoded, escaped
+from shared.dashboards.document.model import ChartOptions, Sparkline
+from shared.dashboards.document.shapes import Channel
 
 View = dict[str, Any]
 

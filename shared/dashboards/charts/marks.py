@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from shared.dashboards import formats
-from shared.dashboards.chart_fields import TIME_UNITS, Columns, encoded, escaped, title
-from shared.dashboards.chart_parts import View, by, faceted, ordered, quoted, time_scale, with_rules
-from shared.dashboards.chart_theme import DASHES
-from shared.dashboards.model import ChartOptions
-from shared.dashboards.shapes import Channel
+from shared.dashboards.charts.fields import TIME_UNITS, Columns, encoded, escaped, title
+from shared.dashboards.charts.parts import View, by, faceted, ordered, quoted, time_scale, with_rules
+from shared.dashboards.charts.theme import DASHES
+from shared.dashboards.document import formats
+from shared.dashboards.document.model import ChartOptions
+from shared.dashboards.document.shapes import Channel
 
 _MEASURES, _MEASURE = "measure", "value"
 """Columns that fold makes of several y: the measure's title and its number."""

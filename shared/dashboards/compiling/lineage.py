@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from shared.dashboards.compiler import Prepared, PreparedQuery
-from shared.dashboards.model import Document
+from shared.dashboards.compiling.compiler import Prepared, PreparedQuery
+from shared.dashboards.document.model import Document
 
 
 def edges(prepared: Prepared) -> list[dict[str, Any]]:

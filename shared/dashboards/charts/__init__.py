@@ -1,0 +1,1 @@
+"""From a tile and its columns to a chart specification."""

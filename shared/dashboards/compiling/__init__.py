@@ -1,0 +1,1 @@
+"""From a document and chosen filters to bound SQL."""

@@ -1,0 +1,1 @@
+"""Results of queries: executed once, kept, refreshed and settled."""
