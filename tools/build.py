@@ -23,7 +23,7 @@ from tools import imports, requirements  # noqa: E402
 
 BUILD = ROOT / "build"
 LOCK = ROOT / "requirements.lock"
-OTLP = frozenset({"shared.platform.otlp"})
+OTLP = frozenset({"shared.platform.telemetry.otlp"})
 """The one module that needs the OpenTelemetry SDK; bundles carry it with --otlp (docs/observability.md)."""
 _MOMENT = (1980, 1, 1, 0, 0, 0)
 _MODE = 0o100644

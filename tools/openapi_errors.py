@@ -21,7 +21,7 @@ def codes_of(declaration: Any) -> list[str]:
     """Every code that an endpoint can answer with, by what its parts can raise and what was declared."""
     from shared.platform.edge import intake, repeats
     from shared.platform.errors import PreconditionFailed
-    from shared.platform.pg import UniqueViolation
+    from shared.platform.postgres.pool import UniqueViolation
 
     source = ROOT / (declaration.module.replace(".", "/") + ".py")
     modules = imports.closure(ROOT, source).modules

@@ -11,8 +11,8 @@ A live turn re-arms its watch instead of answering 503: a queue slows down as a 
 answers 503, and its limit of attempts would end a long turn.
 """
 
+from shared.platform.background.messages import Message
 from shared.platform.ids import TeamId
-from shared.platform.messages import Message
 
 
 class ResumeTurn(Message, step="chat-resume-turn", queue="chat"):

@@ -13,8 +13,10 @@ import re
 from collections import Counter
 
 from shared.agents import store
-from shared.platform import ledger, pg, telemetry
+from shared.platform.background import ledger
 from shared.platform.ops.sweep import Stretch, is_settled, remove, sweep
+from shared.platform.postgres import pool
+from shared.platform.telemetry import context as telemetry
 
 BUCKET = "sessions"
 PATIENCE_SECONDS = 86_400.0
@@ -37,7 +39,7 @@ def _visit(stretch: Stretch) -> Counter[str]:
     ]
     sessions = {session for _, session, _ in found}
     turns = {turn for _, _, turn in found if turn}
-    with pg.transaction() as tx:
+    with pool.transaction() as tx:
         gone = sessions - store.known_sessions(tx, sorted(sessions))
         over = turns - store.running_turns(tx, sorted(turns))
     if len(gone) > MOST_SESSIONS:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from shared.platform import pg, sql
+from shared.platform.postgres import pool, sql
 
 Q = sql.load(__file__)
 
@@ -18,19 +18,19 @@ class LostTurn(Exception):
 # Sessions
 
 
-def add_session(tx: pg.Tx, **values: Any) -> None:
+def add_session(tx: pool.Tx, **values: Any) -> None:
     """Insert a session; the same id again changes nothing."""
     tx.run(Q.add_session, **values)
 
 
-def get_session(tx: pg.Tx, session_id: str, user: str) -> pg.Row:
+def get_session(tx: pool.Tx, session_id: str, user: str) -> pool.Row:
     """The session of this user, among the teams of the transaction; raises NotFound."""
     return tx.one(Q.find_session, id=session_id, user=user)
 
 
 def list_sessions(
-    tx: pg.Tx, user: str, *, status: str | None, after: list[Any], most: int, offset: int = 0
-) -> list[pg.Row]:
+    tx: pool.Tx, user: str, *, status: str | None, after: list[Any], most: int, offset: int = 0
+) -> list[pool.Row]:
     """The user's sessions, newest message first."""
     at, id = after
     return tx.all(
@@ -38,27 +38,27 @@ def list_sessions(
     )
 
 
-def archive_session(tx: pg.Tx, session_id: str, user: str) -> bool:
+def archive_session(tx: pool.Tx, session_id: str, user: str) -> bool:
     """Archive; False where there is no such session."""
     return tx.run(Q.archive_session, id=session_id, user=user) > 0
 
 
-def remove_session(tx: pg.Tx, session_id: str, user: str) -> str:
+def remove_session(tx: pool.Tx, session_id: str, user: str) -> str:
     """Delete with everything that hangs on it; answers its team. Raises NotFound."""
     return str(tx.one(Q.remove_session, id=session_id, user=user)["team_id"])
 
 
-def link_dashboard(tx: pg.Tx, team: str, session_id: str, dashboard_id: str) -> None:
+def link_dashboard(tx: pool.Tx, team: str, session_id: str, dashboard_id: str) -> None:
     """Point the session at the dashboard that it made."""
     tx.run(Q.link_dashboard, id=session_id, team=team, dashboard=dashboard_id)
 
 
-def use_connection(tx: pg.Tx, team: str, session_id: str, connection_id: str) -> None:
+def use_connection(tx: pool.Tx, team: str, session_id: str, connection_id: str) -> None:
     """Remember which connection the conversation is about."""
     tx.run(Q.use_connection, id=session_id, team=team, connection=connection_id)
 
 
-def count_messages(tx: pg.Tx, team: str, session_id: str, **counts: Any) -> None:
+def count_messages(tx: pool.Tx, team: str, session_id: str, **counts: Any) -> None:
     """Add to the message counts and move the pointer to the newest chunk."""
     tx.run(Q.count_messages, session=session_id, team=team, **counts)
 
@@ -66,33 +66,33 @@ def count_messages(tx: pg.Tx, team: str, session_id: str, **counts: Any) -> None
 # Turns
 
 
-def begin_turn(tx: pg.Tx, **values: Any) -> bool:
+def begin_turn(tx: pool.Tx, **values: Any) -> bool:
     """Insert a running turn; False where the id exists. UniqueViolation where the session has a running one."""
     return tx.find(Q.begin_turn, **values) is not None
 
 
-def close_abandoned_turn(tx: pg.Tx, team: str, session_id: str, grace_seconds: float) -> None:
+def close_abandoned_turn(tx: pool.Tx, team: str, session_id: str, grace_seconds: float) -> None:
     """End a running turn that nothing continued."""
     tx.run(Q.close_abandoned_turn, session=session_id, team=team, grace=grace_seconds)
 
 
-def find_turn(tx: pg.Tx, turn_id: str) -> pg.Row | None:
+def find_turn(tx: pool.Tx, turn_id: str) -> pool.Row | None:
     """The turn, among the teams of the transaction."""
     return tx.find(Q.find_turn, id=turn_id)
 
 
-def get_turn_of_user(tx: pg.Tx, turn_id: str, session_id: str, user: str) -> pg.Row:
+def get_turn_of_user(tx: pool.Tx, turn_id: str, session_id: str, user: str) -> pool.Row:
     """The user's own turn in their own session; raises NotFound."""
     return tx.one(Q.find_turn_of_user, id=turn_id, session=session_id, user=user)
 
 
-def take_turn_over(tx: pg.Tx, team: str, turn_id: str, owner: str, lease_seconds: float) -> int | None:
+def take_turn_over(tx: pool.Tx, team: str, turn_id: str, owner: str, lease_seconds: float) -> int | None:
     """Become the owner of a turn whose lease has ended; answers the new epoch, or None."""
     row = tx.find(Q.take_turn_over, id=turn_id, team=team, owner=owner, lease=lease_seconds)
     return None if row is None else int(row["epoch"])
 
 
-def beat(tx: pg.Tx, team: str, turn_id: str, owner: str, lease_seconds: float) -> pg.Row:
+def beat(tx: pool.Tx, team: str, turn_id: str, owner: str, lease_seconds: float) -> pool.Row:
     """Keep the lease; answers whether a cancel was asked for (`cancelled`), and what of the user's right to go on
     is gone (`gone`: membership, credential or None). Raises LostTurn.
     """
@@ -102,24 +102,24 @@ def beat(tx: pg.Tx, team: str, turn_id: str, owner: str, lease_seconds: float) -
     return row
 
 
-def release_turn(tx: pg.Tx, team: str, turn_id: str, owner: str) -> None:
+def release_turn(tx: pool.Tx, team: str, turn_id: str, owner: str) -> None:
     """Give the turn back at once."""
     tx.run(Q.release_turn, id=turn_id, team=team, owner=owner)
 
 
-def request_cancel(tx: pg.Tx, session_id: str, user: str) -> pg.Row | None:
+def request_cancel(tx: pool.Tx, session_id: str, user: str) -> pool.Row | None:
     """Mark the running turn for stopping."""
     return tx.find(Q.request_cancel, session=session_id, user=user)
 
 
-def hold_turn(tx: pg.Tx, team: str, turn_id: str, owner: str) -> None:
+def hold_turn(tx: pool.Tx, team: str, turn_id: str, owner: str) -> None:
     """The fence: lock the turn for this transaction, or raise LostTurn."""
     if tx.find(Q.hold_turn, id=turn_id, team=team, owner=owner) is None:
         raise LostTurn
 
 
 def add_to_journal(
-    tx: pg.Tx, team: str, turn_id: str, number: int, kind: str, entry: Mapping[str, Any], last_event: int
+    tx: pool.Tx, team: str, turn_id: str, number: int, kind: str, entry: Mapping[str, Any], last_event: int
 ) -> None:
     """Keep one finished piece of the turn."""
     tx.run(
@@ -133,14 +133,14 @@ def add_to_journal(
     )
 
 
-def read_journal(tx: pg.Tx, team: str, turn_id: str) -> list[pg.Row]:
+def read_journal(tx: pool.Tx, team: str, turn_id: str) -> list[pool.Row]:
     """The finished pieces, in order."""
     return tx.all(Q.read_journal, turn=turn_id, team=team)
 
 
 def finish_turn(
-    tx: pg.Tx, team: str, turn_id: str, owner: str, state: str, message_id: str, closing: Mapping[str, Any]
-) -> pg.Row:
+    tx: pool.Tx, team: str, turn_id: str, owner: str, state: str, message_id: str, closing: Mapping[str, Any]
+) -> pool.Row:
     """End the turn and drop its journal. Raises LostTurn."""
     row = tx.find(
         Q.finish_turn,
@@ -160,13 +160,13 @@ def finish_turn(
 # Model calls
 
 
-def add_model_call(tx: pg.Tx, **values: Any) -> None:
+def add_model_call(tx: pool.Tx, **values: Any) -> None:
     """Add one line to the ledger of model calls."""
     tx.run(Q.add_model_call, **values)
 
 
 def add_to_totals(
-    tx: pg.Tx, team: str, turn_id: str, tokens: int, cost: Decimal | None
+    tx: pool.Tx, team: str, turn_id: str, tokens: int, cost: Decimal | None
 ) -> tuple[int, Decimal]:
     """Add to the totals of turn and session; answers those of the turn."""
     row = tx.one(Q.add_to_totals, turn=turn_id, team=team, tokens=tokens, cost=cost)
@@ -176,18 +176,20 @@ def add_to_totals(
 # Facts
 
 
-def record_fact(tx: pg.Tx, team: str, session_id: str, kind: str, sha: str, value: Mapping[str, Any]) -> None:
+def record_fact(
+    tx: pool.Tx, team: str, session_id: str, kind: str, sha: str, value: Mapping[str, Any]
+) -> None:
     """Keep a fact; again replaces its value."""
     tx.run(Q.record_fact, session=session_id, team=team, kind=kind, sha=sha, value=dict(value))
 
 
-def known_facts(tx: pg.Tx, team: str, session_id: str, kind: str, shas: list[str]) -> set[str]:
+def known_facts(tx: pool.Tx, team: str, session_id: str, kind: str, shas: list[str]) -> set[str]:
     """Those of the hashes that are recorded."""
     rows = tx.all(Q.known_facts, session=session_id, team=team, kind=kind, shas=shas)
     return {row["sha256"] for row in rows}
 
 
-def find_fact(tx: pg.Tx, team: str, session_id: str, kind: str, sha: str) -> dict[str, Any] | None:
+def find_fact(tx: pool.Tx, team: str, session_id: str, kind: str, sha: str) -> dict[str, Any] | None:
     """The value of a fact, or None."""
     row = tx.find(Q.find_fact, session=session_id, team=team, kind=kind, sha=sha)
     return None if row is None else dict(row["value"])
@@ -196,13 +198,13 @@ def find_fact(tx: pg.Tx, team: str, session_id: str, kind: str, sha: str) -> dic
 # Cached tool results
 
 
-def hit_tool_cache(tx: pg.Tx, team: str, key: str) -> pg.Row | None:
+def hit_tool_cache(tx: pool.Tx, team: str, key: str) -> pool.Row | None:
     """The live entry, counted as a hit, or None."""
     return tx.find(Q.hit_tool_cache, team=team, key=key)
 
 
 def claim_tool_result(
-    tx: pg.Tx, team: str, key: str, *, tool: str, ttl: int, maker: str, lease_seconds: float
+    tx: pool.Tx, team: str, key: str, *, tool: str, ttl: int, maker: str, lease_seconds: float
 ) -> bool:
     """Become the one that makes the result."""
     row = tx.find(
@@ -211,22 +213,22 @@ def claim_tool_result(
     return row is not None
 
 
-def renew_tool_result(tx: pg.Tx, team: str, key: str, *, maker: str, lease_seconds: float) -> bool:
+def renew_tool_result(tx: pool.Tx, team: str, key: str, *, maker: str, lease_seconds: float) -> bool:
     """Go on making the result; False when another maker has replaced this one."""
     return tx.run(Q.renew_tool_result, team=team, key=key, maker=maker, lease=lease_seconds) > 0
 
 
-def keep_tool_result(tx: pg.Tx, team: str, key: str, *, maker: str, uri: str, size: int) -> bool:
+def keep_tool_result(tx: pool.Tx, team: str, key: str, *, maker: str, uri: str, size: int) -> bool:
     """Publish the result; False when another maker has replaced this one."""
     return tx.run(Q.keep_tool_result, team=team, key=key, maker=maker, uri=uri, size=size) > 0
 
 
-def give_tool_result_up(tx: pg.Tx, team: str, key: str, *, maker: str) -> None:
+def give_tool_result_up(tx: pool.Tx, team: str, key: str, *, maker: str) -> None:
     """Let the next caller make it."""
     tx.run(Q.give_tool_result_up, team=team, key=key, maker=maker)
 
 
-def expire_tool_result(tx: pg.Tx, team: str, key: str) -> None:
+def expire_tool_result(tx: pool.Tx, team: str, key: str) -> None:
     """Make the entry a miss: its payload is not there any more."""
     tx.run(Q.expire_tool_result, team=team, key=key)
 
@@ -234,12 +236,12 @@ def expire_tool_result(tx: pg.Tx, team: str, key: str) -> None:
 # What there is of all teams
 
 
-def known_sessions(tx: pg.Tx, ids: list[str]) -> set[str]:
+def known_sessions(tx: pool.Tx, ids: list[str]) -> set[str]:
     """Which of these conversations there are."""
     return {str(row["session_id"]) for row in tx.all(Q.known_sessions, ids=ids)}
 
 
-def running_turns(tx: pg.Tx, ids: list[str]) -> set[str]:
+def running_turns(tx: pool.Tx, ids: list[str]) -> set[str]:
     """Which of these turns have not ended."""
     return {str(row["turn_id"]) for row in tx.all(Q.running_turns, ids=ids)}
 
@@ -247,6 +249,6 @@ def running_turns(tx: pg.Tx, ids: list[str]) -> set[str]:
 # Prompt blocks
 
 
-def active_blocks(tx: pg.Tx, names: list[str]) -> list[pg.Row]:
+def active_blocks(tx: pool.Tx, names: list[str]) -> list[pool.Row]:
     """The active version of each named block."""
     return tx.all(Q.active_blocks, names=names)

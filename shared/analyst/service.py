@@ -26,11 +26,11 @@ from shared.agents.turns import service as turns
 from shared.analyst.builtin.desk import CONTEXT_BLOCK
 from shared.catalog import service as catalog
 from shared.connections import service as connections
-from shared.platform import strict_json
 from shared.platform.edge import Call, Event
 from shared.platform.errors import ValidationFailed
 from shared.platform.ids import TeamId, UserId
 from shared.platform.paging import Page
+from shared.platform.text import strict_json
 
 ID = Annotated[str, StringConstraints(pattern=sessions.ID)]
 Words = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=8_000)]

@@ -13,8 +13,8 @@ The scan's id is also the id of its job. A dataset counts once, whether it ends 
 as an error; the counter on the job's row makes one landing the last.
 """
 
+from shared.platform.background.messages import Message
 from shared.platform.ids import TeamId
-from shared.platform.messages import Message
 
 
 class ScanDataset(Message, step="catalog-scan-dataset", queue="catalog", job="scan", child="dataset"):

@@ -11,11 +11,13 @@ from collections import Counter
 from datetime import timedelta
 
 from shared.catalog import store
-from shared.platform import clock, ledger, pg
+from shared.platform import clock
+from shared.platform.background import ledger
+from shared.platform.background.messages import Part
+from shared.platform.cloud.objects import Stored
 from shared.platform.ids import TeamId
-from shared.platform.lake import Stored
-from shared.platform.messages import Part
 from shared.platform.ops.sweep import Stretch, is_settled, sweep, tell_again
+from shared.platform.postgres import pool
 
 STEP = "catalog-index-snapshot"
 OLDEST_DAYS = 30
@@ -48,6 +50,6 @@ def _part(stored: Stored) -> Part | None:
     match = _NAME.match(stored.name)
     if match is None:
         return None
-    with pg.transaction() as tx:
+    with pool.transaction() as tx:
         team: TeamId | None = store.team_of_scan(tx, id=match["scan"], connection=match["connection"])
     return Part(team, match["scan"], match["dataset"]) if team is not None else None

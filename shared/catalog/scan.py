@@ -14,12 +14,14 @@ from shared.catalog import snapshot, store
 from shared.catalog.flow import ScanDataset, ScanFinished
 from shared.catalog.model import NewScan
 from shared.connections import service as connections
-from shared.platform import jobs, lake, ledger, outbox, pg
+from shared.platform.background import jobs, ledger, outbox
+from shared.platform.background.jobs import JobAccepted
+from shared.platform.background.messages import Finalized, Part
+from shared.platform.cloud import objects
 from shared.platform.errors import BridgeError, Conflict, NotFound, ValidationFailed
 from shared.platform.ids import TeamId, UserId, is_id
-from shared.platform.jobs import JobAccepted
 from shared.platform.limits import budgets
-from shared.platform.messages import Finalized, Part
+from shared.platform.postgres import pool
 from shared.warehouses.model import DatasetInfo
 
 SCAN = "catalog_scan"
@@ -44,7 +46,7 @@ def start(new: NewScan, *, team: TeamId, user: UserId, id: str) -> JobAccepted:
 
 
 def _open(new: NewScan, found: list[DatasetInfo], *, team: TeamId, user: UserId, id: str) -> JobAccepted:
-    with pg.transaction(team) as tx:
+    with pool.transaction(team) as tx:
         store.lock_scans(tx, new.connection_id)
         running = store.running_scan(tx, team, new.connection_id)
         if running == id:
@@ -67,7 +69,7 @@ def _open(new: NewScan, found: list[DatasetInfo], *, team: TeamId, user: UserId,
 
 def scan_dataset(step: ScanDataset) -> None:
     """Read the shape of one dataset and leave a snapshot; a repetition leaves the first one standing."""
-    with pg.transaction(step.team) as tx:
+    with pool.transaction(step.team) as tx:
         if store.find_scan(tx, id=step.scan, team=step.team, connection=step.connection) is None:
             raise NotFound("The scan's connection was deleted.")
         row = store.dataset_by_name(tx, step.team, step.connection, step.dataset)
@@ -77,9 +79,9 @@ def scan_dataset(step: ScanDataset) -> None:
             name=row["name"], fully_qualified_name=row["fully_qualified_name"], location=row["location"]
         )
     )
-    lake.put_once(
+    objects.put_once(
         "catalog",
-        lake.safe_name(step.connection, step.dataset, f"{step.scan}.json.gz"),
+        objects.safe_name(step.connection, step.dataset, f"{step.scan}.json.gz"),
         snapshot.pack(tables, dataset=step.dataset, scan=step.scan),
         content_type="application/gzip",
     )
@@ -87,7 +89,7 @@ def scan_dataset(step: ScanDataset) -> None:
 
 def scan_dataset_failed(step: ScanDataset, error: BridgeError) -> None:
     """Count the dataset as failed; the scan goes on without it."""
-    with pg.transaction(step.team) as tx:
+    with pool.transaction(step.team) as tx:
         _land(tx, step.team, step.connection, step.scan, step.dataset, error)
 
 
@@ -96,7 +98,7 @@ def index_snapshot(event: Finalized) -> None:
     connection, dataset, scan = event.names["connection"], event.names["dataset"], event.names["scan"]
     team = _owner(event)
     ledger.part_of(Part(team, scan, dataset))
-    data, _ = lake.get("catalog", event.name, generation=event.generation)
+    data, _ = objects.get("catalog", event.name, generation=event.generation)
     head, tables = snapshot.unpack(data)
     if (head.dataset, head.scan) != (dataset, scan):
         raise snapshot.BadSnapshot(reason="it belongs to another name")
@@ -117,7 +119,7 @@ def index_snapshot_failed(event: Finalized, error: BridgeError) -> None:
     except NotFound:
         return
     names = event.names
-    with pg.transaction(team) as tx:
+    with pool.transaction(team) as tx:
         opened = store.find_scan(tx, id=names["scan"], team=team, connection=names["connection"])
         if opened is not None and names["dataset"] in opened["datasets"]:
             _land(tx, team, names["connection"], names["scan"], names["dataset"], error)
@@ -138,7 +140,7 @@ def finish(step: ScanFinished) -> None:
 
 def finish_failed(step: ScanFinished, error: BridgeError) -> None:
     """The scan is done but could not be closed: end its job with the cause."""
-    with pg.transaction(step.team) as tx:
+    with pool.transaction(step.team) as tx:
         jobs.finish(tx, id=step.scan, team=step.team, error={"code": error.code, "message": error.message})
 
 
@@ -147,14 +149,14 @@ def _owner(event: Finalized) -> TeamId:
     scan, connection = event.names["scan"], event.names["connection"]
     if not is_id(scan) or not is_id(connection):
         raise NotFound("The object's name is not that of a snapshot.")
-    with pg.transaction() as tx:
+    with pool.transaction() as tx:
         team = store.team_of_scan(tx, id=scan, connection=connection)
     if team is None:
         raise NotFound("No scan left this snapshot.")
     return team
 
 
-def _chosen(tx: pg.Tx, team: TeamId, new: NewScan) -> list[str]:
+def _chosen(tx: pool.Tx, team: TeamId, new: NewScan) -> list[str]:
     if new.dataset_ids is None:
         return [str(row["name"]) for row in store.all_datasets(tx, team, new.connection_id)]
     wanted = set(new.dataset_ids)
@@ -166,13 +168,19 @@ def _chosen(tx: pg.Tx, team: TeamId, new: NewScan) -> list[str]:
     return [str(row["name"]) for row in rows]
 
 
-def _is_news(row: pg.Row, scan: pg.Row) -> bool:
+def _is_news(row: pool.Row, scan: pool.Row) -> bool:
     """Whether no later scan has written this dataset."""
     return row["last_scanned_at"] is None or scan["created_at"] >= row["last_scanned_at"]
 
 
 def _apply(
-    tx: pg.Tx, team: TeamId, connection: str, row: pg.Row, scan: pg.Row, head: snapshot.Head, tables: Any
+    tx: pool.Tx,
+    team: TeamId,
+    connection: str,
+    row: pool.Row,
+    scan: pool.Row,
+    head: snapshot.Head,
+    tables: Any,
 ) -> None:
     dataset, at = str(row["id"]), scan["created_at"]
     if row["content_sha256"] == head.sha256:
@@ -188,7 +196,7 @@ def _apply(
 
 
 def _land(
-    tx: pg.Tx, team: TeamId, connection: str, scan: str, dataset: str, error: BridgeError | None
+    tx: pool.Tx, team: TeamId, connection: str, scan: str, dataset: str, error: BridgeError | None
 ) -> None:
     """Count the dataset; the landing that completes the scan promises its end, in the same transaction."""
     problem = {"dataset": dataset, "code": error.code, "message": error.message} if error else None

@@ -26,12 +26,12 @@ from shared.catalog.model import (
     TableShape,
 )
 from shared.connections import service as connections
-from shared.platform import pg
 from shared.platform.clock import iso
 from shared.platform.edge import Call
 from shared.platform.errors import NotFound, ValidationFailed
 from shared.platform.ids import TeamId, is_id
 from shared.platform.paging import Page, cut
+from shared.platform.postgres import pool
 
 MOST_TABLES = 10_000
 MOST_COLUMNS_IN_A_HIT = 20
@@ -44,7 +44,7 @@ def discover(team: TeamId, connection: str) -> Discovered:
     """Ask the warehouse for its datasets and remember them; their tables are a scan's work."""
     opened = connections.open_warehouse(team, connection)
     found = opened.warehouse.datasets()
-    with pg.transaction(team) as tx:
+    with pool.transaction(team) as tx:
         if store.upsert_datasets(tx, team=team, connection=connection, found=found, complete=True):
             store.bump_version(tx, team, connection)
         rows = store.all_datasets(tx, team, connection)
@@ -56,7 +56,7 @@ def discover(team: TeamId, connection: str) -> Discovered:
 
 def datasets_page(team: TeamId, page: OfConnection) -> Datasets:
     """A page of a connection's datasets, by name."""
-    with pg.transaction(team) as tx:
+    with pool.transaction(team) as tx:
         found = store.list_datasets(tx, team, page.connection_id, page)
     rows, paging = cut(found, page.limit, "name")
     return Datasets(datasets=[_dataset(row) for row in rows], **paging)
@@ -64,14 +64,14 @@ def datasets_page(team: TeamId, page: OfConnection) -> Datasets:
 
 def tables_page(team: TeamId, dataset: str, page: Page) -> Tables:
     """A page of a dataset's tables, by name."""
-    with pg.transaction(team) as tx:
+    with pool.transaction(team) as tx:
         rows, paging = cut(store.list_tables(tx, team, dataset, page), page.limit, "name")
     return Tables(tables=[_table(row) for row in rows], **paging)
 
 
 def schema_page(team: TeamId, table: str, page: Page) -> Schema:
     """A page of a table's columns, in their order."""
-    with pg.transaction(team) as tx:
+    with pool.transaction(team) as tx:
         rows, paging = cut(store.columns_of_table(tx, team, table, page), page.limit, "position")
     return Schema(
         columns=[
@@ -89,13 +89,13 @@ def schema_page(team: TeamId, table: str, page: Page) -> Schema:
 
 def list_datasets(team: TeamId, connection: str) -> list[Dataset]:
     """Every dataset of a connection, by name."""
-    with pg.transaction(team) as tx:
+    with pool.transaction(team) as tx:
         return [_dataset(row) for row in store.all_datasets(tx, team, connection)]
 
 
 def list_tables(team: TeamId, connection: str, dataset: str | None = None) -> list[Table]:
     """The tables of a connection, or of one dataset by its name, by name; at most MOST_TABLES."""
-    with pg.transaction(team) as tx:
+    with pool.transaction(team) as tx:
         rows = store.tables_of_connection(tx, team, connection, dataset=dataset, limit=MOST_TABLES)
     return [_table(row) for row in rows]
 
@@ -113,7 +113,7 @@ def shapes(team: TeamId, connection: str, names: Iterable[str]) -> dict[str, Tab
     wanted = sorted({name.replace("`", "") for name in names})
     if not wanted:
         return {}
-    with pg.transaction(team) as tx:
+    with pool.transaction(team) as tx:
         tables = store.find_tables(tx, team, connection, wanted)
         columns = store.columns_of_tables(tx, team, [str(row["id"]) for row in tables]) if tables else []
     by_table: dict[str, list[Column]] = {}
@@ -133,7 +133,7 @@ def search(team: TeamId, asked: Search) -> Hits:
     words = _query(asked.q)
     if not words:
         return Hits(hits=[])
-    with pg.transaction(team) as tx:
+    with pool.transaction(team) as tx:
         rows, matched = store.search(
             tx, team=team, connection=asked.connection_id, words=words, limit=asked.limit
         )
@@ -160,7 +160,7 @@ def allowed_datasets(team: TeamId, connection: str) -> set[str]:
 
 def version(team: TeamId, connection: str) -> int:
     """The number that grows with every change of the catalog; raises NotFound."""
-    with pg.transaction(team) as tx:
+    with pool.transaction(team) as tx:
         return store.version(tx, team, connection)
 
 
@@ -177,7 +177,7 @@ def dataset_of(call: Call) -> str:
 def team_of_dataset(call: Call) -> TeamId:
     """The team of that dataset; raises NotFound for a stranger's."""
     id = dataset_of(call)
-    with pg.transaction(call.teams) as tx:
+    with pool.transaction(call.teams) as tx:
         return store.team_of_dataset(tx, id)
 
 
@@ -186,7 +186,7 @@ def team_of_table(call: Call) -> TeamId:
     id = call.path["table_id"]
     if not is_id(id):
         raise NotFound
-    with pg.transaction(call.teams) as tx:
+    with pool.transaction(call.teams) as tx:
         return store.team_of_table(tx, id)
 
 

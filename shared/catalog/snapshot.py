@@ -19,8 +19,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from shared.platform import strict_json
 from shared.platform.errors import BadInput
+from shared.platform.text import strict_json
 from shared.warehouses.model import TableInfo
 
 FORMAT = 1

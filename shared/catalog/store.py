@@ -6,48 +6,49 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from shared.platform import pg, sql, strict_json
 from shared.platform.ids import TeamId, new_id
 from shared.platform.paging import Page
+from shared.platform.postgres import pool, sql
+from shared.platform.text import strict_json
 from shared.warehouses.model import DatasetInfo
 
 Q = sql.load(__file__)
 
 
-def lock_scans(tx: pg.Tx, connection: str) -> None:
+def lock_scans(tx: pool.Tx, connection: str) -> None:
     """Until the end of the transaction nobody else opens a scan of this connection."""
     tx.all(Q.lock_connection_scans, connection=connection)
 
 
-def running_scan(tx: pg.Tx, team: TeamId, connection: str) -> str | None:
+def running_scan(tx: pool.Tx, team: TeamId, connection: str) -> str | None:
     """The id of a scan of this connection that has not ended."""
     row = tx.find(Q.running_scan, team=team, connection=connection)
     return str(row["id"]) if row else None
 
 
-def open_scan(tx: pg.Tx, *, id: str, team: TeamId, connection: str, datasets: list[str]) -> None:
+def open_scan(tx: pool.Tx, *, id: str, team: TeamId, connection: str, datasets: list[str]) -> None:
     """Record a scan; a repetition with the same id changes nothing."""
     tx.run(Q.open_scan, id=id, team=team, connection=connection, datasets=datasets)
 
 
-def find_scan(tx: pg.Tx, *, id: str, team: TeamId, connection: str) -> pg.Row | None:
+def find_scan(tx: pool.Tx, *, id: str, team: TeamId, connection: str) -> pool.Row | None:
     """The scan of this connection, or None."""
     return tx.find(Q.find_scan, id=id, team=team, connection=connection)
 
 
-def team_of_scan(tx: pg.Tx, *, id: str, connection: str) -> TeamId | None:
+def team_of_scan(tx: pool.Tx, *, id: str, connection: str) -> TeamId | None:
     """Whose scan of this connection it is; the one look-up that comes before a team is known."""
     team = tx.one(Q.team_of_scan, id=id, connection=connection)["team_id"]
     return TeamId(team) if team else None
 
 
-def close_scan(tx: pg.Tx, *, id: str, team: TeamId) -> None:
+def close_scan(tx: pool.Tx, *, id: str, team: TeamId) -> None:
     """Mark the scan ended; later calls change nothing."""
     tx.run(Q.close_scan, id=id, team=team)
 
 
 def upsert_datasets(
-    tx: pg.Tx, *, team: TeamId, connection: str, found: Sequence[DatasetInfo], complete: bool
+    tx: pool.Tx, *, team: TeamId, connection: str, found: Sequence[DatasetInfo], complete: bool
 ) -> bool:
     """Bring the datasets up to date; with a complete list, those not in it are marked removed.
 
@@ -66,32 +67,32 @@ def upsert_datasets(
     return changed
 
 
-def bump_version(tx: pg.Tx, team: TeamId, connection: str) -> None:
+def bump_version(tx: pool.Tx, team: TeamId, connection: str) -> None:
     """Tell everybody who keeps something made from the catalog that it has changed."""
     tx.run(Q.bump_catalog_version, team=team, connection=connection)
 
 
-def version(tx: pg.Tx, team: TeamId, connection: str) -> int:
+def version(tx: pool.Tx, team: TeamId, connection: str) -> int:
     """The number that grows with every change of the catalog; raises NotFound."""
     return int(tx.one(Q.catalog_version, team=team, connection=connection)["catalog_version"])
 
 
-def lock_dataset(tx: pg.Tx, *, team: TeamId, connection: str, name: str) -> pg.Row | None:
+def lock_dataset(tx: pool.Tx, *, team: TeamId, connection: str, name: str) -> pool.Row | None:
     """The dataset, held until the end of the transaction."""
     return tx.find(Q.lock_dataset, team=team, connection=connection, name=name)
 
 
-def touch_dataset(tx: pg.Tx, *, team: TeamId, id: str, at: datetime) -> None:
+def touch_dataset(tx: pool.Tx, *, team: TeamId, id: str, at: datetime) -> None:
     """Record that the dataset was looked at and had not changed."""
     tx.run(Q.touch_dataset, team=team, id=id, at=at)
 
 
-def record_content(tx: pg.Tx, *, team: TeamId, id: str, at: datetime, sha: str) -> None:
+def record_content(tx: pool.Tx, *, team: TeamId, id: str, at: datetime, sha: str) -> None:
     """Record which content the directory now shows."""
     tx.run(Q.record_content, team=team, id=id, at=at, sha=sha)
 
 
-def upsert_tables(tx: pg.Tx, *, team: TeamId, dataset: str, tables: list[dict[str, Any]]) -> None:
+def upsert_tables(tx: pool.Tx, *, team: TeamId, dataset: str, tables: list[dict[str, Any]]) -> None:
     """Bring one batch of tables, their columns and the words to find them by up to date."""
     rows = [
         {"id": new_id(), **{key: value for key, value in table.items() if key != "columns"}}
@@ -112,18 +113,18 @@ def upsert_tables(tx: pg.Tx, *, team: TeamId, dataset: str, tables: list[dict[st
     tx.run(Q.index_words, team=team, tables=list(ids.values()))
 
 
-def mark_tables_removed(tx: pg.Tx, *, team: TeamId, dataset: str, names: list[str]) -> None:
+def mark_tables_removed(tx: pool.Tx, *, team: TeamId, dataset: str, names: list[str]) -> None:
     """Mark the tables that a complete snapshot does not name."""
     tx.run(Q.mark_tables_removed, team=team, dataset=dataset, names=names)
 
 
-def count(tx: pg.Tx, team: TeamId, connection: str) -> dict[str, int]:
+def count(tx: pool.Tx, team: TeamId, connection: str) -> dict[str, int]:
     """How much the catalog of a connection holds."""
     row = tx.one(Q.count_catalog, team=team, connection=connection)
     return {name: int(value) for name, value in row.items()}
 
 
-def list_datasets(tx: pg.Tx, team: TeamId, connection: str, page: Page) -> list[pg.Row]:
+def list_datasets(tx: pool.Tx, team: TeamId, connection: str, page: Page) -> list[pool.Row]:
     """A page of datasets by name, with one row more than the limit."""
     (after,) = page.after("text")
     return tx.all(
@@ -136,32 +137,32 @@ def list_datasets(tx: pg.Tx, team: TeamId, connection: str, page: Page) -> list[
     )
 
 
-def all_datasets(tx: pg.Tx, team: TeamId, connection: str) -> list[pg.Row]:
+def all_datasets(tx: pool.Tx, team: TeamId, connection: str) -> list[pool.Row]:
     """Every dataset by name."""
     return tx.all(Q.list_datasets, team=team, connection=connection, after_name=None, limit=100_000, offset=0)
 
 
-def datasets_by_id(tx: pg.Tx, team: TeamId, connection: str, ids: list[str]) -> list[pg.Row]:
+def datasets_by_id(tx: pool.Tx, team: TeamId, connection: str, ids: list[str]) -> list[pool.Row]:
     """Those of the datasets that this connection has, by name."""
     return tx.all(Q.datasets_by_id, team=team, connection=connection, ids=ids)
 
 
-def dataset_by_name(tx: pg.Tx, team: TeamId, connection: str, name: str) -> pg.Row:
+def dataset_by_name(tx: pool.Tx, team: TeamId, connection: str, name: str) -> pool.Row:
     """The dataset; raises NotFound."""
     return tx.one(Q.dataset_by_name, team=team, connection=connection, name=name)
 
 
-def team_of_dataset(tx: pg.Tx, id: str) -> TeamId:
+def team_of_dataset(tx: pool.Tx, id: str) -> TeamId:
     """The team of a dataset, among those of the transaction; raises NotFound."""
     return TeamId(tx.one(Q.team_of_dataset, id=id)["team_id"])
 
 
-def team_of_table(tx: pg.Tx, id: str) -> TeamId:
+def team_of_table(tx: pool.Tx, id: str) -> TeamId:
     """The team of a table, among those of the transaction; raises NotFound."""
     return TeamId(tx.one(Q.team_of_table, id=id)["team_id"])
 
 
-def list_tables(tx: pg.Tx, team: TeamId, dataset: str, page: Page) -> list[pg.Row]:
+def list_tables(tx: pool.Tx, team: TeamId, dataset: str, page: Page) -> list[pool.Row]:
     """A page of a dataset's tables by name, with one row more than the limit."""
     (after,) = page.after("text")
     return tx.all(
@@ -175,23 +176,23 @@ def list_tables(tx: pg.Tx, team: TeamId, dataset: str, page: Page) -> list[pg.Ro
 
 
 def tables_of_connection(
-    tx: pg.Tx, team: TeamId, connection: str, *, dataset: str | None, limit: int
-) -> list[pg.Row]:
+    tx: pool.Tx, team: TeamId, connection: str, *, dataset: str | None, limit: int
+) -> list[pool.Row]:
     """The tables of a connection, or of one of its datasets, by name."""
     return tx.all(Q.list_tables_of_connection, team=team, connection=connection, dataset=dataset, limit=limit)
 
 
-def find_tables(tx: pg.Tx, team: TeamId, connection: str, names: list[str]) -> list[pg.Row]:
+def find_tables(tx: pool.Tx, team: TeamId, connection: str, names: list[str]) -> list[pool.Row]:
     """The tables of these names or ids."""
     return tx.all(Q.find_tables, team=team, connection=connection, names=names)
 
 
-def columns_of_tables(tx: pg.Tx, team: TeamId, tables: list[str]) -> list[pg.Row]:
+def columns_of_tables(tx: pool.Tx, team: TeamId, tables: list[str]) -> list[pool.Row]:
     """The columns of many tables, each table's in order."""
     return tx.all(Q.columns_of_tables, team=team, tables=tables)
 
 
-def columns_of_table(tx: pg.Tx, team: TeamId, table: str, page: Page) -> list[pg.Row]:
+def columns_of_table(tx: pool.Tx, team: TeamId, table: str, page: Page) -> list[pool.Row]:
     """A page of a table's columns in order, with one row more than the limit."""
     (after,) = page.after("number")
     return tx.all(
@@ -220,8 +221,8 @@ def _json(rows: list[dict[str, Any]]) -> str:
 
 
 def search(
-    tx: pg.Tx, *, team: TeamId, connection: str | None, words: str, limit: int
-) -> tuple[list[pg.Row], dict[str, list[str]]]:
+    tx: pool.Tx, *, team: TeamId, connection: str | None, words: str, limit: int
+) -> tuple[list[pool.Row], dict[str, list[str]]]:
     """The tables that match a text-search query, best first, and for each the columns that match."""
     tables = tx.all(Q.search, team=team, connection=connection, words=words, limit=limit)
     matched: dict[str, list[str]] = {}

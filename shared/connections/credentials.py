@@ -15,10 +15,11 @@ from functools import lru_cache
 from typing import Any
 
 from shared.connections.model import ConnectionType
-from shared.platform import kms, lake, strict_json
+from shared.platform.cloud import keys, objects
 from shared.platform.errors import InvalidCiphertext, MalformedJson, NotFound, ValidationFailed
 from shared.platform.ids import TeamId
 from shared.platform.settings import settings
+from shared.platform.text import strict_json
 from shared.warehouses.model import Warehouse
 
 MOST_BYTES = 64 * 1024
@@ -63,45 +64,45 @@ def read(connection_type: ConnectionType, encoded: str) -> dict[str, str]:
 
 def object_name(team: TeamId, connection: str) -> str:
     """Where a connection's credentials are."""
-    return lake.safe_name(team, f"{connection}.json.enc")
+    return objects.safe_name(team, f"{connection}.json.enc")
 
 
-def store(team: TeamId, connection: str, fields: dict[str, str], *, replace: bool) -> lake.Stored:
+def store(team: TeamId, connection: str, fields: dict[str, str], *, replace: bool) -> objects.Stored:
     """Seal and write; `replace` swaps the object that stands now, and loses against another swap.
 
     A repeated creation finds the object of the first: its body was the same.
     """
     name = object_name(team, connection)
-    blob, version = kms.seal(strict_json.canonical(fields), bound_to=f"{team}/{connection}")
+    blob, version = keys.seal(strict_json.canonical(fields), bound_to=f"{team}/{connection}")
     options: dict[str, Any] = {
         "content_type": "application/octet-stream",
         "metadata": {"kms_key": settings().kms_key, "kms_key_version": version},
     }
     if not replace:
-        return lake.put_once("credentials", name, blob, **options)
-    standing = lake.head("credentials", name)
-    return lake.put(
+        return objects.put_once("credentials", name, blob, **options)
+    standing = objects.head("credentials", name)
+    return objects.put(
         "credentials",
         name,
         blob,
-        if_generation=standing.generation if standing else lake.ABSENT,
+        if_generation=standing.generation if standing else objects.ABSENT,
         **options,
     )
 
 
 def forget(team: TeamId, connection: str) -> None:
     """Remove the object; removing it twice is as good as once."""
-    lake.delete("credentials", object_name(team, connection))
+    objects.delete("credentials", object_name(team, connection))
 
 
 @lru_cache(maxsize=KEPT_WAREHOUSES)
 def warehouse(team: TeamId, connection: str, connection_type: ConnectionType, generation: int) -> Warehouse:
     """The adapter of these credentials, decrypted once per instance and generation."""
     try:
-        blob, _ = lake.get("credentials", object_name(team, connection), generation=generation)
+        blob, _ = objects.get("credentials", object_name(team, connection), generation=generation)
     except NotFound as error:
         raise InvalidCiphertext from error
-    fields = strict_json.loads(kms.open_sealed(blob, bound_to=f"{team}/{connection}"))
+    fields = strict_json.loads(keys.open_sealed(blob, bound_to=f"{team}/{connection}"))
     if connection_type == "bigquery":
         from shared.warehouses.bigquery import BigQuery
         from shared.warehouses.shielded import Shielded

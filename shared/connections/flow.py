@@ -5,8 +5,8 @@ POST /v1/onboarding/connections/{connection_id}/validate
        └─ connections.status = validated | failed, the job ends
 """
 
+from shared.platform.background.messages import Message
 from shared.platform.ids import TeamId
-from shared.platform.messages import Message
 
 
 class ValidateConnection(Message, step="connections-validate-connection", queue="connections", job="job"):

@@ -11,10 +11,12 @@ import re
 from collections import Counter, defaultdict
 
 from shared.connections import store
-from shared.platform import ledger, pg, telemetry
+from shared.platform.background import ledger
+from shared.platform.cloud.objects import Stored
 from shared.platform.ids import TeamId
-from shared.platform.lake import Stored
 from shared.platform.ops.sweep import Stretch, is_settled, remove, sweep
+from shared.platform.postgres import pool
+from shared.platform.telemetry import context as telemetry
 
 BUCKET = "credentials"
 PATIENCE_SECONDS = 86_400.0
@@ -50,7 +52,7 @@ def _orphans(objects: list[Stored]) -> list[Stored]:
             by_team[TeamId(match["team"])][match["connection"]] = stored
     orphans: list[Stored] = []
     for team, found in by_team.items():
-        with pg.transaction(team) as tx:
+        with pool.transaction(team) as tx:
             known = store.existing(tx, team, list(found))
         orphans += [stored for id, stored in found.items() if id not in known]
     return orphans

@@ -18,7 +18,9 @@ from shared.connections.model import (
     NewCredentials,
     OpenConnection,
 )
-from shared.platform import audit, jobs, ledger, outbox, pg
+from shared.platform import audit
+from shared.platform.background import jobs, ledger, outbox
+from shared.platform.background.jobs import JobAccepted
 from shared.platform.clock import iso
 from shared.platform.edge import Call
 from shared.platform.errors import (
@@ -29,8 +31,8 @@ from shared.platform.errors import (
     SlugTaken,
 )
 from shared.platform.ids import TeamId, UserId
-from shared.platform.jobs import JobAccepted
 from shared.platform.paging import Page, cut
+from shared.platform.postgres import pool
 from shared.warehouses.model import Warehouse
 
 VALIDATE = "validate_connection"
@@ -45,13 +47,13 @@ class CredentialsRotated(Conflict):
 def create(new: NewConnection, *, team: TeamId, user: UserId, id: str) -> Connection:
     """Store the credentials sealed and the connection as pending; nothing is dialled yet."""
     fields = credentials.read(new.connection_type, new.credentials)
-    with pg.transaction(team) as tx:
+    with pool.transaction(team) as tx:
         named = store.find_by_name(tx, team, new.name)
         if named is not None and named["name"] == new.name and named["id"] != id:
             raise _name_taken(new.name)
     stored = credentials.store(team, id, fields, replace=False)
     try:
-        with pg.transaction(team) as tx:
+        with pool.transaction(team) as tx:
             store.add(
                 tx,
                 id=id,
@@ -64,14 +66,14 @@ def create(new: NewConnection, *, team: TeamId, user: UserId, id: str) -> Connec
             )
             audit.write(tx, team=team, actor=user, action="connection.created", target=id, after=new.name)
             return _view(store.get(tx, team, id))
-    except pg.UniqueViolation:
+    except pool.UniqueViolation:
         credentials.forget(team, id)
         raise _name_taken(new.name) from None
 
 
 def request_validation(team: TeamId, connection: str, *, user: UserId, job: str) -> JobAccepted:
     """Promise the step that tries the credentials. Raises NotFound."""
-    with pg.transaction(team) as tx:
+    with pool.transaction(team) as tx:
         store.get(tx, team, connection)
         jobs.open_job(tx, id=job, team=team, kind=VALIDATE, user=user, total=1, subject=connection)
         outbox.send(tx, ValidateConnection(team=team, connection=connection, job=job))
@@ -83,7 +85,7 @@ def validate(step: ValidateConnection) -> None:
 
     A refusal by the warehouse is an outcome; an unreachable one is bad luck that the queue repeats.
     """
-    with pg.transaction(step.team) as tx:
+    with pool.transaction(step.team) as tx:
         jobs.start(tx, id=step.job, team=step.team)
         row = store.find(tx, step.team, step.connection)
     if row is None:
@@ -104,7 +106,7 @@ def validate(step: ValidateConnection) -> None:
 
 def validation_failed(step: ValidateConnection, error: BridgeError) -> None:
     """No further attempt will be made: say so on the connection and end its job."""
-    with pg.transaction(step.team) as tx:
+    with pool.transaction(step.team) as tx:
         row = store.find(tx, step.team, step.connection)
         if row is not None:
             store.record_validation(
@@ -120,7 +122,7 @@ def validation_failed(step: ValidateConnection, error: BridgeError) -> None:
 
 def get(team: TeamId, id: str) -> ConnectionDetails:
     """A connection with its last validation and the size of its catalog; raises NotFound."""
-    with pg.transaction(team) as tx:
+    with pool.transaction(team) as tx:
         row, counts = store.get(tx, team, id), store.count_catalog(tx, team, id)
     return ConnectionDetails(
         **_view(row).model_dump(), catalog_version=row["catalog_version"], catalog=CatalogCounts(**counts)
@@ -129,18 +131,18 @@ def get(team: TeamId, id: str) -> ConnectionDetails:
 
 def list_connections(team: TeamId, page: Page) -> Connections:
     """A page of the team's connections, newest first."""
-    with pg.transaction(team) as tx:
+    with pool.transaction(team) as tx:
         rows, paging = cut(store.page(tx, team, page), page.limit, "created_at", "id")
     return Connections(connections=[_view(row) for row in rows], **paging)
 
 
 def rotate(team: TeamId, id: str, new: NewCredentials, *, user: UserId) -> Connection:
     """Replace the credentials; the connection must be validated again. The old version stays in the bucket."""
-    with pg.transaction(team) as tx:
+    with pool.transaction(team) as tx:
         row = store.get(tx, team, id)
     fields = credentials.read(row["connection_type"], new.credentials)
     stored = credentials.store(team, id, fields, replace=True)
-    with pg.transaction(team) as tx:
+    with pool.transaction(team) as tx:
         store.rotate(tx, team=team, id=id, uri=stored.uri, generation=stored.generation)
         audit.write(
             tx,
@@ -157,19 +159,19 @@ def rotate(team: TeamId, id: str, new: NewCredentials, *, user: UserId) -> Conne
 def delete(team: TeamId, id: str, *, user: UserId) -> None:
     """Delete the credentials, the connection and its catalog; a repetition changes nothing."""
     credentials.forget(team, id)
-    with pg.transaction(team) as tx:
+    with pool.transaction(team) as tx:
         if store.remove(tx, team, id):
             audit.write(tx, team=team, actor=user, action="connection.deleted", target=id)
 
 
-def find_by_name(tx: pg.Tx, team: TeamId, name_or_id: str) -> pg.Row | None:
+def find_by_name(tx: pool.Tx, team: TeamId, name_or_id: str) -> pool.Row | None:
     """The row of the team's connection of this name or id, or None."""
     return store.find_by_name(tx, team, name_or_id)
 
 
 def open_warehouse(team: TeamId, id: str, *, allow_unvalidated: bool = False) -> OpenConnection:
     """The connection, ready to be queried; raises NotFound or ConnectionNotValidated."""
-    with pg.transaction(team) as tx:
+    with pool.transaction(team) as tx:
         row = store.get(tx, team, id)
     if row["status"] != "validated" and not allow_unvalidated:
         raise ConnectionNotValidated(
@@ -188,14 +190,14 @@ def open_warehouse(team: TeamId, id: str, *, allow_unvalidated: bool = False) ->
 def team_of(call: Call) -> TeamId:
     """The team of the connection that path, query or body names; raises NotFound for a stranger's."""
     id = _named(call)
-    with pg.transaction(call.teams) as tx:
+    with pool.transaction(call.teams) as tx:
         return store.team_of(tx, id)
 
 
 def team_of_deleted_too(call: Call) -> TeamId:
     """Like team_of, also for a connection that the team has deleted."""
     id = _named(call)
-    with pg.transaction(call.teams) as tx:
+    with pool.transaction(call.teams) as tx:
         try:
             return store.team_of(tx, id)
         except NotFound:
@@ -234,7 +236,7 @@ def _record(step: ValidateConnection, generation: int, failure: BridgeError | No
         )
 
 
-def _warehouse(team: TeamId, row: pg.Row) -> Warehouse:
+def _warehouse(team: TeamId, row: pool.Row) -> Warehouse:
     return credentials.warehouse(team, row["id"], row["connection_type"], int(row["credentials_generation"]))
 
 
@@ -246,7 +248,7 @@ def _problem(error: BridgeError) -> dict[str, str]:
     return {"code": error.code, "message": error.message}
 
 
-def _view(row: pg.Row) -> Connection:
+def _view(row: pool.Row) -> Connection:
     return Connection(
         id=row["id"],
         team_id=row["team_id"],

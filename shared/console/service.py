@@ -12,7 +12,8 @@ import gzip
 import threading
 from dataclasses import dataclass
 
-from shared.platform import clock, lake
+from shared.platform import clock
+from shared.platform.cloud import objects
 from shared.platform.edge import Reply
 from shared.platform.errors import NotFound
 
@@ -68,14 +69,14 @@ def _asset(name: str) -> _Asset:
     if known is not None and now - known.looked_at < LOOK_AGAIN_SECONDS:
         return known
     try:
-        path = lake.safe_name(PREFIX, *name.split("/"))
+        path = objects.safe_name(PREFIX, *name.split("/"))
     except ValueError:
         raise NotFound from None
     if known is not None:
-        head = lake.head("assets", path)
+        head = objects.head("assets", path)
         if head is not None and head.generation == known.generation:
             return _keep(name, _Asset(**{**vars(known), "looked_at": now}))
-    data, stored = lake.get("assets", path)
+    data, stored = objects.get("assets", path)
     worth = stored.content_type.startswith(WORTH_COMPRESSING)
     return _keep(
         name,

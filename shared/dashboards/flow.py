@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from shared.platform.messages import Message
+from shared.platform.background.messages import Message
 
 
 class WarmDashboard(Message, step="dashboards-warm-dashboard", queue="dashboards"):

@@ -23,11 +23,15 @@ from shared.dashboards.document.problems import Problem
 from shared.dashboards.flow import WarmDashboard
 from shared.dashboards.validation import Verdict, examine
 from shared.dashboards.views import Report
-from shared.platform import clock, lake, ledger, outbox, pg, telemetry
+from shared.platform import clock
+from shared.platform.background import ledger, outbox
+from shared.platform.background.messages import Finalized
+from shared.platform.cloud import objects
+from shared.platform.cloud.objects import Stored
 from shared.platform.errors import BridgeError, NotFound, ValidationFailed
 from shared.platform.ids import TeamId, derived_id, is_id
-from shared.platform.lake import Stored
-from shared.platform.messages import Finalized
+from shared.platform.postgres import pool
+from shared.platform.telemetry import context as telemetry
 
 BUCKET = "dashboards"
 SAVE_ID, AUTHOR = "bridge-save", "bridge-author"
@@ -37,7 +41,7 @@ def object_name(team: TeamId, slug: str) -> str:
     """Where a dashboard's text lies."""
     if not is_id(team):
         raise NotFound
-    return lake.safe_name(team, f"{slug}.yaml")
+    return objects.safe_name(team, f"{slug}.yaml")
 
 
 def index(team: TeamId, slug: str) -> None:
@@ -46,15 +50,15 @@ def index(team: TeamId, slug: str) -> None:
         raise ValidationFailed(
             "The object is not a dashboard's: it must be named {team}/{slug}.yaml.", field="name"
         )
-    with pg.transaction(team) as tx:
+    with pool.transaction(team) as tx:
         if not store.team_exists(tx, team):
             raise NotFound("There is no such team.")
         row = store.find(tx, team, slug)
-    stored = lake.head(BUCKET, object_name(team, slug))
+    stored = objects.head(BUCKET, object_name(team, slug))
     if stored is None or (row is not None and _is_known(row, stored)):
         telemetry.log("the index has this object already", slug=slug)
         return
-    data, stored = lake.get(BUCKET, object_name(team, slug), generation=stored.generation)
+    data, stored = objects.get(BUCKET, object_name(team, slug), generation=stored.generation)
     text = data.decode("utf-8", "replace")
     verdict = examine(team, text)
     if verdict.report.valid and verdict.document is not None and verdict.document.slug != slug:
@@ -67,16 +71,16 @@ def index_failed(event: Finalized, error: BridgeError) -> None:
     team, slug = TeamId(event.names["team"]), event.names["slug"]
     if not is_id(team) or not reading.is_slug(slug):
         return
-    with pg.transaction(team) as tx:
+    with pool.transaction(team) as tx:
         if not store.team_exists(tx, team):
             return
-    stored = lake.head(BUCKET, object_name(team, slug))
+    stored = objects.head(BUCKET, object_name(team, slug))
     if stored is None or stored.generation != event.generation:
         return
     problem = Problem(
         path="", message=f"It could not be checked: {error.message}", hint="Save it again.", code=error.code
     )
-    data, _ = lake.get(BUCKET, stored.name, generation=stored.generation)
+    data, _ = objects.get(BUCKET, stored.name, generation=stored.generation)
     verdict = Verdict(Report(valid=False, errors=[problem], warnings=[]))
     keep(team, slug, data.decode("utf-8", "replace"), stored, verdict, metadata=stored.metadata)
 
@@ -89,10 +93,10 @@ def keep(
     verdict: Verdict,
     *,
     metadata: Mapping[str, str],
-) -> pg.Row | None:
+) -> pool.Row | None:
     """Point the directory at an object; the version's row, or None if a newer object is known."""
     found = verdict.document
-    with pg.transaction(team) as tx:
+    with pool.transaction(team) as tx:
         before = store.find(tx, team, slug)
         author = store.find_member(tx, team, user=metadata.get(AUTHOR)) if metadata.get(AUTHOR) else None
         named = store.find_member(tx, team, email=found.owner_email if found else None)
@@ -131,7 +135,7 @@ def keep(
         return store.find_version(tx, team, save_id)
 
 
-def _is_known(row: pg.Row, stored: Stored) -> bool:
+def _is_known(row: pool.Row, stored: Stored) -> bool:
     """Whether the row says what is to say of this object. One that could not be checked may be checked again."""
     if row["object_generation"] == stored.generation:
         return bool(row["status"] == "ready")
@@ -187,11 +191,11 @@ def _page(verdict: Verdict, found: Document) -> dict[str, Any]:
     return page.build(found, verdict.schemas) if verdict.report.valid else {}
 
 
-def _previous(team: TeamId, slug: str, row: pg.Row | None) -> Document | None:
+def _previous(team: TeamId, slug: str, row: pool.Row | None) -> Document | None:
     """The document that the row points at now, for the summary of what changes."""
     if row is None:
         return None
-    old = lake.find(BUCKET, object_name(team, slug), generation=row["object_generation"])
+    old = objects.find(BUCKET, object_name(team, slug), generation=row["object_generation"])
     return None if old is None else reading.parse(old[0].decode("utf-8", "replace")).document
 
 
@@ -210,5 +214,5 @@ def _metadata(team: TeamId, slug: str, stored: Stored) -> Mapping[str, str]:
     """The save that wrote the object, as the object itself says. A download does not carry it."""
     if stored.metadata:
         return stored.metadata
-    head = lake.head(BUCKET, object_name(team, slug))
+    head = objects.head(BUCKET, object_name(team, slug))
     return head.metadata if head is not None and head.generation == stored.generation else {}

@@ -8,11 +8,12 @@ from shared.dashboards.compiling import filters
 from shared.dashboards.compiling.filters import Clock
 from shared.dashboards.results.sources import source_of
 from shared.dashboards.views import PlanView
-from shared.platform import clock, pg
+from shared.platform import clock
 from shared.platform.ids import TeamId
+from shared.platform.postgres import pool
 
 
-def show(team: TeamId, head: pg.Row, given: Mapping[str, str | Sequence[str]]) -> PlanView:
+def show(team: TeamId, head: pool.Row, given: Mapping[str, str | Sequence[str]]) -> PlanView:
     """Stages, statements, parameters and keys for these filters; nothing is run."""
     source = source_of(team, head)
     at = Clock.at(clock.now(), head["timezone"])

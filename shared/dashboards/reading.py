@@ -20,8 +20,8 @@ from shared.dashboards.compiling import references
 from shared.dashboards.document import layout
 from shared.dashboards.document.model import Document
 from shared.dashboards.document.problems import Problem, Problems, did_you_mean
-from shared.platform import safe_yaml
-from shared.platform.safe_yaml import MalformedYaml, Path, Positions
+from shared.platform.text import safe_yaml
+from shared.platform.text.safe_yaml import MalformedYaml, Path, Positions
 
 CURRENT = 1
 MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}

@@ -15,10 +15,13 @@ from collections import Counter, defaultdict
 
 from shared.dashboards import store
 from shared.dashboards.indexing import BUCKET
-from shared.platform import lake, ledger, pg, telemetry
+from shared.platform.background import ledger
+from shared.platform.cloud import objects as object_store
+from shared.platform.cloud.objects import Stored
 from shared.platform.ids import TeamId
-from shared.platform.lake import Stored
 from shared.platform.ops.sweep import Stretch, is_settled, sweep, tell_again
+from shared.platform.postgres import pool
+from shared.platform.telemetry import context as telemetry
 
 STEP = "dashboards-index-dashboard"
 MISSING = {
@@ -47,12 +50,12 @@ def _visit(stretch: Stretch) -> Counter[str]:
     return counts
 
 
-def _rows(stretch: Stretch) -> dict[str, pg.Row]:
+def _rows(stretch: Stretch) -> dict[str, pool.Row]:
     """Every row whose object's name lies in the stretch."""
-    found: dict[str, pg.Row] = {}
+    found: dict[str, pool.Row] = {}
     after = stretch.after
     while True:
-        with pg.transaction() as tx:
+        with pool.transaction() as tx:
             batch = store.between(tx, after, stretch.upto, _ROWS)
         found |= {row["name"]: row for row in batch}
         if len(batch) < _ROWS:
@@ -60,7 +63,7 @@ def _rows(stretch: Stretch) -> dict[str, pg.Row]:
         after = batch[-1]["name"]
 
 
-def _behind(objects: dict[str, Stored], rows: dict[str, pg.Row]) -> list[Stored]:
+def _behind(objects: dict[str, Stored], rows: dict[str, pool.Row]) -> list[Stored]:
     """The objects that the directory does not know, does not know in this generation, or held for missing."""
     found: list[Stored] = []
     rowless: dict[TeamId, dict[str, Stored]] = defaultdict(dict)
@@ -73,7 +76,7 @@ def _behind(objects: dict[str, Stored], rows: dict[str, pg.Row]) -> list[Stored]
         elif row["object_generation"] < stored.generation or row["missing"]:
             found.append(stored)
     for team, documents in rowless.items():
-        with pg.transaction(team) as tx:
+        with pool.transaction(team) as tx:
             if not store.team_exists(tx, team):
                 continue
             deleted = store.tombstone_generations(tx, team, list(documents))
@@ -81,12 +84,12 @@ def _behind(objects: dict[str, Stored], rows: dict[str, pg.Row]) -> list[Stored]
     return found
 
 
-def _mark(row: pg.Row, name: str) -> bool:
+def _mark(row: pool.Row, name: str) -> bool:
     """Mark a row whose object is really gone: the listing may be older than the row."""
-    if lake.head(BUCKET, name) is not None:
+    if object_store.head(BUCKET, name) is not None:
         return False
     team = TeamId(row["team_id"])
-    with pg.transaction(team) as tx:
+    with pool.transaction(team) as tx:
         marked = store.mark_missing(
             tx, team, row["slug"], generation=row["object_generation"], problem=MISSING
         )

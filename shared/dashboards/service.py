@@ -25,8 +25,9 @@ from shared.dashboards.views import (
     VersionLine,
     Versions,
 )
-from shared.platform import audit, clock, lake, pg
+from shared.platform import audit, clock
 from shared.platform.clock import iso
+from shared.platform.cloud import objects
 from shared.platform.edge import Call
 from shared.platform.errors import (
     AmbiguousSlug,
@@ -39,8 +40,9 @@ from shared.platform.errors import (
 )
 from shared.platform.ids import TeamId, UserId, is_id, new_id
 from shared.platform.paging import Page, cursor, cut
+from shared.platform.postgres import pool
 
-_current: ContextVar[tuple[Call, pg.Row] | None] = ContextVar("bridge_dashboard", default=None)
+_current: ContextVar[tuple[Call, pool.Row] | None] = ContextVar("bridge_dashboard", default=None)
 
 
 # Which dashboard is meant ----------------------------------------------------------------------
@@ -49,7 +51,7 @@ _current: ContextVar[tuple[Call, pg.Row] | None] = ContextVar("bridge_dashboard"
 def team_of_slug(call: Call) -> TeamId:
     """The team of the dashboard in the path, among the caller's; raises NotFound or AmbiguousSlug."""
     wanted = _wanted_team(call)
-    with pg.transaction(call.teams) as tx:
+    with pool.transaction(call.teams) as tx:
         found = store.heads(tx, call.path["slug"], wanted)
     if len(found) > 1:
         raise AmbiguousSlug(field="team_id", reason="several of your teams have it")
@@ -64,14 +66,14 @@ def team_of_deleted_slug_too(call: Call) -> TeamId:
     try:
         return team_of_slug(call)
     except NotFound:
-        with pg.transaction(call.teams) as tx:
+        with pool.transaction(call.teams) as tx:
             gone = store.tombstones(tx, call.path["slug"], _wanted_team(call))
         if len(gone) != 1:
             raise
         return TeamId(gone[0]["team_id"])
 
 
-def head(call: Call) -> pg.Row:
+def head(call: Call) -> pool.Row:
     """The row that team_of_slug found for this very request: it costs no second statement."""
     known = _current.get()
     if known is None or known[0] is not call:
@@ -82,7 +84,7 @@ def head(call: Call) -> pg.Row:
 def free_slug(team: TeamId, wanted: str) -> str:
     """The wanted slug, or the first free one that continues it: sales, sales-2, sales-3 …"""
     base = wanted[:70].strip("-") or "dashboard"
-    with pg.transaction(team) as tx:
+    with pool.transaction(team) as tx:
         taken = store.slugs_like(tx, team, base)
     if base not in taken:
         return base
@@ -113,7 +115,7 @@ def save(
     found = verdict.document
     if not verdict.report.valid or found is None:
         raise invalid(verdict.report)
-    with pg.transaction(team) as tx:
+    with pool.transaction(team) as tx:
         row = store.find(tx, team, found.slug)
         writer = store.find_member(tx, team, user=author)
     _check_expectation(row, found.slug, draft.expected_generation)
@@ -176,7 +178,7 @@ def invalid(report: Report) -> DashboardInvalid:
     )
 
 
-def require_owner(row: pg.Row, user: UserId, admin: bool) -> None:
+def require_owner(row: pool.Row, user: UserId, admin: bool) -> None:
     """Raise Forbidden unless the caller owns the dashboard or is an admin."""
     if not admin and row["owner_id"] != user:
         raise Forbidden("Only the dashboard's owner or an admin may do this.", reason="role")
@@ -187,7 +189,7 @@ def require_owner(row: pg.Row, user: UserId, admin: bool) -> None:
 
 def get(call: Call) -> DashboardPage:
     """A dashboard as the page draws it."""
-    with pg.transaction(call.team) as tx:
+    with pool.transaction(call.team) as tx:
         row = store.find(tx, call.team, call.path["slug"])
     if row is None:
         raise NotFound
@@ -228,7 +230,7 @@ _THEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 
 def list_dashboards(team: TeamId, only: ListFilter) -> Dashboards:
     """A page of a team's dashboards, newest change first."""
-    with pg.transaction(team) as tx:
+    with pool.transaction(team) as tx:
         rows = store.page(
             tx,
             team,
@@ -246,14 +248,14 @@ def list_dashboards(team: TeamId, only: ListFilter) -> Dashboards:
 
 def text_of(team: TeamId, slug: str) -> tuple[str, str]:
     """The YAML and its generation; raises NotFound."""
-    data, stored = lake.get(indexing.BUCKET, indexing.object_name(team, slug))
+    data, stored = objects.get(indexing.BUCKET, indexing.object_name(team, slug))
     return data.decode("utf-8", "replace"), str(stored.generation)
 
 
 def list_versions(team: TeamId, dashboard: str, page_: Page) -> Versions:
     """The history of a dashboard, newest first."""
     (before,) = page_.after("number")
-    with pg.transaction(team) as tx:
+    with pool.transaction(team) as tx:
         rows = store.versions(tx, team, dashboard, before=before, limit=page_.limit)
     kept = rows[: page_.limit]
     more = len(rows) > page_.limit
@@ -278,10 +280,10 @@ def text_of_version(team: TeamId, slug: str, dashboard: str, number: str) -> str
     """The YAML of an earlier version; raises NotFound."""
     if not number.isdigit() or len(number) > 9:
         raise NotFound
-    with pg.transaction(team) as tx:
+    with pool.transaction(team) as tx:
         row = store.get_version(tx, team, dashboard, int(number))
     name = indexing.object_name(team, slug)
-    data, _ = lake.get(indexing.BUCKET, name, generation=row["object_generation"])
+    data, _ = objects.get(indexing.BUCKET, name, generation=row["object_generation"])
     return data.decode("utf-8", "replace")
 
 
@@ -294,17 +296,17 @@ def delete(team: TeamId, slug: str, *, user: UserId, admin: bool) -> None:
     The object goes first: a delete that dies in between is finished by its repetition, and the
     tombstone keeps a late event of the object from bringing the row back.
     """
-    with pg.transaction(team) as tx:
+    with pool.transaction(team) as tx:
         row = store.find(tx, team, slug)
     if row is None:
         return
     require_owner(row, user, admin)
     name = indexing.object_name(team, slug)
-    current = lake.head(indexing.BUCKET, name)
+    current = objects.head(indexing.BUCKET, name)
     if current is not None:
-        lake.delete(indexing.BUCKET, name, if_generation=current.generation)
+        objects.delete(indexing.BUCKET, name, if_generation=current.generation)
     newest = max(row["object_generation"], current.generation if current else 0)
-    with pg.transaction(team) as tx:
+    with pool.transaction(team) as tx:
         if store.remove(tx, team, slug, newest):
             audit.write(tx, team=team, actor=user, action="dashboard.deleted", target=row["id"])
 
@@ -324,22 +326,22 @@ def _store(
     name = indexing.object_name(team, slug)
     metadata = {indexing.SAVE_ID: id, indexing.AUTHOR: author}
     try:
-        stored = lake.put(
+        stored = objects.put(
             indexing.BUCKET,
             name,
             text.encode(),
             content_type="text/yaml; charset=utf-8",
-            if_generation=lake.ABSENT if expected is None else expected,
+            if_generation=objects.ABSENT if expected is None else expected,
             metadata=metadata,
         )
     except PreconditionFailed:
         # Either somebody was faster, or an earlier attempt of this very save died after its object.
-        current = lake.head(indexing.BUCKET, name)
+        current = objects.head(indexing.BUCKET, name)
         if current is None or current.metadata.get(indexing.SAVE_ID) != id:
             if expected is None:
                 raise _taken(slug) from None
             raise PreconditionFailed(field="If-Match", reason="it has a newer generation") from None
-        data, stored = lake.get(indexing.BUCKET, name, generation=current.generation)
+        data, stored = objects.get(indexing.BUCKET, name, generation=current.generation)
         text = data.decode()
     indexing.keep(team, slug, text, stored, verdict, metadata=metadata)
     saved = _saved(team, id)
@@ -348,7 +350,7 @@ def _store(
     return saved
 
 
-def _check_expectation(row: pg.Row | None, slug: str, expected: int | None) -> None:
+def _check_expectation(row: pool.Row | None, slug: str, expected: int | None) -> None:
     if expected is None:
         if row is not None:
             raise _taken(slug)
@@ -368,7 +370,7 @@ def _taken(slug: str) -> SlugTaken:
 
 
 def _saved(team: TeamId, id: str) -> SavedVersion | None:
-    with pg.transaction(team) as tx:
+    with pool.transaction(team) as tx:
         row = store.find_version(tx, team, id)
     if row is None:
         return None
@@ -390,6 +392,6 @@ def _wanted_team(call: Call) -> str | None:
     return wanted
 
 
-def _line(row: pg.Row) -> DashboardLine:
+def _line(row: pool.Row) -> DashboardLine:
     times = {name: iso(row[name]) for name in ("created_at", "updated_at", "last_viewed_at")}
     return DashboardLine.model_validate(row | times | {"url": f"/dash/{row['slug']}"})

@@ -26,11 +26,16 @@ from shared.dashboards.results.entries import Entry
 from shared.dashboards.results.memory import ANSWER_BYTES, Answer, Bounded, Together
 from shared.dashboards.results.settling import Settled, settle_all
 from shared.dashboards.results.sources import Source, source_of
-from shared.platform import clock, outbox, pg, recording, strict_json, telemetry
+from shared.platform import clock
+from shared.platform.background import outbox
 from shared.platform.edge import Call, Reply
 from shared.platform.errors import InvalidCursor, NotFound
 from shared.platform.ids import TeamId
 from shared.platform.paging import cursor
+from shared.platform.postgres import pool
+from shared.platform.telemetry import context as telemetry
+from shared.platform.telemetry import recording
+from shared.platform.text import strict_json
 
 Given = Mapping[str, str | Sequence[str]]
 STALE_ANSWER_SECONDS = 1.0
@@ -46,7 +51,7 @@ class _Question:
     """A dashboard as it is now, with the reader's choices at this hour."""
 
     team: TeamId
-    head: pg.Row
+    head: pool.Row
     given: Given
     clock: Clock
 
@@ -70,7 +75,7 @@ class _Question:
         )
 
 
-def data(call: Call, head: pg.Row, given: Given) -> Reply:
+def data(call: Call, head: pool.Row, given: Given) -> Reply:
     """Everything that the page needs, as bytes that were compressed once."""
     question = _question(call.team, head, given)
     with telemetry.span("data.serve", dashboard_slug=head["slug"]) as span:
@@ -86,7 +91,7 @@ def data(call: Call, head: pg.Row, given: Given) -> Reply:
 
 
 def query_data(
-    call: Call, head: pg.Row, query: str, given: Given, *, limit: int, after: str | None
+    call: Call, head: pool.Row, query: str, given: Given, *, limit: int, after: str | None
 ) -> dict[str, Any]:
     """A page of one query's rows, with what a tile's data says of itself."""
     question = _question(call.team, head, given)
@@ -179,11 +184,11 @@ def _promise_refresh(question: _Question, source: Source) -> None:
     """Queue one refresh of these results; whoever gets the lease queues it, the others serve and go."""
     message = refreshing.message(source, question.given, occasion=f"stale at {int(time.time()) // 60}")
     if refreshing.claim(source, question.given):
-        with pg.transaction(question.team) as tx:
+        with pool.transaction(question.team) as tx:
             outbox.send(tx, message)
 
 
-def _question(team: TeamId, head: pg.Row, given: Given) -> _Question:
+def _question(team: TeamId, head: pool.Row, given: Given) -> _Question:
     return _Question(team, head, given, Clock.at(clock.now(), head["timezone"]))
 
 
@@ -250,5 +255,5 @@ def _count_view(team: TeamId, id: str) -> None:
         _views[id] = (views + 1, last)
         return
     _views[id] = (0, now)
-    with pg.transaction(team) as tx:
+    with pool.transaction(team) as tx:
         store.count_views(tx, team, id, views + 1)

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from shared.platform import pg, sql
 from shared.platform.ids import TeamId
+from shared.platform.postgres import pool, sql
 
 Q = sql.load(__file__)
 
@@ -34,24 +34,24 @@ class Content:
     next_warm_at: datetime | None = None
 
 
-def heads(tx: pg.Tx, slug: str, team: str | None) -> list[pg.Row]:
+def heads(tx: pool.Tx, slug: str, team: str | None) -> list[pool.Row]:
     """At most two dashboards of this slug among the transaction's teams, with their connection's state."""
     return tx.all(Q.heads_by_slug, slug=slug, team=team)
 
 
-def tombstones(tx: pg.Tx, slug: str, team: str | None) -> list[pg.Row]:
+def tombstones(tx: pool.Tx, slug: str, team: str | None) -> list[pool.Row]:
     """At most two teams that deleted a dashboard of this slug."""
     return tx.all(Q.tombstones_by_slug, slug=slug, team=team)
 
 
-def find(tx: pg.Tx, team: TeamId, slug: str) -> pg.Row | None:
+def find(tx: pool.Tx, team: TeamId, slug: str) -> pool.Row | None:
     """The whole row, or None."""
     return tx.find(Q.find_dashboard, team=team, slug=slug)
 
 
 def page(
-    tx: pg.Tx, team: TeamId, *, after: list[Any], limit: int, offset: int, **only: str | None
-) -> list[pg.Row]:
+    tx: pool.Tx, team: TeamId, *, after: list[Any], limit: int, offset: int, **only: str | None
+) -> list[pool.Row]:
     """Rows of a list, newest change first, one more than asked for."""
     time, id = after
     return tx.all(
@@ -59,31 +59,31 @@ def page(
     )
 
 
-def slugs_like(tx: pg.Tx, team: TeamId, slug: str) -> set[str]:
+def slugs_like(tx: pool.Tx, team: TeamId, slug: str) -> set[str]:
     """The slugs that are this one or continue it."""
     return {row["slug"] for row in tx.all(Q.slugs_like, team=team, slug=slug)}
 
 
-def team_exists(tx: pg.Tx, team: TeamId) -> bool:
+def team_exists(tx: pool.Tx, team: TeamId) -> bool:
     """Whether there is such a team."""
     return tx.find(Q.team_exists, team=team) is not None
 
 
 def find_member(
-    tx: pg.Tx, team: TeamId, *, user: str | None = None, email: str | None = None
-) -> pg.Row | None:
+    tx: pool.Tx, team: TeamId, *, user: str | None = None, email: str | None = None
+) -> pool.Row | None:
     """A member by id or address, or None."""
     if user is not None:
         return tx.find(Q.find_member, team=team, user=user)
     return tx.find(Q.find_member_by_email, team=team, email=email) if email else None
 
 
-def find_version(tx: pg.Tx, team: TeamId, id: str) -> pg.Row | None:
+def find_version(tx: pool.Tx, team: TeamId, id: str) -> pool.Row | None:
     """The version that this save made, or None."""
     return tx.find(Q.find_version, team=team, id=id)
 
 
-def put(tx: pg.Tx, team: TeamId, content: Content, *, id: str, owner: str | None) -> pg.Row | None:
+def put(tx: pool.Tx, team: TeamId, content: Content, *, id: str, owner: str | None) -> pool.Row | None:
     """Make the row say what the object says; None when it knows this object or a newer one."""
     return tx.find(
         Q.put_dashboard,
@@ -110,7 +110,7 @@ def put(tx: pg.Tx, team: TeamId, content: Content, *, id: str, owner: str | None
 
 
 def add_version(
-    tx: pg.Tx,
+    tx: pool.Tx,
     team: TeamId,
     content: Content,
     *,
@@ -134,67 +134,67 @@ def add_version(
     )
 
 
-def versions(tx: pg.Tx, team: TeamId, dashboard: str, *, before: int | None, limit: int) -> list[pg.Row]:
+def versions(tx: pool.Tx, team: TeamId, dashboard: str, *, before: int | None, limit: int) -> list[pool.Row]:
     """Versions, newest first, one more than asked for."""
     return tx.all(Q.list_versions, team=team, dashboard=dashboard, before=before, limit=limit + 1)
 
 
-def get_version(tx: pg.Tx, team: TeamId, dashboard: str, version: int) -> pg.Row:
+def get_version(tx: pool.Tx, team: TeamId, dashboard: str, version: int) -> pool.Row:
     """One version's row; raises NotFound."""
     return tx.one(Q.find_version_number, team=team, dashboard=dashboard, version=version)
 
 
-def replace_lineage(tx: pg.Tx, team: TeamId, dashboard: str, edges: list[dict[str, Any]]) -> None:
+def replace_lineage(tx: pool.Tx, team: TeamId, dashboard: str, edges: list[dict[str, Any]]) -> None:
     """Make the edges of a dashboard these."""
     tx.run(Q.forget_lineage, team=team, dashboard=dashboard)
     if edges:
         tx.run(Q.add_lineage, team=team, dashboard=dashboard, rows=edges)
 
 
-def remove(tx: pg.Tx, team: TeamId, slug: str, generation: int) -> bool:
+def remove(tx: pool.Tx, team: TeamId, slug: str, generation: int) -> bool:
     """Delete the row and remember that it is gone; False when there was none."""
     tx.run(Q.bury_dashboard, team=team, slug=slug, generation=generation)
     return tx.find(Q.remove_dashboard, team=team, slug=slug) is not None
 
 
-def next_epoch(tx: pg.Tx, team: TeamId, id: str) -> int:
+def next_epoch(tx: pool.Tx, team: TeamId, id: str) -> int:
     """Make every cached result of the dashboard unreachable."""
     return int(tx.one(Q.next_epoch, team=team, id=id)["cache_epoch"])
 
 
-def count_views(tx: pg.Tx, team: TeamId, id: str, views: int) -> None:
+def count_views(tx: pool.Tx, team: TeamId, id: str, views: int) -> None:
     """Add views that an instance has gathered."""
     tx.run(Q.count_views, team=team, id=id, views=views)
 
 
-def claim_due(tx: pg.Tx, most: int) -> list[pg.Row]:
+def claim_due(tx: pool.Tx, most: int) -> list[pool.Row]:
     """Dashboards of any team whose warming is due; each is given once."""
     return tx.all(Q.claim_due, most=most)
 
 
-def set_warmed(tx: pg.Tx, team: TeamId, id: str, next_warm_at: datetime | None) -> None:
+def set_warmed(tx: pool.Tx, team: TeamId, id: str, next_warm_at: datetime | None) -> None:
     """Record a warming and when the next one is due."""
     tx.run(Q.set_warmed, team=team, id=id, next_warm_at=next_warm_at)
 
 
-def between(tx: pg.Tx, after: str, upto: str | None, most: int) -> list[pg.Row]:
+def between(tx: pool.Tx, after: str, upto: str | None, most: int) -> list[pool.Row]:
     """Rows of any team whose objects' names come after one and up to another, in the order of names."""
     return tx.all(Q.dashboards_between, after=after, upto=upto, most=most)
 
 
-def tombstone_generations(tx: pg.Tx, team: TeamId, slugs: list[str]) -> dict[str, int]:
+def tombstone_generations(tx: pool.Tx, team: TeamId, slugs: list[str]) -> dict[str, int]:
     """Up to which generation these dashboards were deleted."""
     rows = tx.all(Q.tombstones_of, team=team, slugs=slugs)
     return {str(row["slug"]): int(row["object_generation"]) for row in rows}
 
 
-def mark_missing(tx: pg.Tx, team: TeamId, slug: str, *, generation: int, problem: dict[str, Any]) -> bool:
+def mark_missing(tx: pool.Tx, team: TeamId, slug: str, *, generation: int, problem: dict[str, Any]) -> bool:
     """Say on the row that its object is gone; False when it points at another one by now."""
     row = tx.find(Q.mark_missing, team=team, slug=slug, generation=generation, errors=_json([problem]))
     return row is not None
 
 
 def _json(value: list[Any]) -> str:
-    from shared.platform import strict_json
+    from shared.platform.text import strict_json
 
     return strict_json.dumps(value).decode()

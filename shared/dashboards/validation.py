@@ -24,10 +24,11 @@ from shared.dashboards.compiling.filters import Clock
 from shared.dashboards.document.model import ChartTile, Document, KpiTile, TableTile
 from shared.dashboards.document.problems import Problems, did_you_mean
 from shared.dashboards.views import QueryReport, Report
-from shared.platform import clock, pg
+from shared.platform import clock
 from shared.platform.errors import BridgeError, BytesCapExceeded, NotFound
 from shared.platform.ids import TeamId
-from shared.platform.safe_yaml import Path
+from shared.platform.postgres import pool as pg
+from shared.platform.text.safe_yaml import Path
 from shared.warehouses import guard
 from shared.warehouses.model import DryRun, Field
 

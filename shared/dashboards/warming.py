@@ -12,16 +12,19 @@ from shared.dashboards.results.refreshing import choices_hash
 from shared.dashboards.results.settling import settle_all
 from shared.dashboards.results.sources import Source, source_of
 from shared.dashboards.views import Warmed
-from shared.platform import clock, ledger, outbox, pg, telemetry
+from shared.platform import clock
+from shared.platform.background import ledger, outbox
 from shared.platform.errors import BridgeError, Unavailable
 from shared.platform.ids import TeamId
+from shared.platform.postgres import pool
+from shared.platform.telemetry import context as telemetry
 
 MOST_DUE = 200
 SPREAD_SECONDS = 2.0
 STEP_PATIENCE_SECONDS = 240.0
 
 
-def precompute(team: TeamId, head: pg.Row, *, patience: float) -> Warmed:
+def precompute(team: TeamId, head: pool.Row, *, patience: float) -> Warmed:
     """Compute what is missing or no longer fresh for the default choices."""
     source = source_of(team, head)
     return _warm(source, head["timezone"], {}, patience=patience, computed_before=0.001)
@@ -29,14 +32,14 @@ def precompute(team: TeamId, head: pg.Row, *, patience: float) -> Warmed:
 
 def purge(team: TeamId, id: str) -> None:
     """Make every cached result unreachable, on all instances at once."""
-    with pg.transaction(team) as tx:
+    with pool.transaction(team) as tx:
         store.next_epoch(tx, team, id)
 
 
 def warm(step: WarmDashboard) -> None:
     """Bring one dashboard's results up to date; a version that is gone needs nothing."""
     team = TeamId(step.team)
-    with pg.transaction(team) as tx:
+    with pool.transaction(team) as tx:
         head = next(iter(store.heads(tx, step.slug, team)), None)
     if head is None or head["version"] != step.version or head["id"] != step.dashboard:
         telemetry.log("the version to warm is gone", slug=step.slug)

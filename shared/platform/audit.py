@@ -7,10 +7,12 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from shared.platform import pg, sql, strict_json, telemetry
 from shared.platform.clock import iso
 from shared.platform.ids import new_id
 from shared.platform.paging import Instant, Page, cut
+from shared.platform.postgres import pool, sql
+from shared.platform.telemetry import context as telemetry
+from shared.platform.text import strict_json
 
 Q = sql.load(__file__)
 
@@ -51,7 +53,7 @@ class AuditEntries(BaseModel):
 
 
 def write(
-    tx: pg.Tx,
+    tx: pool.Tx,
     *,
     team: str,
     actor: str,
@@ -79,7 +81,7 @@ def write(
 def page(team: str, only: AuditFilter) -> AuditEntries:
     """A page of a team's entries, newest first."""
     at, id = only.after("instant", "id")
-    with pg.transaction(team) as tx:
+    with pool.transaction(team) as tx:
         rows = tx.all(
             Q.list_audit,
             team=team,

@@ -2,7 +2,7 @@
 
     @http(timeout=60) ─► over(60) ─► hot.get: within(10) ─► 10 s, or less near the end
 
-lease > function deadline > longest wait for a client: the first is the ledger's (shared/platform/ledger.py), the
+lease > function deadline > longest wait for a client: the first is the ledger's (shared/platform/background/ledger.py), the
 second is kept here. Client libraries repeat for minutes by default, long after who asked has been cut off.
 """
 

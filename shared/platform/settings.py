@@ -24,8 +24,8 @@ from pydantic import (
 )
 
 from shared.platform import limit_defaults as defaults
-from shared.platform import strict_json
 from shared.platform.errors import MalformedJson
+from shared.platform.text import strict_json
 
 PLACEHOLDERS = ("changeme", "change-me", "placeholder", "your-", "xxx", "todo", "example-", "<")
 UNLIKE_PLACEHOLDERS = ("BRIDGE_STEP_URL", "BRIDGE_DATABASE_CA")

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
 
-from shared.platform import auth
+from shared.platform.edge import auth
 from shared.platform.settings import settings
 
 

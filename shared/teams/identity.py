@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from shared.platform import auth, clock, pg
+from shared.platform import clock
 from shared.platform.clock import iso
+from shared.platform.edge import auth
 from shared.platform.errors import Forbidden, NotFound
 from shared.platform.ids import TeamId, UserId
 from shared.platform.paging import Page, cut
+from shared.platform.postgres import pool
 from shared.teams import service, store
 from shared.teams.model import (
     AccessToken,
@@ -23,7 +25,7 @@ from shared.teams.model import (
 
 def sign_in(login: DevLogin) -> tuple[User, auth.NewSession]:
     """Begin a session for whoever has this e-mail. The caller has made sure that they do."""
-    with pg.transaction() as tx:
+    with pool.transaction() as tx:
         row = store.upsert_user(tx, email=login.email, name=login.name)
         session = auth.open_session(tx, UserId(row["id"]))
     return User(**row), session
@@ -31,7 +33,7 @@ def sign_in(login: DevLogin) -> tuple[User, auth.NewSession]:
 
 def sign_out(who: auth.Principal) -> None:
     """Revoke the session, or the token, that the caller came with."""
-    with pg.transaction() as tx:
+    with pool.transaction() as tx:
         if who.kind == "session":
             auth.end_session(tx, who)
         else:
@@ -62,7 +64,7 @@ def issue_token(new: NewToken, *, who: auth.Principal, id: str) -> IssuedToken:
         )
     expires_at = clock.now() + timedelta(days=new.expires_in_days)
     scopes = [scope for scope in auth.SCOPES if scope in new.scopes]
-    with pg.transaction() as tx:
+    with pool.transaction() as tx:
         text = auth.issue_token(
             tx,
             id=id,
@@ -80,7 +82,7 @@ def issue_token(new: NewToken, *, who: auth.Principal, id: str) -> IssuedToken:
 
 def rotate_token(id: str, *, who: auth.Principal) -> IssuedToken:
     """Exchange the text of a live token of the caller. Name, scopes, team and lifetime stay. Raises NotFound."""
-    with pg.transaction() as tx:
+    with pool.transaction() as tx:
         _reachable(tx, id, who)
         rotated = auth.rotate_token(tx, id=id, user=who.user_id)
     if rotated is None:
@@ -98,7 +100,7 @@ def rotate_token(id: str, *, who: auth.Principal) -> IssuedToken:
 
 def list_tokens(who: auth.Principal, page: Page) -> AccessTokens:
     """A page of the caller's live tokens, newest first."""
-    with pg.transaction() as tx:
+    with pool.transaction() as tx:
         rows, paging = cut(store.list_tokens(tx, who.user_id, page), page.limit, "created_at", "id")
     tokens = [
         AccessToken(
@@ -117,13 +119,13 @@ def list_tokens(who: auth.Principal, page: Page) -> AccessTokens:
 
 def revoke_token(id: str, *, who: auth.Principal) -> None:
     """Revoke a token of the caller; it is refused from the next call on. Raises NotFound."""
-    with pg.transaction() as tx:
+    with pool.transaction() as tx:
         _reachable(tx, id, who)
         if not store.revoke_token(tx, id=id, user=who.user_id):
             raise NotFound
 
 
-def _reachable(tx: pg.Tx, id: str, who: auth.Principal) -> None:
+def _reachable(tx: pool.Tx, id: str, who: auth.Principal) -> None:
     """A token of one team has no say over tokens that reach further; raises NotFound."""
     if who.only_team is not None and not store.is_token_of_team(
         tx, id=id, user=who.user_id, team=who.only_team

@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from shared.platform.auth import Scope
-from shared.platform.names import Name, NameOrNothing
+from shared.platform.edge.auth import Scope
+from shared.platform.text.names import Name, NameOrNothing
 
 Email = Annotated[
     str,

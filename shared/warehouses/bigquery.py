@@ -17,8 +17,8 @@ from functools import cached_property
 from typing import Any
 
 from shared.platform.errors import QueryInvalid
+from shared.platform.leases.stopping import cancelling
 from shared.platform.settings import settings
-from shared.platform.stopping import cancelling
 from shared.warehouses import bigquery_catalog, values
 from shared.warehouses.bigquery_errors import translated
 from shared.warehouses.bigquery_patience import patience

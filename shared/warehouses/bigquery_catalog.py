@@ -17,8 +17,8 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
-from shared.platform import telemetry
 from shared.platform.errors import BridgeError
+from shared.platform.telemetry import context as telemetry
 from shared.warehouses.bigquery_errors import translated
 from shared.warehouses.bigquery_patience import METADATA_MAX_BYTES, METADATA_SECONDS, patience
 from shared.warehouses.errors import PermissionMissing

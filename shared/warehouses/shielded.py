@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from shared.platform import breaker
-from shared.platform.breaker import Circuit
 from shared.platform.errors import Unavailable
+from shared.platform.leases import breaker
+from shared.platform.leases.breaker import Circuit
 from shared.warehouses.errors import WarehouseUnavailable
 from shared.warehouses.model import (
     DatasetInfo,

@@ -53,15 +53,16 @@ def run(ground: Ground, options: Options) -> list[Table]:
 
 def _operations(team: str) -> dict[str, Callable[[], None]]:
     from shared.agents.flow import ResumeTurn
-    from shared.platform import jobs, ledger, outbox, pg
+    from shared.platform.background import jobs, ledger, outbox
     from shared.platform.ids import TeamId, new_id
+    from shared.platform.postgres import pool
 
     job = new_id()
-    with pg.transaction(team) as tx:
+    with pool.transaction(team) as tx:
         jobs.open_job(tx, id=job, team=team, kind="bench", user=None, total=1_000_000)
 
     def nothing() -> None:
-        with pg.transaction(team):
+        with pool.transaction(team):
             pass
 
     def claim_and_finish() -> None:
@@ -72,15 +73,15 @@ def _operations(team: str) -> dict[str, Callable[[], None]]:
 
     def promise() -> None:
         # Not due for an hour: the hand-over happens beside the caller, as for any message that can wait.
-        with pg.transaction(team) as tx:
+        with pool.transaction(team) as tx:
             outbox.send(tx, _message(), delay_seconds=3600)
 
     def promise_and_hand_over() -> None:
-        with pg.transaction(team) as tx:
+        with pool.transaction(team) as tx:
             outbox.send(tx, _message(), delay_seconds=outbox.PATIENT_SECONDS - 0.1)
 
     def land() -> None:
-        with pg.transaction(team) as tx:
+        with pool.transaction(team) as tx:
             jobs.land(tx, job=job, team=team, key=new_id())
 
     def _message() -> ResumeTurn:

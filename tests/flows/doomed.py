@@ -25,7 +25,7 @@ EFFECTS = (
 
 def interrupt_after(effects: int, with_signal: int) -> None:
     """Arrange for this process to get the signal once so many effects are durable."""
-    from shared.platform import pg
+    from shared.platform.postgres import pool
 
     left = effects
 
@@ -43,7 +43,7 @@ def interrupt_after(effects: int, with_signal: int) -> None:
 
         return effect
 
-    real_transaction = pg.transaction
+    real_transaction = pool.transaction
 
     @contextlib.contextmanager
     def transaction(*args: Any, **options: Any) -> Iterator[Any]:
@@ -51,7 +51,7 @@ def interrupt_after(effects: int, with_signal: int) -> None:
             tx.after_commit(count)  # Before the messages of this commit are handed over.
             yield tx
 
-    pg.transaction = transaction
+    pool.transaction = transaction
     for module, name in EFFECTS:
         owner = importlib.import_module(f"shared.platform.{module}")
         setattr(owner, name, counting(getattr(owner, name)))

@@ -8,8 +8,8 @@ import pg8000.native
 import pytest
 
 from migrations import runner
-from shared.platform import pg_connect
 from shared.platform.errors import Unavailable
+from shared.platform.postgres import connect as pg_connect
 from shared.platform.settings import BadConfiguration, settings
 from tests.local.postgres.conftest import Postgres
 from tests.migrations.cloud_sql import Authority, Proxy

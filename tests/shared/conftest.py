@@ -212,7 +212,7 @@ class Cloud:
 
     def pending(self) -> list[Delivery]:
         """Messages and finalize events that nobody has delivered, oldest first."""
-        from shared.platform import lake
+        from shared.platform.cloud import objects
 
         found = []
         for row in self.sql("SELECT id, step, kind, payload FROM outbox ORDER BY created_at, id"):
@@ -220,7 +220,7 @@ class Cloud:
                 self._delivered.add(str(row["id"]))
                 event = row["kind"] == "event"
                 found.append(Delivery(row["step"], row["payload"], event, str(row["id"])))
-        for stored in lake.listing("catalog", ""):
+        for stored in objects.listing("catalog", ""):
             mark = f"{stored.name}#{stored.generation}"
             if mark not in self._delivered:
                 self._delivered.add(mark)
@@ -343,10 +343,11 @@ WEATHER = [calm, twice, backwards, together, crashing]
 @contextmanager
 def dying_after(effects: int) -> Iterator[None]:
     """Die once this many effects (commits, written objects) are durable."""
-    from shared.platform import lake, pg
+    from shared.platform.cloud import objects
+    from shared.platform.postgres import pool
 
     left = effects
-    real_transaction, real_put = pg.transaction, lake.put
+    real_transaction, real_put = pool.transaction, objects.put
 
     def count() -> None:
         nonlocal left
@@ -365,11 +366,11 @@ def dying_after(effects: int) -> Iterator[None]:
         count()
         return stored
 
-    pg.transaction, lake.put = transaction, put
+    pool.transaction, objects.put = transaction, put
     try:
         yield
     finally:
-        pg.transaction, lake.put = real_transaction, real_put
+        pool.transaction, objects.put = real_transaction, real_put
 
 
 # Servers ---------------------------------------------------------------------------------------
@@ -534,10 +535,14 @@ def weather(request: pytest.FixtureRequest) -> Callable[[Cloud, list[Delivery]],
 
 def _forget_clients() -> None:
     from shared.connections import credentials
-    from shared.platform import hot, kms, lake, oidc, pg, pg_connect, settings, tasks
+    from shared.platform import settings
+    from shared.platform.cloud import documents, keys, objects, queues
+    from shared.platform.cloud import identity as oidc
+    from shared.platform.postgres import connect as pg_connect
+    from shared.platform.postgres import pool
 
     for cached in (
-        settings.settings, pg._pool, pg_connect._tls, pg_connect._account, lake._client, kms._client, oidc._certs, tasks._client, hot.client,
+        settings.settings, pool._pool, pg_connect._tls, pg_connect._account, objects._client, keys._client, oidc._certs, queues._client, documents.client,
         credentials.warehouse,
     ):  # fmt: skip
         cached.cache_clear()

@@ -120,7 +120,7 @@ class Body:
     writes: frozenset[str] = frozenset()
 
 
-WRITES = {f"shared.platform.lake.{verb}" for verb in ("put", "put_once", "compose")}
+WRITES = {f"shared.platform.cloud.objects.{verb}" for verb in ("put", "put_once", "compose")}
 
 
 @cache
@@ -141,7 +141,7 @@ def body(name: str) -> Body:
         frozenset(
             _constant(home, call.args[0])
             for target, call in calls
-            if target in WRITES and home != "shared.platform.lake"
+            if target in WRITES and home != "shared.platform.cloud.objects"
         ),
     )
 

@@ -124,7 +124,7 @@ def test_a_door_is_not_a_room(function: dict[str, Any]) -> None:
 
 def test_every_queue_is_used_and_every_message_has_its_receiver() -> None:
     """No queue without a step, no message class without a function that receives it."""
-    from shared.platform import messages
+    from shared.platform.background import messages
 
     for function in MANIFEST:
         importlib.import_module(function["module"])
@@ -147,13 +147,13 @@ def test_no_two_functions_share_a_method_and_a_path() -> None:
 
 def test_every_lease_outlives_its_step_and_every_dispatch_its_deadline() -> None:
     """lease > function deadline, and Cloud Tasks waits longer than the function may run."""
-    from shared.platform import tasks
+    from shared.platform.cloud import queues
     from shared.platform.steps import running as steps
 
     assert steps.LEASE_MARGIN_SECONDS > 0
     for function in STEPS:
         if function["kind"] == "task":
-            assert function["timeout"] + steps.LEASE_MARGIN_SECONDS <= tasks.DISPATCH_DEADLINE_SECONDS, (
+            assert function["timeout"] + steps.LEASE_MARGIN_SECONDS <= queues.DISPATCH_DEADLINE_SECONDS, (
                 function["name"]
             )
 

@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from shared.platform import auth
-from shared.platform.edge import intake
+from shared.platform.edge import auth, intake
 from shared.platform.errors import Forbidden
 from shared.platform.ids import TeamId, UserId
 from shared.platform.settings import Settings

@@ -83,10 +83,10 @@ def test_the_closure_is_what_the_bytecode_says(bundles: dict[str, build.Bundle])
 def test_only_a_bundle_that_shall_export_carries_the_sdk(bundles: dict[str, build.Bundle]) -> None:
     """The exporter and what it stands on come with --otlp; without, no bundle has a trace of them."""
     for name, made in bundles.items():
-        assert "shared/platform/otlp.py" not in made.content, name
+        assert "shared/platform/telemetry/otlp.py" not in made.content, name
         assert "opentelemetry-sdk" not in made.requirements, name
     made = build.bundle(BY_NAME["ops-health"], otlp=True)
-    assert "shared/platform/otlp.py" in made.content
+    assert "shared/platform/telemetry/otlp.py" in made.content
     assert {"opentelemetry-sdk", "opentelemetry-exporter-otlp-proto-http"} <= set(made.direct)
 
 
@@ -104,7 +104,7 @@ def test_a_store_travels_with_its_statements(bundles: dict[str, build.Bundle]) -
     """Each module that reads a queries.sql finds it in the bundle, and a bundle has none that nothing reads."""
     for name, made in bundles.items():
         stores = {str(Path(place).parent) for place, data in made.content.items() if b"sql.load(" in data}
-        folders = {folder.removesuffix("/edge") for folder in stores - {"shared/platform/sql.py"}}
+        folders = {folder.removesuffix("/edge") for folder in stores - {"shared/platform/postgres/sql.py"}}
         carried = {str(Path(place).parent) for place in made.content if place.endswith("queries.sql")}
         assert carried == folders, name
 
@@ -263,8 +263,8 @@ def test_a_bundle_works_alone_and_says_what_it_lacks(
             return verify_bundles.verify(tmp_path / f"{made.name}.zip", made, python, cloud)[0]
 
     assert tried(whole) == []
-    torn = {place: data for place, data in whole.content.items() if place != "shared/platform/auth.py"}
-    assert "shared.platform.auth" in tried(dataclasses.replace(whole, content=torn))[0]
+    torn = {place: data for place, data in whole.content.items() if place != "shared/platform/edge/auth.py"}
+    assert "shared.platform.edge.auth" in tried(dataclasses.replace(whole, content=torn))[0]
     leaning = whole.content | {"main.py": b"import sqlglot\n" + whole.content["main.py"]}
     assert "No module named 'sqlglot'" in tried(dataclasses.replace(whole, content=leaning))[0]
     bare = b"import flask\nimport functions_framework\n\n\n@functions_framework.http\ndef get(request):\n"

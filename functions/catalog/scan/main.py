@@ -3,8 +3,8 @@
 from shared.catalog import scan as chain
 from shared.catalog.model import NewScan
 from shared.connections.service import team_of
+from shared.platform.background.jobs import JobAccepted
 from shared.platform.edge import Call, accepted, http
-from shared.platform.jobs import JobAccepted
 
 
 @http(

@@ -1,8 +1,8 @@
 """POST /v1/onboarding/connections/{connection_id}/validate: try the stored credentials."""
 
 from shared.connections import service
+from shared.platform.background.jobs import JobAccepted
 from shared.platform.edge import Call, accepted, http
-from shared.platform.jobs import JobAccepted
 
 
 @http(

@@ -1,8 +1,8 @@
 """POST /v1/jobs/{job_id}/cancel: stop background work; its steps end without effect."""
 
-from shared.platform import jobs
+from shared.platform.background import jobs
+from shared.platform.background.jobs import JobView
 from shared.platform.edge import Call, http
-from shared.platform.jobs import JobView
 
 
 @http("POST", "/v1/jobs/{job_id}/cancel", role="member", team=jobs.team_of)

@@ -1,8 +1,8 @@
 """GET /v1/jobs: a team's background work, newest first."""
 
-from shared.platform import jobs
+from shared.platform.background import jobs
+from shared.platform.background.jobs import JobPage, Jobs
 from shared.platform.edge import Call, http
-from shared.platform.jobs import JobPage, Jobs
 
 
 @http("GET", "/v1/jobs", role="member", query=JobPage)

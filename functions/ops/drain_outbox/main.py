@@ -1,6 +1,6 @@
 """Every minute: send what an instance promised but died before sending."""
 
-from shared.platform import outbox
+from shared.platform.background import outbox
 from shared.platform.steps import Tick, scheduled
 
 

@@ -2,8 +2,8 @@
 
 from pydantic import BaseModel
 
-from shared.platform import health as checks
 from shared.platform.edge import Call, http
+from shared.platform.edge import health as checks
 
 
 class Health(BaseModel):

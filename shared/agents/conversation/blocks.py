@@ -11,8 +11,9 @@ from collections.abc import Iterable, Sequence
 
 from shared.agents import store
 from shared.agents.protocol.model import CacheControl, SystemBlock
-from shared.platform import clock, pg
+from shared.platform import clock
 from shared.platform.errors import NotFound
+from shared.platform.postgres import pool
 
 KEPT_SECONDS = 60.0
 _CACHE: dict[str, CacheControl] = {"ephemeral": "5m", "permanent": "1h"}
@@ -29,7 +30,7 @@ def active(names: Sequence[str]) -> tuple[SystemBlock, ...]:
         found = _kept.get(key)
     if found is not None and found[0] > clock.monotonic():
         return found[1]
-    with pg.transaction() as tx:
+    with pool.transaction() as tx:
         rows = {row["block_name"]: row for row in store.active_blocks(tx, list(names))}
     missing = [name for name in names if name not in rows]
     if missing:

@@ -10,25 +10,25 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from shared.agents import store
-from shared.platform import pg
 from shared.platform.ids import TeamId
+from shared.platform.postgres import pool
 
 
 def record(
     team: TeamId, session_id: str, kind: str, sha: str, value: Mapping[str, Any] | None = None
 ) -> None:
     """Remember that the thing with this hash has the quality `kind` in this session."""
-    with pg.transaction(team) as tx:
+    with pool.transaction(team) as tx:
         store.record_fact(tx, team, session_id, kind, sha, dict(value or {}))
 
 
 def known(team: TeamId, session_id: str, kind: str, shas: Collection[str]) -> set[str]:
     """Those of the hashes that are known to have the quality."""
-    with pg.transaction(team) as tx:
+    with pool.transaction(team) as tx:
         return store.known_facts(tx, team, session_id, kind, list(shas))
 
 
 def value(team: TeamId, session_id: str, kind: str, sha: str) -> Mapping[str, Any] | None:
     """What was recorded with the fact, or None where it is not known."""
-    with pg.transaction(team) as tx:
+    with pool.transaction(team) as tx:
         return store.find_fact(tx, team, session_id, kind, sha)

@@ -15,8 +15,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from shared.agents.protocol.history import Line
-from shared.platform import lake, strict_json, telemetry
+from shared.platform.cloud import objects
 from shared.platform.errors import NotFound, PreconditionFailed
+from shared.platform.telemetry import context as telemetry
+from shared.platform.text import strict_json
 
 MOST_MESSAGES, MOST_TOKENS, MOST_TURNS = 1_000, 10_000, 400
 ROLES = ("user", "assistant", "tool")
@@ -25,7 +27,7 @@ _TYPE = "application/x-ndjson"
 
 def chunk_name(session_id: str, number: int) -> str:
     """Where a chunk lies in the sessions bucket."""
-    return lake.safe_name(session_id, f"messages-{number:04d}.jsonl")
+    return objects.safe_name(session_id, f"messages-{number:04d}.jsonl")
 
 
 def append(
@@ -42,14 +44,14 @@ def append(
     `chunk` is the newest chunk that is known; later ones are found from there. `still_mine` is asked
     before each attempt and raises when another process has the turn.
     """
-    piece = lake.safe_name(session_id, "turns", f"{turn_id}-{epoch}.jsonl")
+    piece = objects.safe_name(session_id, "turns", f"{turn_id}-{epoch}.jsonl")
     data = b"".join(strict_json.dumps(line) + b"\n" for line in lines)
-    lake.put("sessions", piece, data, content_type=_TYPE)
+    objects.put("sessions", piece, data, content_type=_TYPE)
     mark = _mark(turn_id)
     while True:
         still_mine()
         name = chunk_name(session_id, chunk)
-        found = lake.head("sessions", name)
+        found = objects.head("sessions", name)
         marks = found.metadata.get("turns", "").split() if found else []
         if mark in marks:
             break
@@ -58,18 +60,18 @@ def append(
             chunk += 1
             continue
         try:
-            lake.compose(
+            objects.compose(
                 "sessions",
                 name,
                 [name, piece] if found else [piece],
-                if_generation=found.generation if found else lake.ABSENT,
+                if_generation=found.generation if found else objects.ABSENT,
                 content_type=_TYPE,
                 metadata=counts.plus(lines, len(data)).metadata([*marks, mark]),
             )
         except PreconditionFailed:
             continue
         break
-    lake.delete("sessions", piece)
+    objects.delete("sessions", piece)
     return chunk
 
 
@@ -100,13 +102,13 @@ def newest(
             break
         name = chunk_name(session_id, number)
         if offset > 0:
-            found = lake.head("sessions", name)
+            found = objects.head("sessions", name)
             held = _Counts.of(found).of_role(role)
             if found is not None and held <= offset:
                 offset -= held
                 continue
         try:
-            data, _ = lake.get("sessions", name)
+            data, _ = objects.get("sessions", name)
         except NotFound:
             if number < chunk or chunk > 1:
                 page.warnings.append(_missing(number))
@@ -152,7 +154,7 @@ class _Counts:
         return self.user + self.assistant + self.tool
 
     @classmethod
-    def of(cls, found: lake.Stored | None) -> _Counts:
+    def of(cls, found: objects.Stored | None) -> _Counts:
         metadata: Any = found.metadata if found else {}
         return cls(**{name: int(metadata.get(name, 0)) for name in (*ROLES, "tokens")})
 

@@ -11,11 +11,14 @@ from pydantic import BaseModel, ConfigDict, Field
 from shared.agents import store
 from shared.agents.conversation import log
 from shared.agents.flow import PurgeSession
-from shared.platform import lake, outbox, paging, pg
+from shared.platform import paging
+from shared.platform.background import outbox
 from shared.platform.clock import iso
+from shared.platform.cloud import objects
 from shared.platform.edge import Call
 from shared.platform.errors import NotFound
 from shared.platform.ids import TeamId, UserId
+from shared.platform.postgres import pool
 
 Status = Literal["active", "archived", "error"]
 ID = r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
@@ -115,7 +118,7 @@ def create(
     connection_id: str | None = None,
 ) -> SessionManifest:
     """Begin a conversation; the same id again answers the first one."""
-    with pg.transaction(team) as tx:
+    with pool.transaction(team) as tx:
         store.add_session(
             tx,
             id=id,
@@ -125,20 +128,20 @@ def create(
             provider=provider,
             model=model,
             tools=None if tools is None else sorted(set(tools)),
-            uri=lake.uri("sessions", log.chunk_name(id, 1)),
+            uri=objects.uri("sessions", log.chunk_name(id, 1)),
         )
         return _manifest(store.get_session(tx, id, user))
 
 
 def get(teams: list[TeamId], user: UserId, session_id: str) -> SessionManifest:
     """The session; raises NotFound for anyone but its owner."""
-    with pg.transaction(teams) as tx:
+    with pool.transaction(teams) as tx:
         return _manifest(store.get_session(tx, session_id, user))
 
 
 def current(teams: list[TeamId], user: UserId) -> SessionManifest:
     """The active session with the newest message; raises NotFound where there is none."""
-    with pg.transaction(teams) as tx:
+    with pool.transaction(teams) as tx:
         rows = store.list_sessions(tx, user, status="active", after=[None, None], most=1)
     if not rows:
         raise NotFound("You have no active conversation.")
@@ -147,7 +150,7 @@ def current(teams: list[TeamId], user: UserId) -> SessionManifest:
 
 def list_page(teams: list[TeamId], user: UserId, page: SessionPage) -> SessionList:
     """The user's own sessions, newest message first."""
-    with pg.transaction(teams) as tx:
+    with pool.transaction(teams) as tx:
         rows = store.list_sessions(
             tx,
             user,
@@ -162,7 +165,7 @@ def list_page(teams: list[TeamId], user: UserId, page: SessionPage) -> SessionLi
 
 def messages(teams: list[TeamId], user: UserId, session_id: str, page: MessagePage) -> MessageList:
     """Messages of a session from the lake, newest first."""
-    with pg.transaction(teams) as tx:
+    with pool.transaction(teams) as tx:
         row = store.get_session(tx, session_id, user)
     counts = {role: int(row[f"{role}_messages"]) for role in log.ROLES}
     total = sum(counts.values()) if page.role is None else counts[page.role]
@@ -179,14 +182,14 @@ def messages(teams: list[TeamId], user: UserId, session_id: str, page: MessagePa
 
 def archive(teams: list[TeamId], user: UserId, session_id: str) -> None:
     """Take the session out of `current`; it stays readable."""
-    with pg.transaction(teams) as tx:
+    with pool.transaction(teams) as tx:
         if not store.archive_session(tx, session_id, user):
             raise NotFound
 
 
 def delete(teams: list[TeamId], user: UserId, session_id: str) -> None:
     """Delete the session; its objects follow by a step. A running turn finds out at its next write."""
-    with pg.transaction(teams) as tx:
+    with pool.transaction(teams) as tx:
         team = store.remove_session(tx, session_id, user)
         outbox.send(
             tx, PurgeSession(team=TeamId(team), session=session_id), delay_seconds=PURGE_DELAY_SECONDS
@@ -195,8 +198,8 @@ def delete(teams: list[TeamId], user: UserId, session_id: str) -> None:
 
 def purge(step: PurgeSession) -> None:
     """Remove what a deleted session left in the lake; a repetition finds less to do."""
-    for stored in lake.listing("sessions", lake.safe_name(step.session) + "/"):
-        lake.delete("sessions", stored.name)
+    for stored in objects.listing("sessions", objects.safe_name(step.session) + "/"):
+        objects.delete("sessions", stored.name)
 
 
 def team_of(call: Call) -> TeamId:
@@ -204,26 +207,26 @@ def team_of(call: Call) -> TeamId:
     session_id = call.path.get("session_id") or getattr(call.body, "session_id", None)
     if session_id is None:
         raise NotFound
-    with pg.transaction(call.teams) as tx:
+    with pool.transaction(call.teams) as tx:
         return TeamId(store.get_session(tx, str(session_id), call.user)["team_id"])
 
 
-def link_dashboard(tx: pg.Tx | None, team: TeamId, session_id: str, dashboard_id: str) -> None:
+def link_dashboard(tx: pool.Tx | None, team: TeamId, session_id: str, dashboard_id: str) -> None:
     """Point the session at the dashboard that it made, in the caller's transaction if there is one."""
     if tx is not None:
         store.link_dashboard(tx, team, session_id, dashboard_id)
         return
-    with pg.transaction(team) as own:
+    with pool.transaction(team) as own:
         store.link_dashboard(own, team, session_id, dashboard_id)
 
 
 def use_connection(team: TeamId, session_id: str, connection_id: str) -> None:
     """Remember which connection the conversation is about."""
-    with pg.transaction(team) as tx:
+    with pool.transaction(team) as tx:
         store.use_connection(tx, team, session_id, connection_id)
 
 
-def _manifest(row: pg.Row) -> SessionManifest:
+def _manifest(row: pool.Row) -> SessionManifest:
     return SessionManifest(
         session_id=row["id"],
         team_id=row["team_id"],

@@ -28,8 +28,9 @@ from shared.agents.protocol.model import (
     ToolUse,
     Usage,
 )
-from shared.platform import clock, telemetry
+from shared.platform import clock
 from shared.platform.errors import BridgeError, ProviderError, ProviderUnavailable
+from shared.platform.telemetry import context as telemetry
 
 _TICK_SECONDS = 0.2
 

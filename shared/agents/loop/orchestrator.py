@@ -26,8 +26,6 @@ from shared.agents.protocol import history
 from shared.agents.protocol.model import Message, Provider, Request, Text, ToolContext, ToolResult, ToolUse
 from shared.agents.turn.journal import Entry
 from shared.agents.turn.lease import TurnCancelled
-from shared.platform import breaker
-from shared.platform.breaker import Circuit
 from shared.platform.errors import (
     BridgeError,
     BudgetExceeded,
@@ -35,6 +33,8 @@ from shared.platform.errors import (
     ProviderError,
     ProviderUnavailable,
 )
+from shared.platform.leases import breaker
+from shared.platform.leases.breaker import Circuit
 
 ATTEMPTS = 3
 TURN_BUDGET = "model_cost_turn"

@@ -19,10 +19,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from shared.agents import store
-from shared.platform import lake, pg, strict_json, telemetry
-from shared.platform.beat import beating
+from shared.platform.cloud import objects
 from shared.platform.errors import NotFound
 from shared.platform.ids import TeamId, new_id
+from shared.platform.leases.heartbeat import beating
+from shared.platform.postgres import pool
+from shared.platform.telemetry import context as telemetry
+from shared.platform.text import strict_json
 
 LEASE_SECONDS, BEAT_SECONDS = 12.0, 3.0
 """A maker that died holds up a turn no longer than that turn's own lease (shared/agents/turn/lease.py) does."""
@@ -70,7 +73,7 @@ def through(
     key, maker = key_of(tool, arguments, scope), new_id()
     pause = 0.02
     while True:
-        with pg.transaction(scope.team) as tx:
+        with pool.transaction(scope.team) as tx:
             hit = store.hit_tool_cache(tx, scope.team, key)
             mine = hit is None and store.claim_tool_result(
                 tx, scope.team, key, tool=tool, ttl=ttl, maker=maker, lease_seconds=LEASE_SECONDS
@@ -80,7 +83,7 @@ def through(
                 return Found(_payload(scope.team, tool, key, str(hit["expires_at"])), True, key)
             except NotFound:
                 telemetry.log("the payload of a cached tool result is gone", "WARNING", tool=tool)
-                with pg.transaction(scope.team) as tx:
+                with pool.transaction(scope.team) as tx:
                     store.expire_tool_result(tx, scope.team, key)
                 continue
         if mine:
@@ -98,18 +101,20 @@ def _make(team: TeamId, tool: str, key: str, maker: str, make: Callable[[], Any]
         value = make()
         payload = gzip.compress(strict_json.dumps(value), mtime=0)
         name = _name(team, tool, key)
-        lake.put("cache", name, payload, content_type="application/gzip")
-        with pg.transaction(team) as tx:
-            store.keep_tool_result(tx, team, key, maker=maker, uri=lake.uri("cache", name), size=len(payload))
+        objects.put("cache", name, payload, content_type="application/gzip")
+        with pool.transaction(team) as tx:
+            store.keep_tool_result(
+                tx, team, key, maker=maker, uri=objects.uri("cache", name), size=len(payload)
+            )
     except BaseException:
-        with pg.transaction(team) as tx:
+        with pool.transaction(team) as tx:
             store.give_tool_result_up(tx, team, key, maker=maker)
         raise
     return value
 
 
 def _renewed(team: TeamId, key: str, maker: str) -> bool:
-    with pg.transaction(team) as tx:
+    with pool.transaction(team) as tx:
         return store.renew_tool_result(tx, team, key, maker=maker, lease_seconds=LEASE_SECONDS)
 
 
@@ -122,7 +127,7 @@ def _payload(team: TeamId, tool: str, key: str, version: str) -> Any:
     with _lock:
         packed = _remembered.get((key, version))
     if packed is None:
-        packed, _ = lake.get("cache", _name(team, tool, key))
+        packed, _ = objects.get("cache", _name(team, tool, key))
         if len(packed) <= _REMEMBERED_BYTES:
             with _lock:
                 _remembered[(key, version)] = packed
@@ -132,4 +137,4 @@ def _payload(team: TeamId, tool: str, key: str, version: str) -> Any:
 
 
 def _name(team: TeamId, tool: str, key: str) -> str:
-    return lake.safe_name(team, tool, f"{key.rsplit(':', 1)[1]}.json.gz")
+    return objects.safe_name(team, tool, f"{key.rsplit(':', 1)[1]}.json.gz")

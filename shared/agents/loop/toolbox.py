@@ -20,8 +20,10 @@ from pydantic import BaseModel, ValidationError
 from shared.agents.loop import tool_cache
 from shared.agents.protocol import redact, untrusted
 from shared.agents.protocol.model import Tool, ToolContext, ToolFailed, ToolSpec, ToolUse
-from shared.platform import clock, strict_json, telemetry
+from shared.platform import clock
 from shared.platform.errors import BridgeError, DeadlineExceeded
+from shared.platform.telemetry import context as telemetry
+from shared.platform.text import strict_json
 
 MOST_AT_ONCE = 8
 GRACE_SECONDS = 2.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 from shared.agents.providers.anthropic import Anthropic
-from shared.platform import secrets
+from shared.platform.cloud import secrets
 from shared.platform.errors import ValidationFailed
 from shared.platform.settings import settings
 

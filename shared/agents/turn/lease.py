@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 
 from shared.agents import store
 from shared.agents.store import LostTurn
-from shared.platform import clock, pg, telemetry
+from shared.platform import clock
 from shared.platform.errors import DeadlineExceeded, Forbidden, Unavailable
 from shared.platform.ids import TeamId, new_id
 from shared.platform.limits import budgets
+from shared.platform.postgres import pool
+from shared.platform.telemetry import context as telemetry
 
 LEASE_SECONDS = 15.0
 BEAT_SECONDS = 1.0
@@ -77,7 +79,7 @@ class Hold:
     def release(self) -> None:
         """Give the turn back at once, for another process to continue."""
         self.stop()
-        with pg.transaction(self.team) as tx:
+        with pool.transaction(self.team) as tx:
             store.release_turn(tx, self.team, self.turn_id, self.owner)
 
     def _keep(self) -> None:
@@ -102,7 +104,7 @@ class Hold:
                     return
 
     def _beat(self) -> None:
-        with pg.transaction(self.team) as tx:
+        with pool.transaction(self.team) as tx:
             told = store.beat(tx, self.team, self.turn_id, self.owner, LEASE_SECONDS)
             budgets.keep(
                 tx,

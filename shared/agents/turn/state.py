@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from shared.platform import strict_json
 from shared.platform.ids import TeamId, UserId
+from shared.platform.text import strict_json
 
 State = Literal["running", "completed", "failed", "cancelled"]
 

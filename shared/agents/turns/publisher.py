@@ -16,9 +16,9 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from shared.platform import telemetry
+from shared.platform.cloud.event_stream import Superseded, Writer
 from shared.platform.errors import Unavailable
-from shared.platform.event_stream import Superseded, Writer
+from shared.platform.telemetry import context as telemetry
 
 FLUSH_SECONDS = 0.075
 EPOCH = 1_000_000

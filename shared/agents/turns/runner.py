@@ -26,11 +26,14 @@ from shared.agents.turn.journal import Entry, lines_of, message_id
 from shared.agents.turn.lease import PROMISE_SECONDS, Hold
 from shared.agents.turn.state import Turn
 from shared.agents.turns.publisher import Publisher
-from shared.platform import clock, pg, recording, telemetry
+from shared.platform import clock
 from shared.platform.clock import iso
 from shared.platform.errors import BridgeError, Unavailable
 from shared.platform.ids import new_id
 from shared.platform.limits import budgets
+from shared.platform.postgres import pool
+from shared.platform.telemetry import context as telemetry
+from shared.platform.telemetry import recording
 
 _PATIENCE_SECONDS = 20.0
 T = TypeVar("T")
@@ -85,7 +88,7 @@ class Work:
         cost = self._price(answer)
 
         def write() -> tuple[int, Decimal]:
-            with pg.transaction(self.turn.team) as tx:
+            with pool.transaction(self.turn.team) as tx:
                 return self._bill(tx, answer, cost)
 
         return self._tell_cost(*patiently(write))
@@ -94,7 +97,7 @@ class Work:
         cost = self._price(answer)
 
         def write() -> tuple[int, Decimal]:
-            with pg.transaction(self.turn.team) as tx:
+            with pool.transaction(self.turn.team) as tx:
                 store.hold_turn(tx, self.turn.team, self.turn.id, self.hold.owner)
                 self._journal(tx, entry)
                 return self._bill(tx, answer, cost)
@@ -102,7 +105,7 @@ class Work:
         try:
             totals = patiently(write)
         except LostTurn:
-            with pg.transaction(self.turn.team) as tx:
+            with pool.transaction(self.turn.team) as tx:
                 self._bill(tx, answer, cost)
             raise
         self.entries += 1
@@ -110,7 +113,7 @@ class Work:
 
     def keep(self, entry: Entry) -> None:
         def write() -> None:
-            with pg.transaction(self.turn.team) as tx:
+            with pool.transaction(self.turn.team) as tx:
                 store.hold_turn(tx, self.turn.team, self.turn.id, self.hold.owner)
                 self._journal(tx, entry)
 
@@ -131,7 +134,7 @@ class Work:
             memory=self.memory,
         )
 
-    def _journal(self, tx: pg.Tx, entry: Entry) -> None:
+    def _journal(self, tx: pool.Tx, entry: Entry) -> None:
         store.add_to_journal(
             tx,
             self.turn.team,
@@ -149,7 +152,7 @@ class Work:
             self.emit("warning", {"code": "COST_UNKNOWN", "message": price.warning})
         return price.cost_usd
 
-    def _bill(self, tx: pg.Tx, answer: Answer, cost: Decimal | None) -> tuple[int, Decimal]:
+    def _bill(self, tx: pool.Tx, answer: Answer, cost: Decimal | None) -> tuple[int, Decimal]:
         turn, usage = self.turn, answer.usage
         recording.count("bridge.model.tokens", usage.total, provider=answer.provider, model=answer.model)
         recording.count("bridge.model.cost", float(cost or 0), provider=answer.provider, model=answer.model)
@@ -272,8 +275,8 @@ def _finish(work: Work, agent: Agent | None, result: orchestrator.Result) -> Non
         )
     )
 
-    def write() -> pg.Row:
-        with pg.transaction(turn.team) as tx:
+    def write() -> pool.Row:
+        with pool.transaction(turn.team) as tx:
             row = store.finish_turn(tx, turn.team, turn.id, hold.owner, state, answer_id, closing)
             budgets.end(tx, turn.team, "generations", turn.id, 1)
             store.count_messages(
@@ -294,7 +297,12 @@ def _finish(work: Work, agent: Agent | None, result: orchestrator.Result) -> Non
 
 
 def last_events(
-    turn_id: str, session_id: str, state: str, message: str | None, closing: Mapping[str, Any], totals: pg.Row
+    turn_id: str,
+    session_id: str,
+    state: str,
+    message: str | None,
+    closing: Mapping[str, Any],
+    totals: pool.Row,
 ) -> list[tuple[str, dict[str, Any]]]:
     """How the stream of a turn ends, from what its row says."""
     found: list[tuple[str, dict[str, Any]]] = []
@@ -339,7 +347,7 @@ def patiently(write: Callable[[], T]) -> T:
 def _journal_of(turn: Turn) -> tuple[list[Entry], Decimal]:
     if turn.epoch == 1 and turn.fresh:
         return [], Decimal(0)
-    with pg.transaction(turn.team) as tx:
+    with pool.transaction(turn.team) as tx:
         rows = store.read_journal(tx, turn.team, turn.id)
         row = store.find_turn(tx, turn.id)
     if row is None:

@@ -28,8 +28,10 @@ from shared.agents.turn.lease import LEASE_SECONDS, PROMISE_SECONDS, Hold
 from shared.agents.turn.state import Ask, Turn
 from shared.agents.turns import runner
 from shared.agents.turns.publisher import Published, Publisher
-from shared.platform import clock, event_stream, outbox, pg
+from shared.platform import clock
+from shared.platform.background import outbox
 from shared.platform.clock import iso
+from shared.platform.cloud import event_stream
 from shared.platform.edge import Event
 from shared.platform.errors import (
     BadInput,
@@ -42,6 +44,7 @@ from shared.platform.errors import (
 )
 from shared.platform.ids import TeamId, UserId
 from shared.platform.limits import budgets
+from shared.platform.postgres import pool
 
 Assemble = Callable[[Turn], Agent]
 
@@ -120,7 +123,7 @@ def _begin(
 ) -> Started:
     hold = Hold(team, turn_id)
     try:
-        with pg.transaction(team) as tx:
+        with pool.transaction(team) as tx:
             session = store.get_session(tx, session_id, user)
             known = store.find_turn(tx, turn_id)
             if known is None:
@@ -145,7 +148,7 @@ def _begin(
                     turn = _fresh(turn_id, team, user, session, ask)
                     return Started(turn, hold, (team,))
                 known = store.find_turn(tx, turn_id)
-    except pg.UniqueViolation:
+    except pool.UniqueViolation:
         raise TurnInProgress(retry_after=2) from None
     if known is None or known["session_id"] != session_id or known["user_id"] != user:
         raise NotFound
@@ -235,7 +238,7 @@ def last_event_id(headers: Mapping[str, str]) -> int:
 
 def cancel(teams: list[TeamId], user: UserId, session_id: str) -> str:
     """Ask the running turn to stop; answers its id. Raises NotFound where none runs."""
-    with pg.transaction(teams) as tx:
+    with pool.transaction(teams) as tx:
         store.get_session(tx, session_id, user)
         row = store.request_cancel(tx, session_id, user)
     if row is None:
@@ -251,7 +254,7 @@ def resume(step: ResumeTurn, assemble: Assemble) -> None:
     The next look is promised in the transaction that takes the turn over, under a key of its own, so
     that a process that dies while it continues a turn is itself looked after.
     """
-    with pg.transaction(step.team) as tx:
+    with pool.transaction(step.team) as tx:
         row = store.find_turn(tx, step.turn)
         if row is None or row["state"] != "running":
             return
@@ -267,14 +270,14 @@ def resume(step: ResumeTurn, assemble: Assemble) -> None:
 
 def gave_up(step: ResumeTurn, error: BridgeError) -> None:
     """No further look will come: a turn that nobody works on ends here, as failed, with what it has."""
-    with pg.transaction(step.team) as tx:
+    with pool.transaction(step.team) as tx:
         row = store.find_turn(tx, step.turn)
         taken = None if row is None or row["state"] != "running" else _take_over(tx, row)
     if taken is not None:
         _work(*taken, _refusing(error), None)
 
 
-def _take_over(tx: pg.Tx, row: pg.Row) -> tuple[Turn, Hold] | None:
+def _take_over(tx: pool.Tx, row: pool.Row) -> tuple[Turn, Hold] | None:
     """Become the process that has the turn, if its lease has ended."""
     hold = Hold(TeamId(row["team_id"]), row["id"])
     epoch = store.take_turn_over(tx, hold.team, hold.turn_id, hold.owner, LEASE_SECONDS)
@@ -301,8 +304,8 @@ def _work(turn: Turn, hold: Hold, assemble: Assemble, live: queue.Queue[Publishe
         _here.pop(turn.id, None)
 
 
-def _row(teams: list[TeamId], user: UserId, session_id: str, turn_id: str) -> pg.Row:
-    with pg.transaction(teams) as tx:
+def _row(teams: list[TeamId], user: UserId, session_id: str, turn_id: str) -> pool.Row:
+    with pool.transaction(teams) as tx:
         return store.get_turn_of_user(tx, turn_id, session_id, user)
 
 
@@ -314,7 +317,7 @@ def _batches(turn_id: str, first: int) -> Iterator[list[Any]]:
         return
 
 
-def _fresh(turn_id: str, team: TeamId, user: UserId, session: pg.Row, ask: Ask) -> Turn:
+def _fresh(turn_id: str, team: TeamId, user: UserId, session: pool.Row, ask: Ask) -> Turn:
     return Turn(
         turn_id,
         team,
@@ -328,7 +331,7 @@ def _fresh(turn_id: str, team: TeamId, user: UserId, session: pg.Row, ask: Ask) 
     )
 
 
-def _taken(row: pg.Row, session: pg.Row, epoch: int) -> Turn:
+def _taken(row: pool.Row, session: pool.Row, epoch: int) -> Turn:
     return Turn(
         row["id"],
         TeamId(row["team_id"]),
@@ -343,7 +346,7 @@ def _taken(row: pg.Row, session: pg.Row, epoch: int) -> Turn:
     )
 
 
-def _known(row: pg.Row, session: pg.Row, ask: Ask) -> Turn:
+def _known(row: pool.Row, session: pool.Row, ask: Ask) -> Turn:
     return Turn(
         row["id"],
         TeamId(row["team_id"]),
@@ -359,5 +362,5 @@ def _known(row: pg.Row, session: pg.Row, ask: Ask) -> Turn:
     )
 
 
-def _count(session: pg.Row) -> int:
+def _count(session: pool.Row) -> int:
     return sum(int(session[f"{role}_messages"]) for role in ("user", "assistant", "tool"))

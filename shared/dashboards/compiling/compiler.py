@@ -17,9 +17,9 @@ from shared.dashboards.compiling import filters as filter_values
 from shared.dashboards.compiling import references, sqlrewrite, sqltext
 from shared.dashboards.compiling.filters import Clock, Values
 from shared.dashboards.document.model import Document, KpiTile
-from shared.platform import strict_json
 from shared.platform.errors import BridgeError, QueryNotReadOnly
 from shared.platform.settings import settings
+from shared.platform.text import strict_json
 from shared.warehouses import guard
 from shared.warehouses.model import Dialect, Parameter
 

@@ -20,7 +20,7 @@ from shared.dashboards.document.model import (
     TableTile,
 )
 from shared.dashboards.document.problems import Problems, did_you_mean
-from shared.platform.safe_yaml import Path
+from shared.platform.text.safe_yaml import Path
 
 DATA_TILES = (KpiTile, ChartTile, TableTile)
 

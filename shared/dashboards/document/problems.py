@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from shared.platform.safe_yaml import Path, Positions
+from shared.platform.text.safe_yaml import Path, Positions
 
 
 class Problem(BaseModel):

@@ -15,7 +15,8 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from shared.platform import clock, hot, lake
+from shared.platform import clock
+from shared.platform.cloud import documents, objects
 from shared.platform.ids import new_id
 
 INLINE_BYTES = 700 * 1024
@@ -62,7 +63,7 @@ class Lease:
 def find_many(keys: list[str]) -> dict[str, Entry]:
     """The entries that may still be served, in one round trip."""
     now = time.time()
-    found = {key: _entry(value) for key, value in hot.get_many(RESULTS, keys).items()}
+    found = {key: _entry(value) for key, value in documents.get_many(RESULTS, keys).items()}
     return {key: entry for key, entry in found.items() if entry.is_servable(now)}
 
 
@@ -81,7 +82,7 @@ def take_lease(key: str, seconds: float) -> Lease | None:
         fence = max(int(current["fence"]) + 1 if current else 0, int(now * 1000))
         return {"owner": owner, "fence": fence, "until": now + seconds}, Lease(key, owner, fence)
 
-    return hot.change(LEASES, key, decide, ttl_seconds=max(3600.0, seconds * 2))
+    return documents.change(LEASES, key, decide, ttl_seconds=max(3600.0, seconds * 2))
 
 
 def renew(lease: Lease, seconds: float) -> bool:
@@ -92,7 +93,7 @@ def renew(lease: Lease, seconds: float) -> bool:
             return None, False
         return current | {"until": time.time() + seconds}, True
 
-    return hot.change(LEASES, lease.key, decide, ttl_seconds=max(3600.0, seconds * 2))
+    return documents.change(LEASES, lease.key, decide, ttl_seconds=max(3600.0, seconds * 2))
 
 
 def release(lease: Lease) -> None:
@@ -103,12 +104,12 @@ def release(lease: Lease) -> None:
             return None, None
         return current | {"until": 0.0}, None
 
-    hot.change(LEASES, lease.key, decide, ttl_seconds=3600.0)
+    documents.change(LEASES, lease.key, decide, ttl_seconds=3600.0)
 
 
 def is_leased(key: str) -> bool:
     """Whether somebody computes the key now."""
-    current = hot.get(LEASES, key)
+    current = documents.get(LEASES, key)
     return current is not None and current["until"] > time.time()
 
 
@@ -116,8 +117,10 @@ def write(lease: Lease, team: str, entry: Entry) -> bool:
     """Keep a result; False when a later holder has written already."""
     whole, pointer = entry.whole, None
     if len(entry.shown) + len(whole or b"") > INLINE_BYTES and whole is not None:
-        name = lake.safe_name(team, f"{hashlib.sha256(lease.key.encode()).hexdigest()}-{lease.fence}.json.gz")
-        lake.put("cache", name, whole, content_type="application/gzip")
+        name = objects.safe_name(
+            team, f"{hashlib.sha256(lease.key.encode()).hexdigest()}-{lease.fence}.json.gz"
+        )
+        objects.put("cache", name, whole, content_type="application/gzip")
         whole, pointer = None, name
     value = {
         "shown": entry.shown,
@@ -137,7 +140,7 @@ def write(lease: Lease, team: str, entry: Entry) -> bool:
             return None, False
         return value, True
 
-    return hot.change(RESULTS, lease.key, decide, ttl_seconds=life)
+    return documents.change(RESULTS, lease.key, decide, ttl_seconds=life)
 
 
 def failed(lease: Lease, team: str, previous: Entry | None, error: dict[str, Any]) -> Entry:
@@ -168,7 +171,7 @@ def failed(lease: Lease, team: str, previous: Entry | None, error: dict[str, Any
 def rows_of(entry: Entry) -> bytes | None:
     """gzip of all rows of an entry, wherever they lie; None where the tile's rows are all."""
     if entry.pointer is not None:
-        return lake.get("cache", entry.pointer)[0]
+        return objects.get("cache", entry.pointer)[0]
     return entry.whole
 
 

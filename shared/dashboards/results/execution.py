@@ -10,9 +10,11 @@ from typing import Any
 from shared.connections.model import OpenConnection
 from shared.dashboards.compiling.compiler import MAX_ROWS, PlannedQuery
 from shared.dashboards.results.entries import Entry, Lease
-from shared.platform import clock, strict_json, telemetry
+from shared.platform import clock
 from shared.platform.errors import BytesCapExceeded
 from shared.platform.limits import budgets
+from shared.platform.telemetry import context as telemetry
+from shared.platform.text import strict_json
 from shared.warehouses import guard
 from shared.warehouses.model import Limits, Result
 from shared.warehouses.values import to_json

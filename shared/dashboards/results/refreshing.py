@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from shared.dashboards.flow import WarmDashboard
 from shared.dashboards.results import entries
 from shared.dashboards.results.sources import Source
-from shared.platform import strict_json
+from shared.platform.text import strict_json
 
 REFRESH_SECONDS = 60.0
 

@@ -22,9 +22,11 @@ from shared.dashboards.compiling.compiler import Plan, PlannedQuery
 from shared.dashboards.results import entries, execution
 from shared.dashboards.results.entries import Entry
 from shared.dashboards.results.sources import Source
-from shared.platform import clock, recording, telemetry
-from shared.platform.beat import beating
+from shared.platform import clock
 from shared.platform.errors import BridgeError, DeadlineExceeded
+from shared.platform.leases.heartbeat import beating
+from shared.platform.telemetry import context as telemetry
+from shared.platform.telemetry import recording
 
 PARALLEL = 6
 LEASE_SECONDS, BEAT_SECONDS = 15.0, 4.0

@@ -14,9 +14,11 @@ from shared.dashboards.compiling import compiler
 from shared.dashboards.compiling.filters import Clock, Values
 from shared.dashboards.results import entries
 from shared.dashboards.results.memory import Bounded
-from shared.platform import lake, pg, telemetry
+from shared.platform.cloud import objects
 from shared.platform.errors import ConnectionNotValidated, DashboardInvalid, Unavailable
 from shared.platform.ids import TeamId
+from shared.platform.postgres import pool
+from shared.platform.telemetry import context as telemetry
 
 MOST_DOCUMENTS = 64
 
@@ -61,7 +63,7 @@ class Source:
 _sources: Bounded[Source] = Bounded(MOST_DOCUMENTS, lambda _source: 1)
 
 
-def source_of(team: TeamId, head: pg.Row) -> Source:
+def source_of(team: TeamId, head: pool.Row) -> Source:
     """The source for a row of the directory; raises DashboardInvalid or ConnectionNotValidated."""
     if head["status"] != "ready":
         raise DashboardInvalid(details={"errors": head["errors"]})
@@ -86,8 +88,8 @@ def source_of(team: TeamId, head: pg.Row) -> Source:
     return made
 
 
-def _make(team: TeamId, head: pg.Row) -> Source:
-    found = lake.find(
+def _make(team: TeamId, head: pool.Row) -> Source:
+    found = objects.find(
         indexing.BUCKET, indexing.object_name(team, head["slug"]), generation=head["object_generation"]
     )
     if found is None:

@@ -6,7 +6,6 @@ from typing import Any
 
 from flask import Request, Response
 
-from shared.platform import recording, strict_json, telemetry
 from shared.platform.edge import throttle
 from shared.platform.edge.call import Reply
 from shared.platform.errors import (
@@ -18,6 +17,9 @@ from shared.platform.errors import (
     envelope,
 )
 from shared.platform.settings import BadConfiguration, settings
+from shared.platform.telemetry import context as telemetry
+from shared.platform.telemetry import recording
+from shared.platform.text import strict_json
 
 SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",

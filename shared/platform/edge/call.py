@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast
 
 from shared.platform import clock
-from shared.platform.auth import Principal
+from shared.platform.edge.auth import Principal
 from shared.platform.errors import DeadlineExceeded, Unauthenticated
 from shared.platform.ids import TeamId, UserId, derived_id, new_id
 

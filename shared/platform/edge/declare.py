@@ -14,7 +14,7 @@ from typing import Any, Literal, get_type_hints
 
 from pydantic import BaseModel
 
-from shared.platform.auth import Scope
+from shared.platform.edge.auth import Scope
 from shared.platform.settings import service_name
 
 Kind = Literal["http", "sse", "task", "finalized", "scheduled"]

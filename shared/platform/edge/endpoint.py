@@ -7,13 +7,14 @@ from typing import Any, TypeVar, cast
 
 from flask import Request, Response
 
-from shared.platform import clock, deadline, telemetry
+from shared.platform import clock, deadline
 from shared.platform.edge import answers, intake, outside, throttle
 from shared.platform.edge.call import Call
 from shared.platform.edge.declare import Declaration, attach, compile_path, describe, handler_models
 from shared.platform.edge.intake import TeamOf
 from shared.platform.errors import NotFound
 from shared.platform.settings import settings
+from shared.platform.telemetry import context as telemetry
 
 F = TypeVar("F", bound=Callable[..., Any])
 Serve = Callable[[Request, Call, Callable[[], Any]], Response]

@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 from flask import Request, Response
 from pydantic import BaseModel
 
-from shared.platform.auth import Scope
 from shared.platform.edge import answers, repeats
+from shared.platform.edge.auth import Scope
 from shared.platform.edge.call import Call
 from shared.platform.edge.declare import MAX_BODY, Declaration, RouteClass, Who, qualified_name
 from shared.platform.edge.endpoint import endpoint

@@ -14,7 +14,7 @@ from flask import Request
 from pydantic import BaseModel, ValidationError
 from werkzeug.exceptions import ClientDisconnected
 
-from shared.platform import auth, strict_json, telemetry
+from shared.platform.edge import auth
 from shared.platform.edge.call import Call
 from shared.platform.edge.declare import Declaration
 from shared.platform.errors import (
@@ -29,6 +29,8 @@ from shared.platform.errors import (
 )
 from shared.platform.ids import TeamId, is_id
 from shared.platform.settings import settings
+from shared.platform.telemetry import context as telemetry
+from shared.platform.text import strict_json
 
 TeamOf = Callable[[Call], TeamId]
 

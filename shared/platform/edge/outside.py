@@ -10,7 +10,6 @@ from __future__ import annotations
 from flask import Response, current_app, has_app_context, request
 from werkzeug.exceptions import HTTPException
 
-from shared.platform import telemetry
 from shared.platform.edge import answers
 from shared.platform.edge.declare import Declaration
 from shared.platform.errors import (
@@ -21,6 +20,7 @@ from shared.platform.errors import (
     PayloadTooLarge,
     UnsupportedMediaType,
 )
+from shared.platform.telemetry import context as telemetry
 
 _KNOWN: dict[int, type[BridgeError]] = {
     400: BadInput,

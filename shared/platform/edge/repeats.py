@@ -15,18 +15,20 @@ import base64
 import hashlib
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Protocol
 
 from flask import Response
 
-from shared.platform import clock, pg, sql, strict_json, telemetry
-from shared.platform.beat import beating
+from shared.platform import clock
 from shared.platform.edge.call import Call
 from shared.platform.errors import IdempotencyKeyReused, RequestInProgress, Unavailable
 from shared.platform.ids import new_id
+from shared.platform.leases.heartbeat import beating
+from shared.platform.postgres import pool, sql
+from shared.platform.telemetry import context as telemetry
+from shared.platform.text import strict_json
 
-Q = sql.load(str(Path(__file__).parent))
+Q = sql.load(__file__)
 
 WAIT_SECONDS = 8.0
 LEASE_SECONDS, BEAT_SECONDS = 12.0, 3.0
@@ -65,7 +67,7 @@ def once(call: Call, at_most: float, run: Callable[[], Response], keeper: Keeper
     give_up = clock.monotonic() + WAIT_SECONDS
     lost = False
     while True:
-        with pg.transaction() as tx:
+        with pool.transaction() as tx:
             claimed = None
             if not lost:
                 claimed = tx.find(
@@ -93,7 +95,7 @@ def once(call: Call, at_most: float, run: Callable[[], Response], keeper: Keeper
 
 
 def _renewed(who: dict[str, str], owner: str) -> bool:
-    with pg.transaction() as tx:
+    with pool.transaction() as tx:
         return tx.run(Q.renew_idempotency_key, **who, owner=owner, lease=LEASE_SECONDS) > 0
 
 
@@ -126,7 +128,7 @@ def _first(run: Callable[[], Response], who: dict[str, str], owner: str, keeper:
                 # It is done, and who asked shall know; a repetition does it again instead of finding this.
                 telemetry.log_exception("an answer could not be kept", error, route=who["route"])
                 return response
-            with pg.transaction() as tx:
+            with pool.transaction() as tx:
                 kept = tx.run(
                     Q.keep_answer, **who, owner=owner, status=response.status_code, headers=headers, body=body
                 ) > 0  # fmt: skip
@@ -135,11 +137,11 @@ def _first(run: Callable[[], Response], who: dict[str, str], owner: str, keeper:
         return response
     finally:
         if not kept:
-            with pg.transaction() as tx:
+            with pool.transaction() as tx:
                 tx.run(Q.release_idempotency_key, **who, owner=owner)
 
 
-def _replay(known: pg.Row, body: bytes) -> Response:
+def _replay(known: pool.Row, body: bytes) -> Response:
     response = Response(body, known["status"])
     response.headers.update(known["headers"] or {})
     response.headers[REPLAYED] = "true"

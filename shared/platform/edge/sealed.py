@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import base64
 
-from shared.platform import kms
+from shared.platform.cloud import keys
 
 
 def keep(body: bytes, bound_to: str) -> str:
     """The text to keep. Raises Unavailable when the key service is."""
-    return base64.b64encode(kms.seal(body, bound_to=bound_to)[0]).decode()
+    return base64.b64encode(keys.seal(body, bound_to=bound_to)[0]).decode()
 
 
 def read(kept: str, bound_to: str) -> bytes:
     """The answer again. Raises Unavailable."""
-    return kms.open_sealed(base64.b64decode(kept), bound_to=bound_to)
+    return keys.open_sealed(base64.b64decode(kept), bound_to=bound_to)

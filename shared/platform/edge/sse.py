@@ -19,13 +19,15 @@ from typing import Any, TypeVar
 from flask import Request, Response
 from pydantic import BaseModel
 
-from shared.platform import auth, clock, strict_json, telemetry
-from shared.platform.edge import answers
+from shared.platform import clock
+from shared.platform.edge import answers, auth
 from shared.platform.edge.call import Call
 from shared.platform.edge.declare import MAX_BODY, Declaration, RouteClass, Who, qualified_name
 from shared.platform.edge.endpoint import endpoint
 from shared.platform.edge.intake import TeamOf
 from shared.platform.errors import BridgeError, Unavailable
+from shared.platform.telemetry import context as telemetry
+from shared.platform.text import strict_json
 
 F = TypeVar("F", bound=Callable[..., Any])
 

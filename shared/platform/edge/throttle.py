@@ -8,7 +8,7 @@ from typing import cast
 
 from werkzeug.wrappers import Request
 
-from shared.platform.auth import Principal
+from shared.platform.edge.auth import Principal
 from shared.platform.edge.declare import Declaration
 from shared.platform.ids import TeamId
 from shared.platform.limits import rates, team_rates

@@ -19,12 +19,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, TypeVar
 
-from shared.platform import clock, pg, sql, telemetry
+from shared.platform import clock
 from shared.platform import limit_defaults as defaults
-from shared.platform.beat import beating
 from shared.platform.errors import BridgeError, BudgetExceeded, QuotaExceeded
+from shared.platform.leases.heartbeat import beating
 from shared.platform.limit_defaults import Limit
+from shared.platform.postgres import pool, sql
 from shared.platform.settings import settings
+from shared.platform.telemetry import context as telemetry
 
 Q = sql.load(__file__)
 
@@ -79,7 +81,7 @@ def reserve(
     """
 
     def work() -> Reservation:
-        with pg.transaction(team) as tx:
+        with pool.transaction(team) as tx:
             return take(tx, team, resource, amount, key=key, scopes=scopes, lease_seconds=lease_seconds)
 
     return without_the_dead(team, work)
@@ -96,7 +98,7 @@ def without_the_dead(team: str, work: Callable[[], T]) -> T:
 
 
 def take(
-    tx: pg.Tx,
+    tx: pool.Tx,
     team: str,
     resource: str,
     amount: int,
@@ -125,17 +127,17 @@ def take(
 
 def settle(team: str, resource: str, key: str, actual: int) -> bool:
     """Count what was really spent; once. False when the reservation was ended before, or never made."""
-    with pg.transaction(team) as tx:
+    with pool.transaction(team) as tx:
         return end(tx, team, resource, key, actual)
 
 
 def refund(team: str, resource: str, key: str) -> bool:
     """Give an amount back whose work did not begin; once."""
-    with pg.transaction(team) as tx:
+    with pool.transaction(team) as tx:
         return end(tx, team, resource, key, None)
 
 
-def end(tx: pg.Tx, team: str, resource: str, key: str, actual: int | None) -> bool:
+def end(tx: pool.Tx, team: str, resource: str, key: str, actual: int | None) -> bool:
     """Settle with `actual`, or refund with None, in the caller's transaction."""
     row = tx.one(
         Q.end_reservation,
@@ -148,12 +150,12 @@ def end(tx: pg.Tx, team: str, resource: str, key: str, actual: int | None) -> bo
     return bool(row["ended"])
 
 
-def keep(tx: pg.Tx, team: str, key: str, *, lease_seconds: float, below: str | None = None) -> None:
+def keep(tx: pool.Tx, team: str, key: str, *, lease_seconds: float, below: str | None = None) -> None:
     """Begin the leases anew of what is held under a key, and under all that begin with `below`."""
     tx.run(Q.keep_under, team=team, key=key, below=below, lease=lease_seconds)
 
 
-def end_all(tx: pg.Tx, team: str, key: str) -> None:
+def end_all(tx: pool.Tx, team: str, key: str) -> None:
     """Settle all that is held under a key, such as a job's, with the amounts that were taken."""
     for row in tx.all(Q.held_under, team=team, key=key):
         end(tx, team, row["resource"], key, int(row["amount"]))
@@ -161,7 +163,7 @@ def end_all(tx: pg.Tx, team: str, key: str) -> None:
 
 def end_leases(team: str) -> int:
     """Free what attempts hold that died; answers how many there were."""
-    with pg.transaction(team) as tx:
+    with pool.transaction(team) as tx:
         ended = int(tx.one(Q.end_leases, team=team)["ended"])
     if ended:
         telemetry.log("abandoned reservations were freed", "WARNING", count=ended)
@@ -186,7 +188,7 @@ def held(
     spending = Spending(reserve(team, resource, amount, key=key, scopes=scopes, lease_seconds=lease_seconds))
 
     def beat() -> bool:
-        with pg.transaction(team) as tx:
+        with pool.transaction(team) as tx:
             keep(tx, team, key, lease_seconds=lease_seconds)
         return True
 
@@ -237,7 +239,7 @@ def _parts(resource: str, scopes: Mapping[str, str], at: datetime) -> list[Part]
     return found
 
 
-def _refusal(tx: pg.Tx, team: str, amount: int, part: Part) -> BridgeError:
+def _refusal(tx: pool.Tx, team: str, amount: int, part: Part) -> BridgeError:
     """The error of a window that is full, with what a person can do."""
     limit = defaults.LIMITS[part["name"]]
     overrides = {row["name"]: int(row["value"]) for row in tx.all(Q.read_overrides, team=team)}

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from shared.platform import limit_defaults as defaults
-from shared.platform import pg, sql
 from shared.platform.errors import FeatureDisabled, NotFound
+from shared.platform.postgres import pool, sql
 from shared.platform.settings import settings
 
 Q = sql.load(__file__)
@@ -17,7 +17,7 @@ def here(name: str) -> bool:
     return settings().flags.get(name, defaults.FLAGS[name].default)
 
 
-def enabled(tx: pg.Tx, team: str, name: str) -> bool:
+def enabled(tx: pool.Tx, team: str, name: str) -> bool:
     """Whether the team has the feature now."""
     override = tx.find(Q.find_flag, team=team, name=name)
     return here(name) if override is None else bool(override["enabled"])
@@ -25,7 +25,7 @@ def enabled(tx: pg.Tx, team: str, name: str) -> bool:
 
 def require(team: str, name: str) -> None:
     """Raise FeatureDisabled unless the team has the feature now."""
-    with pg.transaction(team) as tx:
+    with pool.transaction(team) as tx:
         if not enabled(tx, team, name):
             raise FeatureDisabled(
                 f"The feature {name} is switched off for this team; an administrator of the platform can switch it on.",

@@ -26,10 +26,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from shared.platform import hot, telemetry
+from shared.platform.cloud import documents
 from shared.platform.errors import RateLimited, Unavailable
 from shared.platform.limit_defaults import RATES, Limit
 from shared.platform.settings import settings
+from shared.platform.telemetry import context as telemetry
 
 COLLECTION = "rates"
 WINDOW_SECONDS = 60
@@ -171,7 +172,7 @@ def _ask(meter: _Meter) -> Grant | None:
 
     try:
         return _within_patience(
-            lambda: hot.change(
+            lambda: documents.change(
                 COLLECTION,
                 meter.key,
                 decide,
@@ -179,7 +180,7 @@ def _ask(meter: _Meter) -> Grant | None:
                 timeout_seconds=PATIENCE_SECONDS,
             )
         )
-    except hot.Contended:
+    except documents.Contended:
         return Grant(0, 0, time.monotonic(), 0, 1.0)
     except Unavailable as error:
         _away.begin(error)

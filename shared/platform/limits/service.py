@@ -10,7 +10,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from shared.platform import audit, clock, pg, sql
+from shared.platform import audit, clock
 from shared.platform import limit_defaults as defaults
 from shared.platform.clock import iso
 from shared.platform.errors import NotFound, ValidationFailed
@@ -28,6 +28,7 @@ from shared.platform.limits.views import (
     Quotas,
     ends_later,
 )
+from shared.platform.postgres import pool, sql
 
 Q = sql.load(__file__)
 
@@ -35,7 +36,7 @@ Q = sql.load(__file__)
 def quotas(team: TeamId) -> Quotas:
     """Every quota, budget and rate of the team, with what is used of it now."""
     budgets.end_leases(team)
-    with pg.transaction(team) as tx:
+    with pool.transaction(team) as tx:
         return Quotas(team_id=team, quotas=_quotas(tx, team, list(defaults.OVERRIDABLE.values())))
 
 
@@ -43,7 +44,7 @@ def override(team: TeamId, name: str, new: NewOverride, *, by: UserId) -> Quota:
     """Give the team another limit. Raises NotFound for an unknown team or name, ValidationFailed for a past end."""
     limit = _known(name)
     _check_end(new.until)
-    with pg.transaction(team) as tx:
+    with pool.transaction(team) as tx:
         _check_team(tx, team)
         before = tx.find(Q.lock_override, team=team, name=name)
         tx.run(
@@ -65,7 +66,7 @@ def override(team: TeamId, name: str, new: NewOverride, *, by: UserId) -> Quota:
 def remove_override(team: TeamId, name: str, *, by: UserId) -> None:
     """Go back to the limit that the team would have; a repetition changes nothing."""
     _known(name)
-    with pg.transaction(team) as tx:
+    with pool.transaction(team) as tx:
         _check_team(tx, team)
         removed = tx.find(Q.remove_override, team=team, name=name)
         if removed is not None and removed["held"]:
@@ -81,7 +82,7 @@ def remove_override(team: TeamId, name: str, *, by: UserId) -> None:
 
 def list_flags(team: TeamId) -> Flags:
     """Every feature as the team has it now."""
-    with pg.transaction(team) as tx:
+    with pool.transaction(team) as tx:
         return Flags(team_id=team, flags=_flags(tx, team, sorted(defaults.FLAGS)))
 
 
@@ -89,7 +90,7 @@ def switch(team: TeamId, name: str, new: NewFlag, *, by: UserId) -> Flag:
     """Switch a feature for the team. Raises NotFound for an unknown team or name."""
     flags.here(name)
     _check_end(new.until)
-    with pg.transaction(team) as tx:
+    with pool.transaction(team) as tx:
         _check_team(tx, team)
         before = tx.find(Q.lock_flag, team=team, name=name)
         tx.run(
@@ -120,7 +121,7 @@ def remove_switch(team: TeamId, name: str, *, by: UserId) -> None:
     Raises NotFound for an unknown team or name.
     """
     flags.here(name)
-    with pg.transaction(team) as tx:
+    with pool.transaction(team) as tx:
         _check_team(tx, team)
         removed = tx.find(Q.remove_flag, team=team, name=name)
         if removed is not None and removed["held"]:
@@ -134,7 +135,7 @@ def remove_switch(team: TeamId, name: str, *, by: UserId) -> None:
             )
 
 
-def _quotas(tx: pg.Tx, team: TeamId, limits: list[Limit]) -> list[Quota]:
+def _quotas(tx: pool.Tx, team: TeamId, limits: list[Limit]) -> list[Quota]:
     now = clock.now()
     overrides = {row["name"]: row for row in tx.all(Q.read_overrides, team=team)}
     parts = [
@@ -166,7 +167,7 @@ def _quotas(tx: pg.Tx, team: TeamId, limits: list[Limit]) -> list[Quota]:
     return found
 
 
-def _flags(tx: pg.Tx, team: TeamId, names: list[str]) -> list[Flag]:
+def _flags(tx: pool.Tx, team: TeamId, names: list[str]) -> list[Flag]:
     overrides = {row["name"]: row for row in tx.all(Q.read_flags, team=team)}
     found = []
     for name in names:
@@ -183,7 +184,7 @@ def _flags(tx: pg.Tx, team: TeamId, names: list[str]) -> list[Flag]:
     return found
 
 
-def _signed(row: pg.Row) -> dict[str, Any]:
+def _signed(row: pool.Row) -> dict[str, Any]:
     return {
         "reason": row["reason"],
         "until": iso(row["until"]),
@@ -192,7 +193,7 @@ def _signed(row: pg.Row) -> dict[str, Any]:
     }
 
 
-def _plain(row: pg.Row, value: str) -> dict[str, Any]:
+def _plain(row: pool.Row, value: str) -> dict[str, Any]:
     """What the audit log compares of an override; the same form before and after."""
     return {value: row[value], "until": iso(row["until"])}
 
@@ -209,6 +210,6 @@ def _check_end(until: datetime | None) -> None:
         raise ValidationFailed("The end must be in the future.", field="until", reason="it is in the past")
 
 
-def _check_team(tx: pg.Tx, team: TeamId) -> None:
+def _check_team(tx: pool.Tx, team: TeamId) -> None:
     """Raise NotFound for a team that does not exist."""
     tx.one(Q.team_exists, team=team)

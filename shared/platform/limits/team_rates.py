@@ -12,9 +12,10 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from shared.platform import clock, pg, sql
+from shared.platform import clock
 from shared.platform.ids import TeamId
 from shared.platform.limit_defaults import OVERRIDABLE, RATES
+from shared.platform.postgres import pool, sql
 
 Q = sql.load(__file__)
 
@@ -54,6 +55,6 @@ def forget() -> None:
 
 
 def _read(team: TeamId) -> _Known:
-    with pg.transaction(team) as tx:
+    with pool.transaction(team) as tx:
         rows = tx.all(Q.read_rates, team=team, names=_NAMES)
     return _Known({row["name"]: int(row["value"]) for row in rows}, clock.monotonic() + FRESH_SECONDS)

@@ -13,11 +13,14 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-from shared.platform import audit, jobs, outbox, pg, sql, telemetry
+from shared.platform import audit
+from shared.platform.background import jobs, outbox
 from shared.platform.clock import iso
 from shared.platform.errors import REGISTRY, BridgeError, Conflict, MalformedEvent
 from shared.platform.ids import UserId, is_id
 from shared.platform.paging import Page, cut
+from shared.platform.postgres import pool, sql
+from shared.platform.telemetry import context as telemetry
 
 Q = sql.load(__file__)
 
@@ -70,7 +73,7 @@ class DeadLetters(BaseModel):
 def list_page(page: LetterPage) -> DeadLetters:
     """A page of dead letters of every team, newest first."""
     at, id = page.after("instant", "id")
-    with pg.transaction() as tx:
+    with pool.transaction() as tx:
         rows = tx.all(
             Q.list_letters,
             step=page.step,
@@ -90,9 +93,9 @@ def replay(id: str, *, user: UserId) -> DeadLetter:
 
     Raises NotFound, and NotReplayable with the reason. A job that had ended goes on.
     """
-    with pg.transaction() as tx:
+    with pool.transaction() as tx:
         team = tx.one(Q.find_letter, id=id)["job_team"]
-    with pg.transaction(team) as tx:
+    with pool.transaction(team) as tx:
         letter = tx.one(Q.lock_letter, id=id)
         if letter["replayed_at"] is not None:
             return _view(letter)
@@ -111,7 +114,7 @@ def replay(id: str, *, user: UserId) -> DeadLetter:
     return _view(done)
 
 
-def _revive(tx: pg.Tx, letter: pg.Row) -> None:
+def _revive(tx: pool.Tx, letter: pool.Row) -> None:
     """Give the attempt back. One that is gone needs nothing: its message begins anew."""
     if tx.run(Q.revive_attempt, step=letter["step"], key=letter["key"]):
         return

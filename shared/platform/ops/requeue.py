@@ -13,9 +13,12 @@ runs without any message or attempt of its own fails with a cause, whatever beca
 
 from __future__ import annotations
 
-from shared.platform import jobs, ledger, outbox, pg, sql, tasks, telemetry
+from shared.platform.background import jobs, ledger, outbox
+from shared.platform.background.messages import Part
+from shared.platform.cloud import queues
 from shared.platform.errors import Unavailable
-from shared.platform.messages import Part
+from shared.platform.postgres import pool, sql
+from shared.platform.telemetry import context as telemetry
 
 Q = sql.load(__file__)
 
@@ -31,7 +34,7 @@ MOST_JOBS = 100
 def run() -> dict[str, int]:
     """One look at everything that is under way; answers what was done."""
     counts = {"settled": _settle(), "waiting": 0, "sent_again": 0, "given_up": 0, "buried": 0, "revived": 0}
-    with pg.transaction() as tx:
+    with pool.transaction() as tx:
         stalled = tx.all(Q.claim_stalled, silence=SILENCE_SECONDS, look=LOOK_SECONDS, batch=BATCH)
     for looked, message in enumerate(stalled):
         if (done := _look_after(message)) is None:
@@ -52,24 +55,24 @@ def run() -> dict[str, int]:
 def _settle() -> int:
     total = 0
     while True:
-        with pg.transaction() as tx:
+        with pool.transaction() as tx:
             settled = tx.run(Q.settle_ended, batch=BATCH)
         total += settled
         if settled < BATCH:
             return total
 
 
-def _look_after(message: pg.Row) -> str | None:
+def _look_after(message: pool.Row) -> str | None:
     """Decide for one message; answers what was done, or None where the queue can't be asked."""
     try:
-        waits = tasks.waits(queue=message["queue"], step=message["step"], dedup=outbox.dedup_of(message))
+        waits = queues.waits(queue=message["queue"], step=message["step"], dedup=outbox.dedup_of(message))
     except Unavailable:
         return None
     if waits:
         return "waiting"
     if message["resends"] > outbox.MOST_RESENDS:
         return "buried" if _bury(message) else "revived"
-    with pg.transaction() as tx:
+    with pool.transaction() as tx:
         row = tx.find(Q.send_again, id=message["id"], resends=message["resends"])
     if row is None:
         return "revived"
@@ -83,11 +86,11 @@ def _look_after(message: pg.Row) -> str | None:
     return "given_up" if row["resends"] > outbox.MOST_RESENDS else "sent_again"
 
 
-def _bury(message: pg.Row) -> bool:
+def _bury(message: pool.Row) -> bool:
     """Not even its giving up came to an end: keep the letter and fail the job, in one transaction."""
     part = Part(message["job_team"], message["job_id"]) if message["job_id"] else None
     lost = ledger.StepLost()
-    with pg.transaction(part.team if part else None) as tx:
+    with pool.transaction(part.team if part else None) as tx:
         if tx.find(Q.settle_lost, id=message["id"]) is None:
             return False
         if message["key"] is not None:
@@ -114,12 +117,12 @@ def _bury(message: pg.Row) -> bool:
 
 
 def _fail_stalled_jobs() -> int:
-    with pg.transaction() as tx:
+    with pool.transaction() as tx:
         stalled = tx.all(Q.stalled_jobs, idle=IDLE_SECONDS, most=MOST_JOBS)
     failed = 0
     problem = {"code": jobs.JobStalled.code, "message": jobs.JobStalled.title()}
     for job in stalled:
-        with pg.transaction(job["team_id"]) as tx:
+        with pool.transaction(job["team_id"]) as tx:
             done = tx.find(
                 Q.fail_stalled_job, id=job["job_id"], team=job["team_id"], error=problem, idle=IDLE_SECONDS
             )

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from shared.platform import clock, pg, sql, telemetry
+from shared.platform import clock
+from shared.platform.postgres import pool, sql
+from shared.platform.telemetry import context as telemetry
 
 Q = sql.load(__file__)
 
@@ -90,7 +92,7 @@ def run(*, seconds: float) -> dict[str, int]:
 def _apply(rule: Rule, end: float) -> int:
     total = 0
     while clock.monotonic() < end:
-        with pg.transaction() as tx:
+        with pool.transaction() as tx:
             count = int(tx.one(rule.statement, days=rule.days, batch=BATCH)["removed"])
         total += count
         if count < BATCH:

@@ -16,10 +16,14 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from shared.platform import clock, lake, outbox, pg, sql, telemetry
+from shared.platform import clock
+from shared.platform.background import outbox
+from shared.platform.background.messages import Part
+from shared.platform.cloud import objects as object_store
+from shared.platform.cloud.objects import Stored
 from shared.platform.errors import PreconditionFailed
-from shared.platform.lake import Stored
-from shared.platform.messages import Part
+from shared.platform.postgres import pool, sql
+from shared.platform.telemetry import context as telemetry
 
 Q = sql.load(__file__)
 
@@ -42,18 +46,18 @@ class Stretch:
 
 def sweep(name: str, role: str, visit: Callable[[Stretch], Counter[str]]) -> Counter[str]:
     """Visit the next stretches of a bucket; what the visitor did is counted, `changed` bounds the run."""
-    with pg.transaction() as tx:
+    with pool.transaction() as tx:
         began = str(tx.one(Q.read_sweep, name=name)["cursor"])
     end, cursor, total, ended = clock.monotonic() + SECONDS, began, Counter[str](), False
     while not ended and total["objects"] < MOST_OBJECTS and total["changed"] < MOST_CHANGES:
         if clock.monotonic() > end:
             break
-        objects = lake.page(role, after=cursor, limit=BATCH)
+        objects = object_store.page(role, after=cursor, limit=BATCH)
         ended = len(objects) < BATCH
         total += Counter(objects=len(objects))
         total += visit(Stretch(objects, cursor, None if ended else objects[-1].name))
         following = "" if ended else objects[-1].name
-        with pg.transaction() as tx:
+        with pool.transaction() as tx:
             tx.run(Q.move_sweep, name=name, **{"from": cursor, "to": following})
         cursor = following
     telemetry.log(
@@ -71,7 +75,7 @@ def is_settled(stored: Stored, seconds: float | None = None) -> bool:
 def remove(role: str, stored: Stored) -> bool:
     """Remove just this generation of an object; False when it is gone or was replaced."""
     try:
-        return lake.delete(role, stored.name, if_generation=stored.generation)
+        return object_store.delete(role, stored.name, if_generation=stored.generation)
     except PreconditionFailed:
         return False
 
@@ -103,7 +107,7 @@ def tell_again(
     keys = [outbox.event_key(event_of(stored)) for stored in found]
     if not keys:
         return counts
-    with pg.transaction() as tx:
+    with pool.transaction() as tx:
         attempts = {
             row["key"]: row for row in tx.all(Q.attempts_of_events, step=step, keys=keys, quiet=GRACE_SECONDS)
         }
@@ -117,7 +121,7 @@ def tell_again(
             counts["under_way"] += 1
         else:
             part = part_of(stored)
-            with pg.transaction() as tx:
+            with pool.transaction() as tx:
                 if state == "done":
                     tx.run(Q.reopen_done_attempt, step=step, key=key)
                 outbox.send_event(tx, step, event_of(stored), part=part)

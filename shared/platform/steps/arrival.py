@@ -8,13 +8,18 @@ from typing import Any
 
 from flask import Request
 
-from shared.platform import clock, lake, ledger, outbox, recording, strict_json, telemetry
+from shared.platform import clock
+from shared.platform.background import ledger, outbox
+from shared.platform.background.messages import FINALIZED, Finalized
+from shared.platform.cloud import objects
 from shared.platform.edge import intake
 from shared.platform.edge.declare import Declaration
 from shared.platform.errors import MalformedEvent
 from shared.platform.ids import is_id
-from shared.platform.messages import FINALIZED, Finalized
 from shared.platform.settings import settings
+from shared.platform.telemetry import context as telemetry
+from shared.platform.telemetry import recording
+from shared.platform.text import strict_json
 
 MAX_MESSAGE = 256 * 1024
 
@@ -78,7 +83,7 @@ def finalized_event(request: Request, bucket_role: str, matcher: Any) -> Finaliz
         raise NotWaitedFor
     metadata = body.get("metadata")
     if isinstance(metadata, dict):
-        telemetry.caused_by(metadata.get(lake.TRACEPARENT))
+        telemetry.caused_by(metadata.get(objects.TRACEPARENT))
     return Finalized(bucket, name, int(generation), int(body.get("size", 0)), match.groupdict())
 
 

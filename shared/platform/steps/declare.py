@@ -8,14 +8,16 @@ from typing import Any, TypeVar
 
 from flask import Request
 
-from shared.platform import clock, outbox, strict_json
+from shared.platform import clock
+from shared.platform.background import outbox
+from shared.platform.background.messages import Finalized, Message, Tick
 from shared.platform.edge import intake
 from shared.platform.edge.declare import Declaration, compile_path, describe
 from shared.platform.errors import MalformedEvent
-from shared.platform.messages import Finalized, Message, Tick
 from shared.platform.settings import settings
 from shared.platform.steps.arrival import MAX_MESSAGE, finalized_event
 from shared.platform.steps.running import GaveUp, entry
+from shared.platform.text import strict_json
 
 F = TypeVar("F", bound=Callable[..., Any])
 

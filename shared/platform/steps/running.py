@@ -14,13 +14,18 @@ from typing import Any, TypeVar, cast
 from flask import Request, Response
 from pydantic import BaseModel
 
-from shared.platform import deadline, ledger, oidc, pg, strict_json, tasks, telemetry
+from shared.platform import deadline
+from shared.platform.background import ledger
+from shared.platform.background.ledger import Letter
+from shared.platform.background.messages import Message
+from shared.platform.cloud import identity, queues
 from shared.platform.edge import answers, outside
 from shared.platform.edge.declare import Declaration, attach
 from shared.platform.errors import BridgeError, MalformedEvent, NotFound
-from shared.platform.ledger import Letter
-from shared.platform.messages import Message
+from shared.platform.postgres import pool
 from shared.platform.steps.arrival import Arrival, NotWaitedFor, message_of, tell_age
+from shared.platform.telemetry import context as telemetry
+from shared.platform.text import strict_json
 
 F = TypeVar("F", bound=Callable[..., Any])
 GaveUp = Callable[[Any, BridgeError], None]
@@ -50,9 +55,9 @@ def entry(
             try:
                 if request.method != "POST":
                     raise NotFound
-                oidc.verify(
+                identity.verify(
                     request.headers.get("Authorization"),
-                    audience=tasks.step_url(declaration.name),
+                    audience=queues.step_url(declaration.name),
                     account=account(),
                     platform_audience=declaration.kind == "finalized",
                 )
@@ -160,7 +165,7 @@ def _refuse(request: Request, declaration: Declaration, error: Exception) -> Res
         code=MalformedEvent.code,
         message=reason,
     )
-    with pg.transaction() as tx:
+    with pool.transaction() as tx:
         ledger.keep_letter(tx, letter)
         if (message := message_of(request)) is not None:
             ledger.settle_message(tx, message)

@@ -92,10 +92,11 @@ def stores(open_folder: Path) -> Iterator[dict[str, str]]:
 @pytest.fixture(scope="session")
 def ground(stores: dict[str, str]) -> Iterator[dict[str, str]]:
     """This process's settings and clients pointed at the stores."""
-    from shared.platform import hot, lake, pg, tasks
     from shared.platform import settings as module
+    from shared.platform.cloud import documents, objects, queues
+    from shared.platform.postgres import pool
 
-    caches = (module.settings, pg._pool, hot.client, lake._client, tasks._client)
+    caches = (module.settings, pool._pool, documents.client, objects._client, queues._client)
     before = dict(os.environ)
     os.environ.update(stores)
     for cache in caches:

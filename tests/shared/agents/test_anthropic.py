@@ -31,9 +31,9 @@ from shared.agents.protocol.model import (
 from shared.agents.providers.anthropic import Anthropic, body
 from shared.agents.turns import service as turns
 from shared.agents.turns.service import Ask
-from shared.platform import pg
 from shared.platform.errors import ProviderError, ProviderUnavailable
 from shared.platform.ids import new_id
+from shared.platform.postgres import pool
 from tests.shared.agents.playing import Echo, Scripted, agent, says
 
 MODEL = "claude-sonnet-4-5"
@@ -283,7 +283,7 @@ def test_a_conversation_of_ten_turns_reads_most_of_its_input_from_the_cache(
         made = Agent(provider, MODEL, system, Toolbox([Echo()]))
         events = [event for event in turns.stream(started, lambda _turn, made=made: made) if event]  # type: ignore[misc]
         assert events[-1].data["state"] == "completed", events
-    with pg.transaction(me.team) as tx:
+    with pool.transaction(me.team) as tx:
         row = tx.one(
             "SELECT sum(input_tokens)::int8 AS fresh, sum(cached_input_tokens)::int8 AS read, sum(cost_usd) AS cost,"
             " sum(cache_write_5m_tokens + cache_write_1h_tokens)::int8 AS written, count(*) AS calls"
@@ -307,7 +307,7 @@ def events_of(begun: Any, played_by: Agent) -> list[Any]:
 
 
 def ledger(me: Any, session_id: str) -> list[dict[str, Any]]:
-    with pg.transaction(me.team) as tx:
+    with pool.transaction(me.team) as tx:
         return tx.all(
             "SELECT * FROM model_calls WHERE session_id = :session ORDER BY created_at, id",
             session=session_id,

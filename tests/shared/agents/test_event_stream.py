@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from shared.platform import event_stream
-from shared.platform.event_stream import Superseded, Writer
+from shared.platform.cloud import event_stream
+from shared.platform.cloud.event_stream import Superseded, Writer
 from shared.platform.ids import new_id
 
 pytestmark = pytest.mark.usefixtures("ground")

@@ -18,8 +18,8 @@ from shared.agents.turns import service as turns
 from shared.agents.turns.publisher import Publisher
 from shared.agents.turns.runner import Work
 from shared.agents.turns.service import Ask, Started
-from shared.platform import pg
 from shared.platform.ids import new_id
+from shared.platform.postgres import pool
 from tests.shared.agents.playing import Scripted, agent, says
 
 ENTRY = Entry("assistant", (Text("late"),))
@@ -32,7 +32,7 @@ def lost(me: Any, session_id: str, monkeypatch: pytest.MonkeyPatch) -> Started:
     started = turns.start(
         team=me.team, user=me.user, session_id=session_id, turn_id=new_id(), ask=Ask("mine?")
     )
-    with pg.transaction(me.team) as tx:
+    with pool.transaction(me.team) as tx:
         assert store.take_turn_over(tx, me.team, started.turn.id, new_id(), 60) == 2
     return started
 
@@ -54,7 +54,7 @@ def work() -> Iterator[Callable[[Started], Work]]:
 
 
 def journal(started: Started) -> list[Any]:
-    with pg.transaction(started.turn.team) as tx:
+    with pool.transaction(started.turn.team) as tx:
         return store.read_journal(tx, started.turn.team, started.turn.id)
 
 
@@ -73,7 +73,7 @@ def test_what_a_lost_turn_has_spent_is_on_the_bill(lost: Started, work: Callable
     desk.free = frozenset({"scripted"})
     with pytest.raises(LostTurn):
         desk.answered(Answer("scripted", "m", usage=Usage(output=3), stop="end_turn"), ENTRY)
-    with pg.transaction(lost.turn.team) as tx:
+    with pool.transaction(lost.turn.team) as tx:
         row = tx.one(
             "SELECT output_tokens, cost_usd FROM model_calls WHERE turn_id = :turn", turn=lost.turn.id
         )
@@ -87,10 +87,10 @@ def test_a_lost_turn_can_neither_be_kept_nor_ended(lost: Started) -> None:
     assert hold is not None
     with pytest.raises(LostTurn):
         hold.mine()
-    with pytest.raises(LostTurn), pg.transaction(turn.team) as tx:
+    with pytest.raises(LostTurn), pool.transaction(turn.team) as tx:
         store.finish_turn(tx, turn.team, turn.id, hold.owner, "completed", new_id(), {})
     hold.release()
-    with pg.transaction(turn.team) as tx:
+    with pool.transaction(turn.team) as tx:
         row = store.find_turn(tx, turn.id)
     assert row is not None
     assert (row["state"], row["epoch"]) == ("running", 2)
@@ -110,7 +110,7 @@ def test_the_keeper_of_a_lost_lease_tells_its_runner(lost: Started, monkeypatch:
 
 def test_a_runner_that_has_lost_its_turn_hears_the_rest_from_the_other(me: Any, lost: Started) -> None:
     """Its client gets the events of the process that has the turn, up to the end."""
-    with pg.transaction(me.team) as tx:
+    with pool.transaction(me.team) as tx:
         tx.run("UPDATE turns SET lease_until = now() - interval '1 second' WHERE id = :id", id=lost.turn.id)
     turns.resume(
         ResumeTurn(team=me.team, turn=lost.turn.id), lambda _turn: agent(Scripted(says("from the other")))

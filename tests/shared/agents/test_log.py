@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from shared.agents.conversation import log
-from shared.platform import lake
+from shared.platform.cloud import objects
 from shared.platform.ids import new_id
 
 pytestmark = pytest.mark.usefixtures("ground")
@@ -99,7 +99,7 @@ def test_a_missing_chunk_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
     session = new_id()
     for text in "abc":
         add(session, text)
-    lake.delete("sessions", log.chunk_name(session, 2))
+    objects.delete("sessions", log.chunk_name(session, 2))
     page = log.newest(session, 3, limit=100)
     assert [found["text"] for found in page.lines] == ["c", "c", "a", "a"]
     assert [warning["code"] for warning in page.warnings] == ["MESSAGES_MISSING"]
@@ -110,8 +110,8 @@ def test_a_damaged_line_is_a_warning() -> None:
     """One unreadable line does not take the others along."""
     session = new_id()
     add(session, "good")
-    data, stored = lake.get("sessions", log.chunk_name(session, 1))
-    lake.put("sessions", stored.name, data + b'{"half\n', if_generation=stored.generation)
+    data, stored = objects.get("sessions", log.chunk_name(session, 1))
+    objects.put("sessions", stored.name, data + b'{"half\n', if_generation=stored.generation)
     page = log.newest(session, 1, limit=10)
     assert [found["text"] for found in page.lines] == ["good", "good"]
     assert page.warnings[0]["code"] == "MESSAGE_UNREADABLE"

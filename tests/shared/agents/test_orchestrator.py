@@ -13,10 +13,10 @@ from shared.agents.loop.agent import Limits
 from shared.agents.protocol.model import Stop, TextDelta, ToolCallReady, Usage
 from shared.agents.turns import service as turns
 from shared.agents.turns.service import Ask, BadMessage
-from shared.platform import pg
 from shared.platform.edge import Event
 from shared.platform.errors import Unavailable
 from shared.platform.ids import new_id
+from shared.platform.postgres import pool
 from tests.shared.agents.playing import Echo, Scripted, agent, calls, failing, pausing, says
 
 
@@ -281,7 +281,7 @@ def test_totals_are_the_sum_of_the_ledger(me: Any, session_id: str) -> None:
     """Turns, session and model calls agree."""
     for _ in range(3):
         answer(me, session_id, agent(Scripted(calls(("c", "echo", {"word": "x"})), says("ok")), Echo()))
-    with pg.transaction(me.team) as tx:
+    with pool.transaction(me.team) as tx:
         row = tx.one(
             "SELECT sum(input_tokens + output_tokens)::int8 AS tokens, count(*) AS calls, min(first_token_ms) AS first"
             " FROM model_calls WHERE session_id = :session",

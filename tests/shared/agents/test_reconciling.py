@@ -9,8 +9,10 @@ import pytest
 
 from shared.agents import reconciling
 from shared.agents.conversation import log, sessions
-from shared.platform import clock, lake, pg
+from shared.platform import clock
+from shared.platform.cloud import objects
 from shared.platform.ids import new_id
+from shared.platform.postgres import pool
 
 pytestmark = pytest.mark.usefixtures("ground")
 
@@ -18,8 +20,8 @@ pytestmark = pytest.mark.usefixtures("ground")
 @pytest.fixture
 def tomorrow(ground: dict[str, str], owner: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """A day and an hour have passed; the bucket is empty of what other tests left."""
-    for stored in lake.listing("sessions", ""):
-        lake.delete("sessions", stored.name)
+    for stored in objects.listing("sessions", ""):
+        objects.delete("sessions", stored.name)
     owner.run("DELETE FROM sweeps")
     real = clock.now
     monkeypatch.setattr(clock, "now", lambda: real() + timedelta(hours=25))
@@ -40,7 +42,7 @@ def owner(stores: dict[str, str]) -> Any:
 
 
 def names() -> list[str]:
-    return [stored.name for stored in lake.listing("sessions", "")]
+    return [stored.name for stored in objects.listing("sessions", "")]
 
 
 def session(me: Any) -> str:
@@ -54,7 +56,7 @@ def test_a_conversation_that_is_gone_leaves_nothing_and_the_others_everything(
     """Its purge was lost; a day later its objects go."""
     living, gone = session(me), new_id()
     for id in (living, gone):
-        lake.put("sessions", log.chunk_name(id, 1), b"{}\n")
+        objects.put("sessions", log.chunk_name(id, 1), b"{}\n")
     assert reconciling.reconcile()["changed"] == 1
     assert names() == [log.chunk_name(living, 1)]
 
@@ -63,7 +65,7 @@ def test_a_turns_own_piece_goes_when_the_turn_is_over(me: Any, tomorrow: None, o
     """A process died between composing and tidying; the piece of a turn that runs stays."""
     living = session(me)
     running, over = new_id(), new_id()
-    with pg.transaction(me.team) as tx:
+    with pool.transaction(me.team) as tx:
         tx.run(
             "INSERT INTO turns (id, team_id, session_id, user_id, ask_sha256, owner, lease_until)"
             " VALUES (:id, :team, :session, :user, 'x', :owner, now())",
@@ -73,9 +75,9 @@ def test_a_turns_own_piece_goes_when_the_turn_is_over(me: Any, tomorrow: None, o
             user=me.user,
             owner=new_id(),
         )
-    pieces = [lake.safe_name(living, "turns", f"{turn}-1.jsonl") for turn in (running, over)]
+    pieces = [objects.safe_name(living, "turns", f"{turn}-1.jsonl") for turn in (running, over)]
     for piece in pieces:
-        lake.put("sessions", piece, b"{}\n")
+        objects.put("sessions", piece, b"{}\n")
     assert reconciling.reconcile()["changed"] == 1
     assert names() == [pieces[0]]
 
@@ -86,7 +88,7 @@ def test_many_lost_conversations_are_an_alarm(
     """A directory that is not this bucket's must not empty it."""
     monkeypatch.setattr(reconciling, "MOST_SESSIONS", 2)
     for _ in range(3):
-        lake.put("sessions", log.chunk_name(new_id(), 1), b"{}\n")
+        objects.put("sessions", log.chunk_name(new_id(), 1), b"{}\n")
     assert reconciling.reconcile()["changed"] == 0
     assert len(names()) == 3
     assert '"severity":"ERROR"' in capsys.readouterr().out
@@ -95,7 +97,7 @@ def test_many_lost_conversations_are_an_alarm(
 def test_what_is_of_today_is_left_alone(me: Any) -> None:
     """Somebody may still be at work on it."""
     name = log.chunk_name(new_id(), 1)
-    lake.put("sessions", name, b"{}\n")
+    objects.put("sessions", name, b"{}\n")
     reconciling.reconcile()
     assert name in names()
-    lake.delete("sessions", name)
+    objects.delete("sessions", name)

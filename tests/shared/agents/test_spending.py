@@ -11,10 +11,10 @@ import pytest
 from shared.agents.protocol.model import Stop, ToolCallReady, Usage
 from shared.agents.turns import service as turns
 from shared.agents.turns.service import Ask
-from shared.platform import pg
 from shared.platform.edge import Event
 from shared.platform.errors import QuotaExceeded
 from shared.platform.ids import new_id
+from shared.platform.postgres import pool
 from tests.shared.agents.playing import Echo, Scripted, agent, calls, says
 
 MODEL = "claude-sonnet-4-5"
@@ -46,7 +46,7 @@ def of(events: list[Event], kind: str) -> list[Any]:
 
 def counters(me: Any) -> dict[str, tuple[int, int]]:
     """Used and reserved, by limit."""
-    with pg.transaction(me.team) as tx:
+    with pool.transaction(me.team) as tx:
         rows = tx.all("SELECT name, used, reserved FROM spend_counters WHERE team_id = :team", team=me.team)
     return {row["name"]: (int(row["used"]), int(row["reserved"])) for row in rows}
 
@@ -133,7 +133,7 @@ def test_turns_are_counted_by_day_and_refused_above_it(
     with pytest.raises(QuotaExceeded) as caught:
         answer(me, session_id, agent(Scripted(says("never"))))
     assert (caught.value.details or {})["name"] == "generations"
-    with pg.transaction(me.team) as tx:
+    with pool.transaction(me.team) as tx:
         assert tx.one("SELECT count(*) AS n FROM turns WHERE team_id = :team", team=me.team)["n"] == 1
 
 
@@ -141,7 +141,7 @@ def test_a_tool_round_settles_each_call(me: Any, session_id: str) -> None:
     """Two calls of one turn have a promise each."""
     provider = vendor(calls(("c", "echo", {"word": "x"})), says("done"))
     answer(me, session_id, agent(provider, Echo(), model=MODEL))
-    with pg.transaction(me.team) as tx:
+    with pool.transaction(me.team) as tx:
         rows = tx.all(
             "SELECT key, state FROM reservations WHERE team_id = :team AND resource = 'model_cost' ORDER BY key",
             team=me.team,

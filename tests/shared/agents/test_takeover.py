@@ -19,9 +19,10 @@ from shared.agents.flow import ResumeTurn
 from shared.agents.turn import lease as turn_lease
 from shared.agents.turns import service as turns
 from shared.agents.turns.publisher import EPOCH
-from shared.platform import event_stream, pg
+from shared.platform.cloud import event_stream
 from shared.platform.errors import BridgeError
 from shared.platform.ids import new_id
+from shared.platform.postgres import pool
 from tests.shared.agents.child_turn import assembled
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -84,7 +85,7 @@ class Child:
     def wait_for_lease(self) -> None:
         end = time.monotonic() + 60
         while True:
-            with pg.transaction(self.me.team) as tx:
+            with pool.transaction(self.me.team) as tx:
                 row = store.find_turn(tx, self.turn_id)
             assert row is not None
             if row["lease_left"] == 0:
@@ -217,7 +218,7 @@ def test_a_living_turn_is_looked_at_again_and_left_alone(
     child = Child(me, session_id, tmp_path, slow="0.1")
     child.hear_until(lambda event: event["event"] == "token")
     child.resume()
-    with pg.transaction(me.team) as tx:
+    with pool.transaction(me.team) as tx:
         row = store.find_turn(tx, child.turn_id)
     assert row is not None
     assert row["epoch"] == 1
@@ -262,7 +263,7 @@ def test_a_cancelled_turn_whose_process_died_ends_as_cancelled(
 
 
 def _promised(turn_id: str) -> list[int]:
-    with pg.transaction() as tx:
+    with pool.transaction() as tx:
         rows = tx.all(
             "SELECT payload FROM outbox WHERE payload ->> 'turn' = :turn ORDER BY created_at", turn=turn_id
         )

@@ -18,8 +18,9 @@ from shared.agents.loop import tool_cache
 from shared.agents.loop.toolbox import Toolbox
 from shared.agents.protocol.model import ToolContext, ToolUse
 from shared.agents.turn import lease as turn_lease
-from shared.platform import lake, pg
+from shared.platform.cloud import objects
 from shared.platform.ids import new_id
+from shared.platform.postgres import pool as pg
 from tests.shared.agents.playing import Cached, failing
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -198,7 +199,7 @@ def test_a_maker_is_waited_for_while_it_lives_and_no_longer(me: Any) -> None:
 def test_a_lost_payload_is_made_again(me: Any) -> None:
     """An object that vanished from the lake is a miss, not an error."""
     first = get(scope(me), lambda: "one")
-    lake.delete("cache", f"{me.team}/t/{first.key.rsplit(':', 1)[1]}.json.gz")
+    objects.delete("cache", f"{me.team}/t/{first.key.rsplit(':', 1)[1]}.json.gz")
     again = get(scope(me), lambda: "two")
     assert (again.value, again.cached) == ("two", False)
 

@@ -13,11 +13,11 @@ from shared.agents.conversation.sessions import MessagePage
 from shared.agents.turn.lease import AccessEnded
 from shared.agents.turns import service as turns
 from shared.agents.turns.service import Ask, Started
-from shared.platform import auth, pg
-from shared.platform.edge import Event
+from shared.platform.edge import Event, auth
 from shared.platform.errors import IdempotencyKeyReused, NotFound, TurnInProgress
 from shared.platform.ids import new_id
 from shared.platform.limits import budgets
+from shared.platform.postgres import pool
 from tests.shared.agents.playing import Echo, Save, Scripted, agent, calls, says
 
 
@@ -215,13 +215,13 @@ def test_a_cancel_from_another_instance_reaches_the_runner(me: Any, session_id: 
     provider = Scripted([*says("on and on")[:-2], *([lambda: time.sleep(0.05)] * 400)])
     events = turns.stream(started, lambda _turn: agent(provider))
     next(event for event in events if event is not None)
-    with pg.transaction(me.team) as tx:
+    with pool.transaction(me.team) as tx:
         store.request_cancel(tx, session_id, me.user)
     assert [event for event in events if event is not None][-1].data["state"] == "cancelled"
 
 
 def _credential(me: Any, kind: str) -> str:
-    with pg.transaction() as tx:
+    with pool.transaction() as tx:
         if kind == "session":
             session = auth.open_session(tx, me.user)
             return str(
@@ -256,7 +256,7 @@ def test_a_turn_ends_with_the_access_that_it_was_begun_with(me: Any, session_id:
             continue
         events.append(event)
         if event.data == {"text": "of "}:
-            with pg.transaction(me.team) as tx:
+            with pool.transaction(me.team) as tx:
                 assert tx.run(END_ACCESS[ended], credential=credential, user=me.user) == 1
     told = next(event.data for event in events if event.event == "error")
     assert (told["code"], told["retryable"]) == ("ACCESS_ENDED", False)
@@ -272,13 +272,13 @@ def test_a_turn_outlives_a_token_that_merely_expires(me: Any, session_id: str) -
     credential = _credential(me, "token")
     hold = begin(me, session_id, credential=credential).hold
     assert hold is not None
-    with pg.transaction() as tx:
+    with pool.transaction() as tx:
         tx.run(
             "UPDATE access_tokens SET expires_at = now() - interval '1 minute' WHERE id = :id", id=credential
         )
     hold.mine()
     hold.check()
-    with pg.transaction() as tx:
+    with pool.transaction() as tx:
         tx.run("UPDATE access_tokens SET revoked_at = now() WHERE id = :id", id=credential)
     hold.mine()
     with pytest.raises(AccessEnded):
@@ -293,12 +293,12 @@ def test_a_turn_keeps_what_it_holds_of_the_teams_limits(me: Any, session_id: str
     for key in (f"{turn}/1/1", f"{turn}/2/1"):
         budgets.reserve(me.team, "model_cost", 5, key=key, lease_seconds=10)
     started.hold.epoch = 2
-    with pg.transaction(me.team) as tx:
+    with pool.transaction(me.team) as tx:
         tx.run(
             "UPDATE reservations SET lease_until = now() + interval '10 seconds' WHERE key = :turn", turn=turn
         )
     started.hold.mine()
-    with pg.transaction(me.team) as tx:
+    with pool.transaction(me.team) as tx:
         rows = tx.all(
             "SELECT key, lease_until > now() + interval '2 minutes' AS kept FROM reservations WHERE starts_with(key, :t)",
             t=turn,
@@ -395,12 +395,12 @@ def test_an_event_line_cannot_be_forged(me: Any, session_id: str) -> None:
 def test_a_deleted_session_takes_its_objects_along(me: Any, session_id: str) -> None:
     """After the purge step nothing of the session is in the lake, and it is found no more."""
     from shared.agents.flow import PurgeSession
-    from shared.platform import lake
+    from shared.platform.cloud import objects
 
     play(begin(me, session_id), agent(Scripted(says("gone soon"))))
-    assert list(lake.listing("sessions", session_id + "/"))
+    assert list(objects.listing("sessions", session_id + "/"))
     sessions.delete(me.teams, me.user, session_id)
     sessions.purge(PurgeSession(team=me.team, session=session_id))
-    assert not list(lake.listing("sessions", session_id + "/"))
+    assert not list(objects.listing("sessions", session_id + "/"))
     with pytest.raises(NotFound):
         sessions.get(me.teams, me.user, session_id)

@@ -29,8 +29,8 @@ from shared.agents.protocol.model import (
 from shared.analyst.builtin.procedure import CONTEXT_BLOCK
 from shared.analyst.builtin.provider import Builtin
 from shared.dashboards import reading as documents
-from shared.platform import safe_yaml
 from shared.platform.errors import BridgeError
+from shared.platform.text import safe_yaml
 from shared.warehouses import guard
 
 PROJECT = "acme"

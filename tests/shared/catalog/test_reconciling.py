@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from shared.catalog import reconciling
-from shared.platform import lake
+from shared.platform.cloud import objects
 from shared.platform.ops import sweep
 from tests.shared.conftest import WEATHER, Delivery
 
@@ -18,8 +18,8 @@ pytestmark = pytest.mark.slow
 def _at_once(cloud: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is too young to be looked at, and the bucket is empty of what other tests left."""
     monkeypatch.setattr(sweep, "GRACE_SECONDS", 0.0)
-    for stored in lake.listing("catalog", ""):
-        lake.delete("catalog", stored.name)
+    for stored in objects.listing("catalog", ""):
+        objects.delete("catalog", stored.name)
     cloud.sql("DELETE FROM sweeps")
 
 
@@ -61,7 +61,7 @@ def test_what_is_on_its_way_is_not_sent_twice(cloud: Any, scan: Any) -> None:
 
 def test_an_event_that_is_being_worked_on_is_left_alone(cloud: Any, scan: Any) -> None:
     """A living lease, and a step that died and waits for an administrator, are no lost events."""
-    from shared.platform import ledger, outbox
+    from shared.platform.background import ledger, outbox
 
     _, _, lost = scan
     keys = [outbox.event_key(event.body) for event in lost]
@@ -96,7 +96,7 @@ def test_a_sweep_goes_on_where_it_stopped(cloud: Any, scan: Any, monkeypatch: py
     with monkeypatch.context() as patch, pytest.raises(Died):
         patch.setattr(reconciling, "tell_again", die)
         reconciling.reconcile()
-    everything = [stored.name for stored in lake.listing("catalog", "")]
+    everything = [stored.name for stored in objects.listing("catalog", "")]
     for _ in range(len(everything) // 2 + 1):
         reconciling.reconcile()
     assert sorted(set(names)) == everything

@@ -183,7 +183,7 @@ def test_a_scan_where_all_fails_has_failed(cloud, shop, ready):
 def test_a_damaged_snapshot_counts_as_a_failure_of_its_dataset(cloud, shop, ready):
     """The directory keeps what it had; the scan still ends."""
     from shared.catalog import service
-    from shared.platform import lake
+    from shared.platform.cloud import objects
 
     person, team, connection = ready
     _scan(cloud, connection, person)
@@ -191,7 +191,9 @@ def test_a_damaged_snapshot_counts_as_a_failure_of_its_dataset(cloud, shop, read
     shop.run("DROP TABLE {sales}.customers;")
     started = _start(cloud, connection, person)
     first, *rest = cloud.pending()
-    lake.put("catalog", f"{connection}/{first.body['dataset']}/{started.json['job_id']}.json.gz", b"damaged")
+    objects.put(
+        "catalog", f"{connection}/{first.body['dataset']}/{started.json['job_id']}.json.gz", b"damaged"
+    )
     for item in (first, *rest):
         assert cloud.deliver(item) < 300
     cloud.drain()
@@ -205,20 +207,20 @@ def test_a_damaged_snapshot_counts_as_a_failure_of_its_dataset(cloud, shop, read
 
 def test_a_dataset_that_failed_after_its_snapshot_was_written_counts_once(cloud, shop, ready, monkeypatch):
     """The write was applied but its answer was lost, for good: the error and the event are one landing."""
-    from shared.platform import lake
+    from shared.platform.cloud import objects
     from shared.platform.errors import Unavailable
 
     person, _, connection = ready
     started = _start(cloud, connection, person)
     first, *rest = cloud.pending()
-    real = lake.put_once
+    real = objects.put_once
 
     def applied_but_lost(*args, **options):
         real(*args, **options)
         raise Unavailable
 
     with monkeypatch.context() as weather:
-        weather.setattr(lake, "put_once", applied_but_lost)
+        weather.setattr(objects, "put_once", applied_but_lost)
         assert cloud.deliver(first, tries=7) < 300
     for item in rest:
         assert cloud.deliver(item) < 300
@@ -231,7 +233,7 @@ def test_a_dataset_that_failed_after_its_snapshot_was_written_counts_once(cloud,
 def test_an_object_that_no_scan_left_changes_nothing(cloud, shop, ready):
     """A forged name, another connection's scan, or junk: 2xx so that the trigger stops, and no effect."""
     from shared.catalog import snapshot
-    from shared.platform import lake
+    from shared.platform.cloud import objects
 
     person, team, connection = ready
     job = _scan(cloud, connection, person)
@@ -244,7 +246,7 @@ def test_an_object_that_no_scan_left_changes_nothing(cloud, shop, ready):
         (connection, sales, "none"),
     ):
         name = f"{owner}/{dataset}/{left_by}.json.gz"
-        stored = lake.put("catalog", name, snapshot.pack([], dataset=dataset, scan=left_by))
+        stored = objects.put("catalog", name, snapshot.pack([], dataset=dataset, scan=left_by))
         assert cloud.deliver(cloud.event(stored.bucket, name, stored.generation)) < 300
     progress = cloud.sql("SELECT count(*) AS n FROM job_children WHERE job_id = :s", s=scan)
     assert progress[0]["n"] == 3

@@ -93,20 +93,20 @@ def test_a_body_that_makes_no_sense_is_refused_by_field(cloud, change, field):
 
 def test_a_name_is_taken_once_in_a_team(cloud):
     """The second one is 409, and leaves no object behind; another team may use it."""
-    from shared.platform import lake
+    from shared.platform.cloud import objects
 
     person = cloud.person()
     team, other = cloud.team(person), cloud.team(person)
     assert _create(cloud, team, person).status == 201
     taken = _create(cloud, team, person)
     assert (taken.status, taken.error["code"], taken.error["field"]) == (409, "SLUG_TAKEN", "name")
-    assert len(list(lake.listing("credentials", f"{team}/"))) == 1
+    assert len(list(objects.listing("credentials", f"{team}/"))) == 1
     assert _create(cloud, other, person).status == 201
 
 
 def test_a_repeated_creation_makes_one_connection_and_one_object(cloud):
     """With a key the repetition answers what the first answered."""
-    from shared.platform import lake
+    from shared.platform.cloud import objects
 
     person = cloud.person()
     team = cloud.team(person)
@@ -121,7 +121,7 @@ def test_a_repeated_creation_makes_one_connection_and_one_object(cloud):
         for _ in range(2)
     ]
     assert answers[0].json == answers[1].json
-    assert len(list(lake.listing("credentials", f"{team}/"))) == 1
+    assert len(list(objects.listing("credentials", f"{team}/"))) == 1
 
 
 def test_connections_are_listed_newest_first_in_pages(cloud):
@@ -173,7 +173,7 @@ def test_a_strangers_connection_answers_like_one_that_does_not_exist(cloud):
 
 def test_deleting_removes_object_and_row_and_may_be_repeated(cloud):
     """204 each time for the team that had it; the credentials are gone from the bucket."""
-    from shared.platform import lake
+    from shared.platform.cloud import objects
 
     person, stranger = cloud.person(), cloud.person()
     team = cloud.team(person)
@@ -182,12 +182,12 @@ def test_deleting_removes_object_and_row_and_may_be_repeated(cloud):
     assert [cloud.call("DELETE", _path(connection), as_=person).status for _ in range(2)] == [204, 204]
     assert cloud.call("GET", _path(connection), as_=person).status == 404
     assert cloud.call("DELETE", _path(connection), as_=stranger).status == 404
-    assert list(lake.listing("credentials", f"{team}/")) == []
+    assert list(objects.listing("credentials", f"{team}/")) == []
 
 
 def test_rotation_asks_for_a_new_validation_and_keeps_the_old_version(cloud):
     """The row points at a new generation, the status starts over, and the old object can be restored."""
-    from shared.platform import lake
+    from shared.platform.cloud import objects
 
     person = cloud.person()
     team = cloud.team(person)
@@ -203,7 +203,7 @@ def test_rotation_asks_for_a_new_validation_and_keeps_the_old_version(cloud):
     assert (rotated.status, rotated.json["status"]) == (200, "pending_validation")
     after = cloud.sql(row, id=connection)[0]["g"]
     assert after > before
-    assert lake.get("credentials", f"{team}/{connection}.json.enc", generation=before)[0]
+    assert objects.get("credentials", f"{team}/{connection}.json.enc", generation=before)[0]
 
 
 def test_every_change_is_in_the_audit_log(cloud):

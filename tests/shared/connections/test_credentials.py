@@ -120,31 +120,31 @@ def test_types_without_an_adapter_say_so(kind):
 
 def test_stored_credentials_are_sealed_and_bound_to_team_and_connection(cloud):
     """The object is unreadable, and copied to another tenant's path it can't be opened."""
-    from shared.platform import kms, lake
+    from shared.platform.cloud import keys, objects
 
     person = cloud.person()
     ours, theirs = cloud.team(person), cloud.team(person)
     connection = cloud.connection(ours, person, validated=False)
     name = f"{ours}/{connection}.json.enc"
-    blob, _ = lake.get("credentials", name)
+    blob, _ = objects.get("credentials", name)
     assert b"PRIVATE KEY" not in blob
     assert b"reader@" not in blob
-    assert lake.head("credentials", name).metadata["kms_key_version"].endswith("/cryptoKeyVersions/1")
-    assert b"PRIVATE KEY" in kms.open_sealed(blob, bound_to=f"{ours}/{connection}")
+    assert objects.head("credentials", name).metadata["kms_key_version"].endswith("/cryptoKeyVersions/1")
+    assert b"PRIVATE KEY" in keys.open_sealed(blob, bound_to=f"{ours}/{connection}")
     for elsewhere in (f"{theirs}/{connection}", f"{ours}/{theirs}"):
         with pytest.raises(InvalidCiphertext):
-            kms.open_sealed(blob, bound_to=elsewhere)
+            keys.open_sealed(blob, bound_to=elsewhere)
 
 
 def test_an_object_copied_over_anothers_does_not_open(cloud):
     """Even somebody who can write the bucket can't lend one team's key to another."""
-    from shared.platform import lake
+    from shared.platform.cloud import objects
 
     person = cloud.person()
     ours, theirs = cloud.team(person), cloud.team(person)
     mine = cloud.connection(ours, person, validated=False)
-    stolen, _ = lake.get("credentials", f"{ours}/{mine}.json.enc")
+    stolen, _ = objects.get("credentials", f"{ours}/{mine}.json.enc")
     victim = cloud.connection(theirs, person, validated=False)
-    put = lake.put("credentials", f"{theirs}/{victim}.json.enc", stolen)
+    put = objects.put("credentials", f"{theirs}/{victim}.json.enc", stolen)
     with pytest.raises(InvalidCiphertext):
         credentials.warehouse(theirs, victim, "bigquery", put.generation)

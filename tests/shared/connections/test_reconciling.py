@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from shared.connections import reconciling
-from shared.platform import clock, lake
+from shared.platform import clock
+from shared.platform.cloud import objects
 from shared.platform.ids import new_id
 
 pytestmark = pytest.mark.slow
@@ -17,15 +18,15 @@ pytestmark = pytest.mark.slow
 @pytest.fixture
 def tomorrow(cloud: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """A day and an hour have passed; the bucket is empty of what other tests left."""
-    for stored in lake.listing("credentials", ""):
-        lake.delete("credentials", stored.name)
+    for stored in objects.listing("credentials", ""):
+        objects.delete("credentials", stored.name)
     cloud.sql("DELETE FROM sweeps")
     real = clock.now
     monkeypatch.setattr(clock, "now", lambda: real() + timedelta(hours=25))
 
 
 def names() -> set[str]:
-    return {stored.name for stored in lake.listing("credentials", "")}
+    return {stored.name for stored in objects.listing("credentials", "")}
 
 
 def test_credentials_without_a_connection_go_after_a_day_and_the_others_stay(
@@ -35,16 +36,16 @@ def test_credentials_without_a_connection_go_after_a_day_and_the_others_stay(
     person = cloud.person()
     team = cloud.team(person)
     kept = f"{team}/{cloud.connection(team, person, validated=False)}.json.enc"
-    orphan = lake.put("credentials", f"{team}/{new_id()}.json.enc", b"sealed")
+    orphan = objects.put("credentials", f"{team}/{new_id()}.json.enc", b"sealed")
     assert reconciling.reconcile()["changed"] == 1
     assert names() == {kept}
-    assert lake.get("credentials", orphan.name, generation=orphan.generation)[0] == b"sealed"
+    assert objects.get("credentials", orphan.name, generation=orphan.generation)[0] == b"sealed"
 
 
 def test_credentials_of_today_are_left_alone(cloud: Any) -> None:
     """Their creation may be under way."""
     orphan = f"{new_id()}/{new_id()}.json.enc"
-    lake.put("credentials", orphan, b"sealed")
+    objects.put("credentials", orphan, b"sealed")
     reconciling.reconcile()
     assert orphan in names()
 
@@ -54,7 +55,7 @@ def test_many_orphans_at_once_are_an_alarm_and_no_rubbish(
 ) -> None:
     """A directory that is not this bucket's must not empty it."""
     for _ in range(reconciling.MOST_REMOVED + 1):
-        lake.put("credentials", f"{new_id()}/{new_id()}.json.enc", b"sealed")
+        objects.put("credentials", f"{new_id()}/{new_id()}.json.enc", b"sealed")
     assert reconciling.reconcile()["changed"] == 0
     assert len(names()) == reconciling.MOST_REMOVED + 1
     assert '"severity":"ERROR"' in capsys.readouterr().out

@@ -94,14 +94,14 @@ def test_a_permission_that_is_missing_is_named(cloud, data, account, code, named
 
 def test_a_broken_object_fails_the_validation_and_says_to_save_it_again(cloud, data):
     """A damaged ciphertext is final: no retry, a clear message, no key material."""
-    from shared.platform import lake
+    from shared.platform.cloud import objects
 
     person = cloud.person()
     team = cloud.team(person)
     connection = cloud.connection(team, person, validated=False)
     name = f"{team}/{connection}.json.enc"
-    blob, _ = lake.get("credentials", name)
-    damaged = lake.put("credentials", name, blob[:-1] + bytes([blob[-1] ^ 1]))
+    blob, _ = objects.get("credentials", name)
+    damaged = objects.put("credentials", name, blob[:-1] + bytes([blob[-1] ^ 1]))
     cloud.sql(
         "UPDATE connections SET credentials_generation = :g WHERE id = :id",
         g=damaged.generation,

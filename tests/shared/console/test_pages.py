@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from shared.console import service
-from shared.platform import lake
+from shared.platform.cloud import objects
 from shared.platform.errors import NotFound
 
 
@@ -13,8 +13,8 @@ from shared.platform.errors import NotFound
 def published(cloud: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """A document and a script in the bucket, and an instance that has served neither."""
     monkeypatch.setattr(service, "_kept", {})
-    lake.put("assets", "console/index.html", b"<!doctype html>", content_type="text/html; charset=utf-8")
-    lake.put("assets", "console/app.js", b"export {}", content_type="text/javascript; charset=utf-8")
+    objects.put("assets", "console/index.html", b"<!doctype html>", content_type="text/html; charset=utf-8")
+    objects.put("assets", "console/app.js", b"export {}", content_type="text/javascript; charset=utf-8")
 
 
 def test_the_document_lets_nothing_run_but_the_console_s_own_files(published: None) -> None:

@@ -137,9 +137,9 @@ class Board:
 
     def put_object(self, name: str, text: str, team: str | None = None) -> Any:
         """Write the bucket behind the API's back."""
-        from shared.platform import lake
+        from shared.platform.cloud import objects
 
-        return lake.put("dashboards", f"{team or self.team}/{name}", text.encode())
+        return objects.put("dashboards", f"{team or self.team}/{name}", text.encode())
 
     def finalized(self, stored: Any, tries: int = 0) -> int:
         """Deliver the finalize event of an object; answers the status."""
@@ -183,20 +183,21 @@ def board(
 ) -> Iterator[Board]:
     """A team over the servers, with this instance's memory empty."""
     from shared.connections import credentials
-    from shared.platform import hot, settings
+    from shared.platform import settings
+    from shared.platform.cloud import documents
 
     monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", firestore)
     # 8 gunicorn threads and the pool of an instance: tests that ask at once need as many.
     monkeypatch.setenv("BRIDGE_POOL_SIZE", "16")
     settings.settings.cache_clear()
-    hot.client.cache_clear()
+    documents.client.cache_clear()
     warehouse = _load("duck_warehouse").DuckWarehouse()
     monkeypatch.setattr(credentials, "warehouse", _Opened(warehouse))
     forget_memory()
     yield Board(cloud, warehouse)
     with contextlib.suppress(Exception):
-        hot.client().close()
-    hot.client.cache_clear()
+        documents.client().close()
+    documents.client.cache_clear()
 
 
 class _Opened:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from shared.dashboards import reading
 from shared.dashboards.document.model import Document
-from shared.platform import safe_yaml
+from shared.platform.text import safe_yaml
 
 _place = Path(__file__).with_name("document_strategies.py")
 _spec = importlib.util.spec_from_file_location("document_strategies", _place)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from shared.dashboards import reconciling, service
-from shared.platform import lake
+from shared.platform.cloud import objects as object_store
 from shared.platform.ops import sweep
 from tests.shared.conftest import WEATHER
 
@@ -89,7 +89,7 @@ def test_a_row_without_its_object_is_marked_and_never_removed(board: Any, docume
     """Its page says what happened; versions and history stay; the object's return makes it whole again."""
     board.save(document_text)
     before = board.row()
-    lake.delete("dashboards", f"{board.team}/flights.yaml")
+    object_store.delete("dashboards", f"{board.team}/flights.yaml")
     assert reconciling.reconcile()["changed"] == 1
     marked = board.row()
     assert (marked["id"], marked["status"]) == (before["id"], "invalid")
@@ -165,7 +165,7 @@ def test_saves_deletes_and_sweeps_at_the_same_time_end_in_agreement(board: Any, 
         assert board.cloud.deliver(item) == 204
     objects = {
         stored.name.split("/")[1].removesuffix(".yaml")
-        for stored in lake.listing("dashboards", f"{board.team}/")
+        for stored in object_store.listing("dashboards", f"{board.team}/")
     }
     rows = board.cloud.sql("SELECT slug, status FROM dashboards WHERE team_id = :t", t=board.team)
     assert (

@@ -41,16 +41,16 @@ def test_of_eight_saves_over_the_same_generation_one_wins(
     board: Any, document_text: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """All have looked before the first one writes: the others learn that it was faster, and no change is lost."""
-    from shared.platform import lake
+    from shared.platform.cloud import objects
 
     saved = board.save().json
-    write, all_have_looked = lake.put, threading.Barrier(8)
+    write, all_have_looked = objects.put, threading.Barrier(8)
 
     def put(*arguments: Any, **options: Any) -> Any:
         all_have_looked.wait(30)
         return write(*arguments, **options)
 
-    monkeypatch.setattr(lake, "put", put)
+    monkeypatch.setattr(objects, "put", put)
     texts = [document_text.replace("Flights of 2013", f"Title {n}") for n in range(8)]
 
     def replace(text: str) -> Any:
@@ -119,10 +119,10 @@ def test_the_event_completes_a_save_that_died_between_object_and_row(board: Any)
 
 def test_the_event_of_a_complete_save_finds_nothing_to_do(board: Any) -> None:
     """Also when it is delivered twice."""
-    from shared.platform import lake
+    from shared.platform.cloud import objects
 
     board.save()
-    stored = lake.head("dashboards", f"{board.team}/flights.yaml")
+    stored = objects.head("dashboards", f"{board.team}/flights.yaml")
     before = board.row()
     dry_runs = board.warehouse.dry_runs
     assert [board.finalized(stored), board.finalized(stored)] == [204, 204]
@@ -208,15 +208,15 @@ def test_a_slow_event_does_not_undo_what_was_indexed_while_it_worked(board: Any,
 
 def test_deleting_removes_everything_and_can_be_repeated(board: Any) -> None:
     """Object, row, versions and lineage; a late event does not bring it back; the slug is free again."""
-    from shared.platform import lake
+    from shared.platform.cloud import objects
 
     board.save()
-    stored = lake.head("dashboards", f"{board.team}/flights.yaml")
+    stored = objects.head("dashboards", f"{board.team}/flights.yaml")
     answers = [board.call("DELETE", "/v1/dashboards/flights").status for _ in range(3)]
     assert answers == [204, 204, 204]
     assert board.finalized(stored) == 204
     assert board.row() is None
-    assert lake.head("dashboards", stored.name) is None
+    assert objects.head("dashboards", stored.name) is None
     assert board.cloud.sql("SELECT 1 FROM lineage_edges WHERE team_id = :t", t=board.team) == []
     assert board.call("GET", "/v1/dashboards/flights").status == 404
     assert board.save().status == 201
@@ -226,10 +226,10 @@ def test_a_version_that_is_saved_during_a_delete_is_not_deleted(
     board: Any, document_text: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever deletes has not seen it: they are told, and it stays."""
-    from shared.platform import lake
+    from shared.platform.cloud import objects
 
     board.save()
-    real, newer = lake.head, list[Any]()
+    real, newer = objects.head, list[Any]()
 
     def replaced_meanwhile(role: str, name: str) -> Any:
         found = real(role, name)
@@ -237,7 +237,7 @@ def test_a_version_that_is_saved_during_a_delete_is_not_deleted(
             newer.append(board.put_object("flights.yaml", document_text.replace("2013", "2014")))
         return found
 
-    monkeypatch.setattr(lake, "head", replaced_meanwhile)
+    monkeypatch.setattr(objects, "head", replaced_meanwhile)
     assert board.call("DELETE", "/v1/dashboards/flights").status == 412
     assert real("dashboards", newer[0].name).generation == newer[0].generation
     assert board.row() is not None
@@ -246,16 +246,16 @@ def test_a_version_that_is_saved_during_a_delete_is_not_deleted(
 def test_an_event_that_overtakes_a_delete_does_not_bring_the_row_back(board: Any) -> None:
     """The step read the object before it was deleted and writes its row after: the tombstone refuses."""
     from shared.dashboards import indexing
-    from shared.platform import lake
+    from shared.platform.cloud import objects
 
     board.save()
     board.cloud.sql("DELETE FROM dashboards WHERE team_id = :t", t=board.team)
-    stored = lake.head("dashboards", f"{board.team}/flights.yaml")
+    stored = objects.head("dashboards", f"{board.team}/flights.yaml")
     real = indexing.examine
 
     def delete_meanwhile(team: Any, text: str) -> Any:
         verdict = real(team, text)
-        lake.delete("dashboards", stored.name)
+        objects.delete("dashboards", stored.name)
         board.cloud.sql(
             "INSERT INTO dashboard_tombstones (team_id, slug, object_generation) VALUES (:t, 'flights', :g)",
             t=board.team,

@@ -48,17 +48,18 @@ def test_a_cached_load_costs_two_short_transactions_and_nothing_else(
     board: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Who is asking, and which dashboard: no Firestore, no object, no warehouse, no write."""
-    from shared.platform import hot, lake, pg
+    from shared.platform.cloud import documents, objects
+    from shared.platform.postgres import pool
 
     board.save()
     board.data()
     calls: list[str] = []
     for module, name in (
-        (pg, "transaction"),
-        (hot, "get_many"),
-        (hot, "change"),
-        (lake, "get"),
-        (lake, "put"),
+        (pool, "transaction"),
+        (documents, "get_many"),
+        (documents, "change"),
+        (objects, "get"),
+        (objects, "put"),
     ):
         real = getattr(module, name)
 
@@ -463,9 +464,9 @@ def test_an_unexpected_error_of_a_query_is_told_without_its_text(board: Any) -> 
 
 def age(board: Any, *, fresh: float, serve: float) -> None:
     """Let time pass for every entry of the team."""
-    from shared.platform import hot
+    from shared.platform.cloud import documents
 
     now = time.time()
-    for found in hot.client().collection("results").stream():
+    for found in documents.client().collection("results").stream():
         if f":{board.team}:" in found.id:
             found.reference.update({"fresh_until": now + fresh, "serve_until": now + serve})

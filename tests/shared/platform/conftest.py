@@ -52,8 +52,8 @@ def postgres(open_folder: Path) -> Iterator[dict[str, str]]:
 @pytest.fixture
 def directory(postgres: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
     """The platform's settings pointed at the test database, with a pool of its own."""
-    from shared.platform import pg
     from shared.platform import settings as module
+    from shared.platform.postgres import pool
 
     environment = {
         "BRIDGE_ENV": "local",
@@ -72,10 +72,10 @@ def directory(postgres: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iter
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     module.settings.cache_clear()
-    pg._pool.cache_clear()
+    pool._pool.cache_clear()
     yield environment
     module.settings.cache_clear()
-    pg._pool.cache_clear()
+    pool._pool.cache_clear()
 
 
 @pytest.fixture

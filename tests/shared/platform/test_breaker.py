@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 
-from shared.platform import breaker, clock, hot, settings
-from shared.platform.breaker import Circuit, Permit
+from shared.platform import clock, settings
+from shared.platform.cloud import documents
 from shared.platform.errors import Unavailable
 from shared.platform.ids import new_id
+from shared.platform.leases import breaker
+from shared.platform.leases.breaker import Circuit, Permit
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("cloud")]
 
@@ -160,12 +162,12 @@ def test_without_firestore_the_circuit_counts_as_closed(
         nobody.bind(("127.0.0.1", 0))
         monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", f"127.0.0.1:{nobody.getsockname()[1]}")
         settings.settings.cache_clear()
-        hot.client.cache_clear()
+        documents.client.cache_clear()
         began = clock.monotonic()
         assert breaker.enter(circuit) == Permit(circuit)
         once = clock.monotonic() - began
         breaker.failed(breaker.enter(circuit))
         assert once < 5
         assert clock.monotonic() - began < once + 0.2
-    hot.client.cache_clear()
+    documents.client.cache_clear()
     breaker._blind.clear()

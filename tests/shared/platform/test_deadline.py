@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 
-from shared.platform import deadline, hot, kms, lake, oidc, pg, secrets, tasks
+from shared.platform import deadline
 from shared.platform import settings as module
+from shared.platform.cloud import documents, identity, keys, objects, queues, secrets
 from shared.platform.errors import Unavailable
+from shared.platform.postgres import pool
 from tests.local.grpc_serving import serving
 
 pytestmark = pytest.mark.slow
@@ -25,26 +27,28 @@ def _never(_: Any) -> Any:
 
 
 OPERATIONS: dict[str, Callable[[], Any]] = {
-    "read an object": lambda: lake.get("cache", "x"),
-    "write an object": lambda: lake.put("cache", "x", b"1", if_generation=0),
-    "look at an object": lambda: lake.head("cache", "x"),
-    "delete an object": lambda: lake.delete("cache", "x"),
-    "compose objects": lambda: lake.compose("cache", "x", ["y"], if_generation=0, content_type="text/plain"),
-    "list objects": lambda: list(lake.listing("cache", "x")),
-    "read a document": lambda: hot.get("memo", "x"),
-    "read documents": lambda: hot.get_many("memo", ["x"]),
-    "write a document": lambda: hot.put("memo", "x", {}, ttl_seconds=5),
-    "delete a document": lambda: hot.delete("memo", "x"),
-    "change a document": lambda: hot.change("memo", "x", _never, ttl_seconds=5),
-    "seal": lambda: kms.seal(b"x", bound_to="a"),
+    "read an object": lambda: objects.get("cache", "x"),
+    "write an object": lambda: objects.put("cache", "x", b"1", if_generation=0),
+    "look at an object": lambda: objects.head("cache", "x"),
+    "delete an object": lambda: objects.delete("cache", "x"),
+    "compose objects": lambda: objects.compose(
+        "cache", "x", ["y"], if_generation=0, content_type="text/plain"
+    ),
+    "list objects": lambda: list(objects.listing("cache", "x")),
+    "read a document": lambda: documents.get("memo", "x"),
+    "read documents": lambda: documents.get_many("memo", ["x"]),
+    "write a document": lambda: documents.put("memo", "x", {}, ttl_seconds=5),
+    "delete a document": lambda: documents.delete("memo", "x"),
+    "change a document": lambda: documents.change("memo", "x", _never, ttl_seconds=5),
+    "seal": lambda: keys.seal(b"x", bound_to="a"),
     "read a secret": lambda: secrets.resolve("projects/p/secrets/s/versions/1"),
-    "look for a task": lambda: tasks.waits(queue="default", step="a-b", dedup="c"),
-    "hand over a task": lambda: tasks.create(
+    "look for a task": lambda: queues.waits(queue="default", step="a-b", dedup="c"),
+    "hand over a task": lambda: queues.create(
         queue="default", step="a-b", dedup="c", payload={}, not_before=None, headers={}
     ),
-    "read the issuer's keys": lambda: oidc._certs().get(),
+    "read the issuer's keys": lambda: identity._certs().get(),
 }
-CLIENTS = (lake._client, hot.client, kms._client, secrets._client, tasks._client, oidc._certs)
+CLIENTS = (objects._client, documents.client, keys._client, secrets._client, queues._client, identity._certs)
 
 
 @pytest.fixture
@@ -125,7 +129,7 @@ def test_without_a_request_each_call_has_its_own_limit(
     away: str, services: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A thread of its own, a script: no client's default of minutes."""
-    for limited in (lake, kms, secrets, tasks):
+    for limited in (objects, keys, secrets, queues):
         monkeypatch.setattr(limited, "TIMEOUT_SECONDS", 1)
     own = deadline.operation
     monkeypatch.setattr(deadline, "operation", lambda most: own(min(most, 1)))
@@ -140,7 +144,7 @@ def test_a_transaction_that_took_too_long_lets_go_of_what_it_locked(
     """The next one need not wait until Firestore finds out by itself, which takes a minute."""
     with serving("local.firestore", tmp_path) as server:
         services(server.address)
-        hot.put("memo", "x", {"n": 1}, ttl_seconds=60)
+        documents.put("memo", "x", {"n": 1}, ttl_seconds=60)
         slept: list[float] = []
 
         def slow(document: dict[str, Any] | None) -> tuple[dict[str, Any] | None, None]:
@@ -150,9 +154,9 @@ def test_a_transaction_that_took_too_long_lets_go_of_what_it_locked(
             return {"n": 2}, None
 
         with pytest.raises(Unavailable):
-            hot.change("memo", "x", slow, ttl_seconds=60, timeout_seconds=1)
+            documents.change("memo", "x", slow, ttl_seconds=60, timeout_seconds=1)
         began = time.monotonic()
-        assert hot.change("memo", "x", lambda d: ({"n": 3}, d), ttl_seconds=60) == {"n": 1}
+        assert documents.change("memo", "x", lambda d: ({"n": 3}, d), ttl_seconds=60) == {"n": 1}
         assert time.monotonic() - began < 5  # It idles out after 10 s here.
 
 
@@ -162,11 +166,11 @@ def test_a_statement_ends_with_its_request(directory: dict[str, str]) -> None:
     with (
         pytest.raises(Unavailable, match="busy"),
         deadline.over(ALLOWED),
-        pg.transaction() as tx,
+        pool.transaction() as tx,
     ):
         tx.all("SELECT pg_sleep(20)")
     assert time.monotonic() - began < 10
-    with pg.transaction() as tx:
+    with pool.transaction() as tx:
         assert tx.one("SHOW statement_timeout") == {"statement_timeout": "15s"}
 
 

@@ -14,11 +14,11 @@ from flask import Flask, request
 from pydantic import BaseModel, ConfigDict
 from werkzeug.test import Client, TestResponse
 
-from shared.platform import auth, pg
-from shared.platform.edge import Call, Event, Reply, created, http, repeats, sse
+from shared.platform.edge import Call, Event, Reply, auth, created, http, repeats, sse
 from shared.platform.errors import Conflict
 from shared.platform.ids import UserId, new_id
 from shared.platform.paging import Query
+from shared.platform.postgres import pool as pg
 
 pytestmark = pytest.mark.slow
 

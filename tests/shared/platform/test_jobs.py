@@ -71,7 +71,7 @@ def test_jobs_are_listed_newest_first_and_by_state_and_kind(cloud: Any, ready: A
 @pytest.mark.parametrize("weather", WEATHER, ids=lambda weather: weather.__name__)
 def test_the_steps_of_a_cancelled_job_end_without_effect(cloud: Any, ready: Any, weather: Any) -> None:
     """In any weather: nothing is written, nothing is dead, the job stays cancelled, and a new scan may begin."""
-    from shared.platform import lake
+    from shared.platform.cloud import objects
 
     person, _, connection = ready
     job, before = start(cloud, person, connection), letters(cloud)
@@ -79,7 +79,7 @@ def test_the_steps_of_a_cancelled_job_end_without_effect(cloud: Any, ready: Any,
     cloud.drain(weather)
     found = cloud.job(job, person)
     assert (found["state"], found["progress"]["done"]) == ("cancelled", 0)
-    assert list(lake.listing("catalog", f"{connection}/")) == []
+    assert list(objects.listing("catalog", f"{connection}/")) == []
     assert letters(cloud) == before
     states = cloud.sql("SELECT DISTINCT state FROM attempts WHERE job_id = :job", job=job)
     assert states == [{"state": "done"}]
@@ -140,9 +140,9 @@ def test_only_members_cancel(cloud: Any, ready: Any) -> None:
 
 def test_a_cancel_and_the_effects_of_a_step_come_one_after_the_other(cloud: Any, ready: Any) -> None:
     """A step that is about to commit when the cancel comes is first, or without effect: never half."""
-    from shared.platform import jobs, ledger
+    from shared.platform.background import jobs, ledger
+    from shared.platform.background.messages import Part
     from shared.platform.ids import TeamId, UserId, new_id
-    from shared.platform.messages import Part
 
     person, team, connection = ready
     job = start(cloud, person, connection)
@@ -178,8 +178,8 @@ def test_a_query_under_way_is_stopped_when_its_job_is_cancelled(
     cloud: Any, ready: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The beat that sees the cancel tells what the step waits for, and the step ends without a letter."""
-    from shared.platform import ledger
-    from shared.platform.stopping import cancelling
+    from shared.platform.background import ledger
+    from shared.platform.leases.stopping import cancelling
     from shared.warehouses.bigquery import BigQuery
     from shared.warehouses.errors import QueryTimedOut
 

@@ -14,7 +14,7 @@ from google.cloud.kms_v1.types import service as messages
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.platform import kms
+from shared.platform.cloud import keys
 from shared.platform.errors import InvalidCiphertext, Unavailable
 from tests.local.grpc_serving import Serving, serving
 from tests.local.kms.conftest import LOCATION, connect
@@ -83,10 +83,10 @@ def way(
     monkeypatch.setenv("BRIDGE_KMS_KEY", key)
     monkeypatch.setenv("KMS_EMULATOR_HOST", f"127.0.0.1:{made.port}")
     module.settings.cache_clear()
-    kms._client.cache_clear()
+    keys._client.cache_clear()
     yield made
-    kms._client().transport.close()
-    kms._client.cache_clear()
+    keys._client().transport.close()
+    keys._client.cache_clear()
     made.close()
 
 
@@ -98,9 +98,9 @@ def taken_apart(blob: bytes) -> tuple[bytes, bytes, bytes]:
 
 def test_what_was_sealed_opens_where_it_belongs(way: Way, key: str) -> None:
     """The same bytes come back; two seals of them share neither key nor nonce, and the version is told."""
-    first, version = kms.seal(SECRET, bound_to=OURS)
-    second, _ = kms.seal(SECRET, bound_to=OURS)
-    assert kms.open_sealed(first, bound_to=OURS) == SECRET
+    first, version = keys.seal(SECRET, bound_to=OURS)
+    second, _ = keys.seal(SECRET, bound_to=OURS)
+    assert keys.open_sealed(first, bound_to=OURS) == SECRET
     assert SECRET not in first
     assert all(one != two for one, two in zip(taken_apart(first), taken_apart(second), strict=True))
     assert version == f"{key}/cryptoKeyVersions/1"
@@ -108,14 +108,14 @@ def test_what_was_sealed_opens_where_it_belongs(way: Way, key: str) -> None:
 
 def test_a_blob_of_another_team_does_not_open(way: Way) -> None:
     """Copied to another tenant's place it is nothing but bytes."""
-    blob, _ = kms.seal(SECRET, bound_to=THEIRS)
+    blob, _ = keys.seal(SECRET, bound_to=THEIRS)
     with pytest.raises(InvalidCiphertext):
-        kms.open_sealed(blob, bound_to=OURS)
+        keys.open_sealed(blob, bound_to=OURS)
 
 
 def test_both_the_wrapped_key_and_the_payload_are_bound(way: Way, service: Serving, key: str) -> None:
     """Each by itself: who gets past one meets the other."""
-    wrapped, nonce, sealed = taken_apart(kms.seal(SECRET, bound_to=THEIRS)[0])
+    wrapped, nonce, sealed = taken_apart(keys.seal(SECRET, bound_to=THEIRS)[0])
     client = connect(service.address)
     ask = {"name": key, "ciphertext": wrapped}
     with pytest.raises(exceptions.InvalidArgument):
@@ -130,15 +130,15 @@ def test_both_the_wrapped_key_and_the_payload_are_bound(way: Way, service: Servi
 
 def test_a_key_of_one_blob_does_not_open_another(way: Way) -> None:
     """Parts of two blobs of the same place don't make a third."""
-    one, other = (taken_apart(kms.seal(SECRET, bound_to=OURS)[0]) for _ in range(2))
+    one, other = (taken_apart(keys.seal(SECRET, bound_to=OURS)[0]) for _ in range(2))
     mixed = struct.pack(">I", len(one[0])) + one[0] + other[1] + other[2]
     with pytest.raises(InvalidCiphertext):
-        kms.open_sealed(mixed, bound_to=OURS)
+        keys.open_sealed(mixed, bound_to=OURS)
 
 
 def test_damaged_blobs_are_refused_and_nothing_else_happens(way: Way) -> None:
     """Cut anywhere, a bit turned anywhere, or made up: always the one refusal."""
-    blob, _ = kms.seal(SECRET, bound_to=OURS)
+    blob, _ = keys.seal(SECRET, bound_to=OURS)
     flips = st.integers(0, len(blob) * 8 - 1).map(
         lambda bit: blob[: bit // 8] + bytes([blob[bit // 8] ^ 1 << bit % 8]) + blob[bit // 8 + 1 :]
     )
@@ -147,7 +147,7 @@ def test_damaged_blobs_are_refused_and_nothing_else_happens(way: Way) -> None:
     @given(flips | cuts | st.binary(max_size=200))
     def refused(broken: bytes) -> None:
         with pytest.raises(InvalidCiphertext):
-            kms.open_sealed(broken, bound_to=OURS)
+            keys.open_sealed(broken, bound_to=OURS)
 
     refused()
 
@@ -164,42 +164,42 @@ def test_a_wrapped_key_that_was_damaged_on_the_way_is_not_kept(way: Way, field: 
     """What KMS did not receive as it was sent, or we did not as it answered, could never be opened again."""
     way.damage = lambda answer: setattr(answer, field, value)
     with pytest.raises(Unavailable) as caught:
-        kms.seal(SECRET, bound_to=OURS)
+        keys.seal(SECRET, bound_to=OURS)
     assert caught.value.retry_after == 1
 
 
 def test_a_data_key_that_was_damaged_on_the_way_is_asked_for_again(way: Way) -> None:
     """It is the way's fault, not the blob's: a retry opens it."""
-    blob, _ = kms.seal(SECRET, bound_to=OURS)
+    blob, _ = keys.seal(SECRET, bound_to=OURS)
     way.damage = lambda answer: setattr(answer, "plaintext", bytes(32))
     with pytest.raises(Unavailable):
-        kms.open_sealed(blob, bound_to=OURS)
+        keys.open_sealed(blob, bound_to=OURS)
     way.damage = lambda answer: None
-    assert kms.open_sealed(blob, bound_to=OURS) == SECRET
+    assert keys.open_sealed(blob, bound_to=OURS) == SECRET
 
 
 def test_what_an_older_version_sealed_opens_after_a_rotation(way: Way, service: Serving, key: str) -> None:
     """New seals are made with the new version, and are told so."""
-    blob, before = kms.seal(SECRET, bound_to=OURS)
+    blob, before = keys.seal(SECRET, bound_to=OURS)
     client = connect(service.address)
     made = client.create_crypto_key_version(parent=key, crypto_key_version={})
     client.update_crypto_key_primary_version(name=key, crypto_key_version_id=made.name.rpartition("/")[2])
     client.transport.close()
-    _, after = kms.seal(SECRET, bound_to=OURS)
+    _, after = keys.seal(SECRET, bound_to=OURS)
     assert (before, after) == (f"{key}/cryptoKeyVersions/1", made.name)
-    assert kms.open_sealed(blob, bound_to=OURS) == SECRET
+    assert keys.open_sealed(blob, bound_to=OURS) == SECRET
 
 
 def test_a_key_service_that_is_away_says_when_to_come_again(
     way: Way, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """503 with a pause, for seals and for opens; nothing is taken for broken."""
-    blob, _ = kms.seal(SECRET, bound_to=OURS)
+    blob, _ = keys.seal(SECRET, bound_to=OURS)
     way.close()
-    monkeypatch.setattr(kms, "TIMEOUT_SECONDS", 1)
+    monkeypatch.setattr(keys, "TIMEOUT_SECONDS", 1)
     for attempt in (
-        lambda: kms.seal(SECRET, bound_to=OURS),
-        lambda: kms.open_sealed(blob, bound_to=OURS),
+        lambda: keys.seal(SECRET, bound_to=OURS),
+        lambda: keys.open_sealed(blob, bound_to=OURS),
     ):
         with pytest.raises(Unavailable) as caught:
             attempt()

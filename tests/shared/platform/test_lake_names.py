@@ -2,7 +2,7 @@
 
 import pytest
 
-from shared.platform import lake
+from shared.platform.cloud import objects
 
 
 @pytest.mark.parametrize(
@@ -29,9 +29,9 @@ from shared.platform import lake
 def test_a_name_that_could_climb_or_confuse_is_refused(parts: tuple[str, ...]) -> None:
     """Parts come from ids and slugs; one that is neither must not lead to another team's objects."""
     with pytest.raises(ValueError, match="not a valid object name"):
-        lake.safe_name(*parts)
+        objects.safe_name(*parts)
 
 
 def test_ids_and_file_names_make_names() -> None:
     """As they are, joined by slashes."""
-    assert lake.safe_name("018f0000-0000", "a_b", "c.d-1.json.gz") == "018f0000-0000/a_b/c.d-1.json.gz"
+    assert objects.safe_name("018f0000-0000", "a_b", "c.d-1.json.gz") == "018f0000-0000/a_b/c.d-1.json.gz"

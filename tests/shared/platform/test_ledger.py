@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from shared.platform import jobs, ledger, pg
+from shared.platform.background import jobs, ledger
 from shared.platform.errors import StillRunning
 from shared.platform.ids import new_id
+from shared.platform.postgres import pool
 
 pytestmark = pytest.mark.slow
 
@@ -55,7 +56,7 @@ def test_a_stalled_attempt_cannot_overwrite_the_one_that_took_over(two_teams: di
         jobs.open_job(tx, id=late, team=team, kind="zombie", user=None)
     with ledger.working_on(second), ledger.finishing(team) as tx:
         jobs.open_job(tx, id=(kept := new_id()), team=team, kind="second", user=None)
-    with pg.transaction(team) as tx:
+    with pool.transaction(team) as tx:
         found = {
             row["id"] for row in tx.all("SELECT id FROM jobs WHERE id = ANY(:ids::uuid[])", ids=[late, kept])
         }
@@ -147,12 +148,12 @@ def test_a_buried_step_is_over_and_leaves_a_dead_letter(directory: dict[str, str
 def test_the_last_child_is_the_last_one_once(two_teams: dict[str, Any]) -> None:
     """Twenty children land twice each, in parallel: exactly one landing completes the set."""
     team, job = two_teams["ours"]["team"], new_id()
-    with pg.transaction(team) as tx:
+    with pool.transaction(team) as tx:
         jobs.open_job(tx, id=job, team=team, kind="scan", user=None, total=20)
     last: list[int] = []
 
     def land(number: int) -> None:
-        with pg.transaction(team) as tx:
+        with pool.transaction(team) as tx:
             if jobs.land(
                 tx, job=job, team=team, key=str(number % 20), error={"dataset": "d"} if number == 3 else None
             ):
@@ -164,7 +165,7 @@ def test_the_last_child_is_the_last_one_once(two_teams: dict[str, Any]) -> None:
     for thread in threads:
         thread.join()
     assert len(last) == 1
-    with pg.transaction(team) as tx:
+    with pool.transaction(team) as tx:
         view = jobs.get(tx, job)
     assert view.progress.done + view.progress.failed == 20
 
@@ -172,7 +173,7 @@ def test_the_last_child_is_the_last_one_once(two_teams: dict[str, Any]) -> None:
 def test_a_job_keeps_its_first_outcome(two_teams: dict[str, Any]) -> None:
     """Ending a job twice changes nothing."""
     team, job = two_teams["ours"]["team"], new_id()
-    with pg.transaction(team) as tx:
+    with pool.transaction(team) as tx:
         jobs.open_job(tx, id=job, team=team, kind="scan", user=None)
         assert jobs.finish(tx, id=job, team=team, result={"tables": 3})
         assert not jobs.finish(tx, id=job, team=team, error={"code": "X", "message": "late"})

@@ -3,7 +3,7 @@
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from shared.platform.names import Name, NameOrNothing
+from shared.platform.text.names import Name, NameOrNothing
 
 
 @pytest.mark.parametrize("name", ["Sales", "  Sales  ", "Größe · 2026", "営業", "مبيعات", "👩‍🚀 Crew", "O'Hara & Sons <b>"])  # fmt: skip

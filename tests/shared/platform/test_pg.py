@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
-from shared.platform import jobs, pg
+from shared.platform.background import jobs
 from shared.platform.errors import Unavailable
 from shared.platform.ids import new_id
+from shared.platform.postgres import pool
 
 pytestmark = pytest.mark.slow
 
@@ -15,13 +16,13 @@ pytestmark = pytest.mark.slow
 def test_a_transaction_sees_only_the_rows_of_its_teams(two_teams: dict[str, Any]) -> None:
     """A statement without any team predicate still finds nothing of a stranger's: the policy holds it back."""
     ours, theirs = two_teams["ours"], two_teams["theirs"]
-    with pg.transaction(ours["team"]) as tx:
+    with pool.transaction(ours["team"]) as tx:
         jobs.open_job(tx, id=(job := new_id()), team=ours["team"], kind="scan", user=ours["user"])
-    with pg.transaction(theirs["team"]) as tx:
+    with pool.transaction(theirs["team"]) as tx:
         assert tx.all("SELECT id FROM jobs WHERE id = :id", id=job) == []
-    with pg.transaction() as tx:
+    with pool.transaction() as tx:
         assert tx.all("SELECT id FROM jobs WHERE id = :id", id=job) == []
-    with pg.transaction([theirs["team"], ours["team"]]) as tx:
+    with pool.transaction([theirs["team"], ours["team"]]) as tx:
         assert [row["id"] for row in tx.all("SELECT id FROM jobs WHERE id = :id", id=job)] == [job]
 
 
@@ -29,7 +30,7 @@ def test_a_row_cannot_be_written_into_a_strangers_team(two_teams: dict[str, Any]
     """The policy also checks what is written."""
     with (
         pytest.raises(RuntimeError, match="row-level security"),
-        pg.transaction(two_teams["ours"]["team"]) as tx,
+        pool.transaction(two_teams["ours"]["team"]) as tx,
     ):
         jobs.open_job(tx, id=new_id(), team=two_teams["theirs"]["team"], kind="scan", user=None)
 
@@ -42,21 +43,21 @@ def test_one_connection_serving_two_teams_in_turn_never_mixes_them(
 
     monkeypatch.setenv("BRIDGE_POOL_SIZE", "1")
     settings.cache_clear()
-    pg._pool.cache_clear()
+    pool._pool.cache_clear()
     made = {}
     for name, who in two_teams.items():
-        with pg.transaction(who["team"]) as tx:
+        with pool.transaction(who["team"]) as tx:
             jobs.open_job(tx, id=(job := new_id()), team=who["team"], kind="k", user=None)
         made[name] = job
     for _ in range(3):
         for name, who in two_teams.items():
-            with pg.transaction(who["team"]) as tx:
+            with pool.transaction(who["team"]) as tx:
                 found = {row["id"] for row in tx.all("SELECT id FROM jobs")}
                 assert made[name] in found
                 assert not found & (set(made.values()) - {made[name]})
-            with pytest.raises(ZeroDivisionError), pg.transaction(who["team"]):
+            with pytest.raises(ZeroDivisionError), pool.transaction(who["team"]):
                 raise ZeroDivisionError
-            with pg.transaction() as tx:
+            with pool.transaction() as tx:
                 assert tx.all("SELECT id FROM jobs") == []
 
 
@@ -64,30 +65,30 @@ def test_an_error_inside_the_block_rolls_everything_back(two_teams: dict[str, An
     """Nothing of a failed block is kept, and the connection is usable again."""
     team = two_teams["ours"]["team"]
     job = new_id()
-    with pytest.raises(KeyError), pg.transaction(team) as tx:
+    with pytest.raises(KeyError), pool.transaction(team) as tx:
         jobs.open_job(tx, id=job, team=team, kind="k", user=None)
         raise KeyError
-    with pg.transaction(team) as tx:
+    with pool.transaction(team) as tx:
         assert tx.all("SELECT id FROM jobs WHERE id = :id", id=job) == []
 
 
 def test_a_broken_connection_is_dropped_and_the_next_transaction_works(directory: dict[str, str]) -> None:
     """A connection that the server ended is not handed out again."""
-    with pytest.raises(Unavailable), pg.transaction() as tx:
+    with pytest.raises(Unavailable), pool.transaction() as tx:
         tx.all("SELECT pg_terminate_backend(pg_backend_pid())")
-    with pg.transaction() as tx:
+    with pool.transaction() as tx:
         assert tx.one("SELECT 1 AS one")["one"] == 1
 
 
 def test_a_connection_that_broke_while_it_was_idle_is_replaced_unnoticed(directory: dict[str, str]) -> None:
     """After a restart of Postgres the first request works: nothing was done on the connection that broke."""
-    with pg.transaction() as killer, pg.transaction() as victim:
+    with pool.transaction() as killer, pool.transaction() as victim:
         pid = victim.one("SELECT pg_backend_pid() AS pid")["pid"]
         mine = killer.one("SELECT pg_backend_pid() AS pid")["pid"]
-    with pg.transaction() as tx:
+    with pool.transaction() as tx:
         assert tx.one("SELECT pg_backend_pid() AS pid")["pid"] == mine, "the pool is last in, first out"
         tx.all("SELECT pg_terminate_backend(:pid)", pid=pid)
-        with pg.transaction() as replaced:
+        with pool.transaction() as replaced:
             assert replaced.one("SELECT pg_backend_pid() AS pid")["pid"] not in (pid, mine)
 
 
@@ -95,16 +96,16 @@ def test_a_process_that_freezes_in_a_transaction_does_not_keep_its_locks(
     two_teams: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The server ends its session, others go on, and should it wake up it is told that nothing of it was kept."""
-    monkeypatch.setattr(pg, "IDLE_TIMEOUT_MS", 100)
+    monkeypatch.setattr(pool, "IDLE_TIMEOUT_MS", 100)
     team = two_teams["ours"]["team"]
-    with pg.transaction(team) as tx:
+    with pool.transaction(team) as tx:
         jobs.open_job(tx, id=(job := new_id()), team=team, kind="k", user=None)
-    with pytest.raises(Unavailable), pg.transaction(team) as frozen:
+    with pytest.raises(Unavailable), pool.transaction(team) as frozen:
         jobs.start(frozen, id=job, team=team)
-        with pg.transaction(team) as tx:
+        with pool.transaction(team) as tx:
             assert jobs.finish(tx, id=job, team=team)
         jobs.expect(frozen, id=job, team=team, total=5)
-    with pg.transaction(team) as tx:
+    with pool.transaction(team) as tx:
         assert jobs.get(tx, job).state == "completed"
 
 
@@ -115,20 +116,20 @@ def test_a_request_does_not_wait_for_ever_for_a_connection(
     from shared.platform.settings import settings
 
     monkeypatch.setenv("BRIDGE_POOL_SIZE", "1")
-    monkeypatch.setattr(pg, "BUSY_SECONDS", 0.01)
+    monkeypatch.setattr(pool, "BUSY_SECONDS", 0.01)
     settings.cache_clear()
-    pg._pool.cache_clear()
-    with pg.transaction():
-        with pytest.raises(Unavailable, match="busy") as caught, pg.transaction():
+    pool._pool.cache_clear()
+    with pool.transaction():
+        with pytest.raises(Unavailable, match="busy") as caught, pool.transaction():
             pass
         assert caught.value.retry_after == 1
-    with pg.transaction() as tx:
+    with pool.transaction() as tx:
         assert tx.one("SELECT 1 AS one")["one"] == 1
 
 
 def test_a_duplicate_key_is_a_conflict_that_names_its_constraint(two_teams: dict[str, Any]) -> None:
     """A unique violation arrives as our noun, so a store can decide what it means."""
-    with pytest.raises(pg.UniqueViolation) as caught, pg.transaction() as tx:
+    with pytest.raises(pool.UniqueViolation) as caught, pool.transaction() as tx:
         for _ in range(2):
             tx.run("INSERT INTO users (id, email) VALUES (:id, 'twice@example.com')", id=new_id())
     assert caught.value.constraint == "users_email_key"
@@ -140,7 +141,7 @@ def test_many_threads_get_their_own_answers(directory: dict[str, str]) -> None:
 
     def ask(number: int) -> None:
         for turn in range(50):
-            with pg.transaction() as tx:
+            with pool.transaction() as tx:
                 if tx.one("SELECT :n::int AS n", n=number * 1000 + turn)["n"] != number * 1000 + turn:
                     wrong.append((number, turn))
 

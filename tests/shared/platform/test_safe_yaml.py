@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.platform import safe_yaml
-from shared.platform.safe_yaml import MalformedYaml
+from shared.platform.text import safe_yaml
+from shared.platform.text.safe_yaml import MalformedYaml
 
 BOMB = "a: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a]\nc: [*b,*b,*b,*b,*b,*b]\n"
 

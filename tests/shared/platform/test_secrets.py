@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from shared.platform import secrets
+from shared.platform.cloud import secrets
 from shared.platform.errors import Unavailable
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -13,10 +13,12 @@ from typing import Any
 import pytest
 from werkzeug.test import Client
 
-from shared.platform import jobs, ledger, oidc, pg
+from shared.platform.background import jobs, ledger
+from shared.platform.background.messages import Message
+from shared.platform.cloud import identity as oidc
 from shared.platform.errors import BadInput, BridgeError, Unavailable
 from shared.platform.ids import new_id
-from shared.platform.messages import Message
+from shared.platform.postgres import pool
 from shared.platform.steps import Finalized, finalized, task
 
 pytestmark = pytest.mark.slow
@@ -50,7 +52,7 @@ def _gave_up(step: Fold, error: BridgeError) -> None:
 def fold(step: Fold) -> None:
     worked.append(step.mood)
     if step.job in meanwhile:
-        with pg.transaction() as tx:
+        with pool.transaction() as tx:
             tx.run(
                 "UPDATE attempts SET lease_until = now() - interval '1 second' WHERE key = :key", key=step.job
             )
@@ -334,5 +336,5 @@ def test_a_crash_after_the_effects_but_before_the_answer_changes_nothing(
         jobs.open_job(tx, id=message["job"], team=message["team"], kind="fold", user=None)
     assert client(fold).post("/", json=message, headers=sign(Fold.step)).status_code == 204
     assert worked == []
-    with pg.transaction(message["team"]) as tx:
+    with pool.transaction(message["team"]) as tx:
         assert jobs.get(tx, message["job"]).kind == "fold"

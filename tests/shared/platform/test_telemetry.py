@@ -21,8 +21,10 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from flask import Response
 
-from shared.platform import clock, recording, telemetry
+from shared.platform import clock
 from shared.platform import settings as settings_module
+from shared.platform.telemetry import context as telemetry
+from shared.platform.telemetry import recording
 from tests.shared.platform.peers import Peer, serving
 from tests.shared.platform.test_settings import GOOD
 
@@ -352,7 +354,7 @@ def test_google_s_own_endpoint_gets_a_token_and_no_other_does(
     google: bool, configured: Any, collector: Peer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """Cloud Trace and Cloud Monitoring take OTLP from who signs in; a token must not reach anybody else."""
-    from shared.platform import otlp
+    from shared.platform.telemetry import otlp
 
     origin = f"http://127.0.0.1:{collector.port}"
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048).private_bytes(
@@ -395,7 +397,7 @@ def test_google_s_own_endpoint_gets_a_token_and_no_other_does(
 )
 def test_what_only_looks_like_google_gets_no_token(endpoint: str | None) -> None:
     """Another host, the name in a path or before an @, or no encryption."""
-    from shared.platform import otlp
+    from shared.platform.telemetry import otlp
 
     assert not otlp._is_google(endpoint)
 
@@ -429,7 +431,7 @@ def test_a_collector_that_is_away_is_left_alone_for_a_while(
     configured: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """No request fails, none waits for long, one line says what is lost, and memory stays bounded."""
-    from shared.platform import otlp
+    from shared.platform.telemetry import otlp
 
     now = [1000.0]
     monkeypatch.setattr(clock, "monotonic", lambda: now[0])
@@ -452,8 +454,8 @@ def test_a_bundle_without_the_exporter_says_so_and_works(
     configured: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The endpoint alone does not bring the SDK into a bundle."""
-    monkeypatch.setitem(sys.modules, "shared.platform.otlp", None)
-    monkeypatch.delattr("shared.platform.otlp", raising=False)
+    monkeypatch.setitem(sys.modules, "shared.platform.telemetry.otlp", None)
+    monkeypatch.delattr("shared.platform.telemetry.otlp", raising=False)
     configured(OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:9")
     with telemetry.request_context("a", None, None):
         pass
@@ -465,8 +467,9 @@ def test_a_job_s_end_is_measured_once(
     directory: dict[str, str], two_teams: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """From its request to its end, when that is durable; an end that changed nothing measures nothing."""
-    from shared.platform import jobs, pg
+    from shared.platform.background import jobs
     from shared.platform.ids import TeamId, new_id
+    from shared.platform.postgres import pool
 
     class Figures(recording.Datagrams):
         def measure(self, name: str, value: float, attributes: dict[str, Any]) -> None:
@@ -476,10 +479,10 @@ def test_a_job_s_end_is_measured_once(
     figures = Figures("127.0.0.1:9")
     monkeypatch.setattr(recording, "_recorders", (figures,))
     team, job = TeamId(two_teams["ours"]["team"]), new_id()
-    with pg.transaction(team) as tx:
+    with pool.transaction(team) as tx:
         jobs.open_job(tx, id=job, team=team, kind="scan", user=None)
     for _ in range(2):
-        with pg.transaction(team) as tx:
+        with pool.transaction(team) as tx:
             jobs.finish(tx, id=job, team=team)
             assert not measured or len(measured) == 1
     figures.close()

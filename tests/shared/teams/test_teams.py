@@ -393,7 +393,7 @@ def test_a_revoked_token_does_not_come_back_with_its_key(cloud):
 
 def test_a_token_is_made_though_its_answer_can_not_be_kept(cloud, monkeypatch):
     """The key service is away: who asked gets the token; a repetition gets another text of the same one."""
-    from shared.platform import kms
+    from shared.platform.cloud import keys
     from shared.platform.errors import Unavailable
 
     def away(*_, **__):
@@ -401,7 +401,7 @@ def test_a_token_is_made_though_its_answer_can_not_be_kept(cloud, monkeypatch):
 
     person = cloud.person()
     key = {"Idempotency-Key": str(uuid.uuid4())}
-    monkeypatch.setattr(kms, "_wrap", away)
+    monkeypatch.setattr(keys, "_wrap", away)
     made = cloud.call("POST", "/v1/auth/tokens", {"name": "ci"}, as_=person, headers=key)
     assert made.status == 201
     assert _works(cloud, person, made.json["token"])

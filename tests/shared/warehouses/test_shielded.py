@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
-from shared.platform import breaker, clock
+from shared.platform import clock
 from shared.platform.errors import BytesCapExceeded, QueryInvalid, Unavailable
 from shared.platform.ids import new_id
+from shared.platform.leases import breaker
 from shared.warehouses.errors import (
     CredentialsRejected,
     PermissionMissing,
@@ -156,16 +157,16 @@ def test_a_circuit_that_was_found_closed_costs_no_question_for_a_while(
     warehouse: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nine of ten queries of a busy instance ask Firestore nothing."""
-    from shared.platform import hot
+    from shared.platform.cloud import documents
 
     asked: list[str] = []
-    real = hot.glance
+    real = documents.glance
 
     def count(collection: str, key: str, **options: Any) -> Any:
         asked.append(key)
         return real(collection, key, **options)
 
-    monkeypatch.setattr(hot, "glance", count)
+    monkeypatch.setattr(documents, "glance", count)
     for _ in range(20):
         warehouse.dry_run("SELECT 1")
     assert len(asked) == 1

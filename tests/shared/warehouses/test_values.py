@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.platform import strict_json
+from shared.platform.text import strict_json
 from shared.warehouses.values import to_json
 
 ZONE = timezone(timedelta(hours=2))

@@ -17,11 +17,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from shared.platform import jobs, ledger, pg
+from shared.platform.background import jobs, ledger
+from shared.platform.background.messages import Part
 from shared.platform.errors import BudgetExceeded, QuotaExceeded
 from shared.platform.ids import new_id
 from shared.platform.limits import budgets
-from shared.platform.messages import Part
+from shared.platform.postgres import pool as pg
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).resolve().parents[4]

@@ -13,11 +13,13 @@ import pytest
 from flask import Flask, request
 from werkzeug.test import TestResponse
 
-from shared.platform import audit, auth, pg
+from shared.platform import audit
+from shared.platform.edge import auth
 from shared.platform.errors import FeatureDisabled, QuotaExceeded
 from shared.platform.ids import TeamId, UserId, new_id
 from shared.platform.limit_defaults import FLAGS, OVERRIDABLE, RATES
 from shared.platform.limits import budgets, flags, rates, team_rates
+from shared.platform.postgres import pool
 
 pytestmark = pytest.mark.slow
 Ask = Callable[..., TestResponse]
@@ -49,7 +51,7 @@ def ask(
     module.settings.cache_clear()
     rates.forget()
     for name, user in users.items():
-        with pg.transaction() as tx:
+        with pool.transaction() as tx:
             tokens[name] = auth.issue_token(
                 tx, id=new_id(), user=UserId(user), name="test", scopes=("full",), expires_at=None
             )
@@ -309,7 +311,7 @@ def test_a_flag_is_the_default_then_the_environments_then_the_teams(
 
 def test_the_audit_log_is_paged_newest_first_and_filtered(ask: Ask, team: str, owner: Any) -> None:
     """Cursor after cursor until the end, each entry once; action, actor, target, from and to narrow it."""
-    with pg.transaction(team) as tx:
+    with pool.transaction(team) as tx:
         for number in range(7):
             audit.write(
                 tx,
@@ -359,7 +361,7 @@ def test_a_member_may_not_read_the_audit_log(ask: Ask, team: str) -> None:
 
 def test_the_audit_log_keeps_no_values(team: str, owner: Any, two_teams: dict[str, Any]) -> None:
     """Hashes tell whether two states were equal; what they were is not there."""
-    with pg.transaction(team) as tx:
+    with pool.transaction(team) as tx:
         audit.write(
             tx, team=team, actor="a", action="x.y", target="t", before="canary-1", after={"k": "canary-2"}
         )

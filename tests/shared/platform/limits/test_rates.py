@@ -29,20 +29,20 @@ Limited = Callable[..., dict[str, str]]
 @pytest.fixture
 def limited(directory: dict[str, str], firestore: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Limited]:
     """Set rate limits; answers the environment of an instance that has them."""
-    from shared.platform import hot
     from shared.platform import settings as module
+    from shared.platform.cloud import documents
 
     def set_limits(**limits: int) -> dict[str, str]:
         made = {"BRIDGE_LIMITS": str(limits).replace("'", '"'), "FIRESTORE_EMULATOR_HOST": firestore}
         for name, value in made.items():
             monkeypatch.setenv(name, value)
         module.settings.cache_clear()
-        hot.client.cache_clear()
+        documents.client.cache_clear()
         rates.forget()
         return directory | made
 
     yield set_limits
-    hot.client.cache_clear()
+    documents.client.cache_clear()
     rates.forget()
 
 
@@ -119,12 +119,12 @@ def test_without_firestore_each_instance_keeps_a_bucket_of_its_own(
     limited: Limited, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A sixteenth of the limit passes, the rest is refused; nobody waits twice, and it is said once."""
-    from shared.platform import hot
+    from shared.platform.cloud import documents
 
     limited(rate_read=320)
     monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", "127.0.0.1:1")
     monkeypatch.setattr(rates, "FIRST_PATIENCE_SECONDS", 0.5)
-    hot.client.cache_clear()
+    documents.client.cache_clear()
     who = someone()
     started = time.monotonic()
     assert spend(who, 100) == 20

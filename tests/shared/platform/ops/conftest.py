@@ -80,22 +80,23 @@ def queue(
     dispatch: dict[str, str], cloud: Any, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Callable[[], list[Any]]]:
     """Lose every task that waits; answers them."""
-    from shared.platform import settings, tasks
+    from shared.platform import settings
+    from shared.platform.cloud import queues
 
     for name, value in dispatch.items():
         monkeypatch.setenv(name, value)
     settings.settings.cache_clear()
-    tasks._client.cache_clear()
+    queues._client.cache_clear()
 
     def lose() -> list[Any]:
         lost = []
         for name in QUEUES:
-            for task in tasks._client().list_tasks(parent=tasks._parent(name)):
-                tasks._client().delete_task(name=task.name)
+            for task in queues._client().list_tasks(parent=queues._parent(name)):
+                queues._client().delete_task(name=task.name)
                 lost.append(task)
         return lost
 
     lose()
     yield lose
     lose()
-    tasks._client.cache_clear()
+    queues._client.cache_clear()

@@ -89,7 +89,7 @@ def test_two_looks_at_once_send_it_once(cloud: Any, queue: Lose, sent: Any) -> N
 
 def test_a_living_lease_is_left_alone(cloud: Any, queue: Lose, sent: Any) -> None:
     """A worker that is at it, and a step given back a moment ago, belong to their queue."""
-    from shared.platform import ledger
+    from shared.platform.background import ledger
 
     job, step = sent
     queue()
@@ -108,7 +108,7 @@ def test_a_worker_that_died_on_the_last_attempt_is_found(
     cloud: Any, queue: Lose, warehouse: None, sent: Any
 ) -> None:
     """Its lease ended long ago and the queue has given up: the message leaves once more, and the job ends."""
-    from shared.platform import ledger
+    from shared.platform.background import ledger
 
     job, step = sent
     assert ledger.claim("connections-validate-connection", job, 30, message=step.message) is not None
@@ -161,7 +161,7 @@ def test_what_can_not_even_be_given_up_is_buried(
     cloud: Any, queue: Lose, connection: Any, sent: Any, reached: bool
 ) -> None:
     """Nobody answers at that step: the letter is kept here and the job fails, in one transaction and once."""
-    from shared.platform import ledger
+    from shared.platform.background import ledger
 
     job, step = sent
     if reached:
@@ -186,7 +186,7 @@ def test_a_resend_that_is_not_handed_over_is_the_drainers(
     cloud: Any, queue: Lose, sent: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The process dies between the decision and the hand-over: the row is unsent, and the drainer sends it."""
-    from shared.platform import outbox
+    from shared.platform.background import outbox
 
     queue()
     later(cloud)
@@ -210,7 +210,7 @@ def test_a_message_that_the_queue_refuses_does_not_hold_up_the_others(
     cloud: Any, queue: Lose, sent: Any
 ) -> None:
     """The oldest goes to a queue that is not there: it stays, and what comes behind it leaves."""
-    from shared.platform import outbox
+    from shared.platform.background import outbox
 
     queue()
     cloud.sql(
@@ -231,7 +231,7 @@ def test_a_message_that_the_queue_refuses_does_not_hold_up_the_others(
 def test_a_queue_that_refuses_us_keeps_every_message(cloud: Any, queue: Lose, sent: Any, code: str) -> None:
     """A missing right, or too much at once, is no fault of a message: all wait and leave in their order."""
     from local.chaos_grpc import set_rules
-    from shared.platform import outbox
+    from shared.platform.background import outbox
     from shared.platform.errors import Unavailable
     from shared.platform.settings import settings
 
@@ -255,7 +255,7 @@ def test_a_queue_that_can_not_be_asked_is_asked_once(
     cloud: Any, sent: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """However much waits: each further question would wait for no answer, and the rest of the look with it."""
-    from shared.platform import tasks
+    from shared.platform.cloud import queues
     from shared.platform.errors import Unavailable
 
     asked = []
@@ -269,7 +269,7 @@ def test_a_queue_that_can_not_be_asked_is_asked_once(
         " SELECT gen_random_uuid(), 'catalog-scan-dataset', 'catalog', '{}', '', now(), now() FROM generate_series(1, 3)"
     )
     later(cloud)
-    monkeypatch.setattr(tasks, "waits", away)
+    monkeypatch.setattr(queues, "waits", away)
     counts = requeue.run()
     assert (counts["waiting"], did(counts), len(asked)) == (4, DONE_NOTHING, 1)
 
@@ -297,9 +297,9 @@ def test_a_job_whose_step_still_works_is_not_stalled(
     cloud: Any, queue: Lose, connection: Any, sent: Any
 ) -> None:
     """An event has no row in the outbox: the attempt that is part of the job speaks for it."""
-    from shared.platform import ledger
+    from shared.platform.background import ledger
+    from shared.platform.background.messages import Part
     from shared.platform.ids import new_id
-    from shared.platform.messages import Part
 
     job, step = sent
     attempt = ledger.claim("catalog-index-snapshot", new_id(), 60)

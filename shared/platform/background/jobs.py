@@ -15,13 +15,15 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-from shared.platform import audit, clock, pg, recording, sql
+from shared.platform import audit, clock
 from shared.platform.clock import iso
 from shared.platform.edge.call import Call
 from shared.platform.errors import BridgeError, Conflict
 from shared.platform.ids import TeamId, UserId
 from shared.platform.limits import budgets
 from shared.platform.paging import Page, cut
+from shared.platform.postgres import pool, sql
+from shared.platform.telemetry import recording
 
 Q = sql.load(__file__)
 
@@ -93,36 +95,43 @@ class JobAccepted(BaseModel):
 
 
 def open_job(
-    tx: pg.Tx, *, id: str, team: str, kind: str, user: str | None, total: int = 0, subject: str | None = None
+    tx: pool.Tx,
+    *,
+    id: str,
+    team: str,
+    kind: str,
+    user: str | None,
+    total: int = 0,
+    subject: str | None = None,
 ) -> None:
     """Record the job; a repetition with the same id changes nothing."""
     tx.run(Q.open_job, id=id, team=team, kind=kind, total=total, subject=subject, user=user)
 
 
-def running(tx: pg.Tx, *, team: str, kind: str, subject: str) -> str | None:
+def running(tx: pool.Tx, *, team: str, kind: str, subject: str) -> str | None:
     """The id of an unfinished job of this kind on this subject."""
     row = tx.find(Q.find_running_job, team=team, kind=kind, subject=subject)
     return str(row["id"]) if row else None
 
 
-def start(tx: pg.Tx, *, id: str, team: str) -> None:
+def start(tx: pool.Tx, *, id: str, team: str) -> None:
     """Mark the job running; later calls change nothing."""
     tx.run(Q.start_job, id=id, team=team)
 
 
-def expect(tx: pg.Tx, *, id: str, team: str, total: int) -> None:
+def expect(tx: pool.Tx, *, id: str, team: str, total: int) -> None:
     """Set how many children will land."""
     tx.run(Q.expect_children, id=id, team=team, total=total)
 
 
-def land(tx: pg.Tx, *, job: str, team: str, key: str, error: dict[str, Any] | None = None) -> bool:
+def land(tx: pool.Tx, *, job: str, team: str, key: str, error: dict[str, Any] | None = None) -> bool:
     """Count one child; True exactly once, for the landing that completes the set."""
     row = tx.find(Q.land_child, job=job, team=team, key=key, error=error)
     return row is not None and int(row["landed"]) == int(row["total"])
 
 
 def finish(
-    tx: pg.Tx,
+    tx: pool.Tx,
     *,
     id: str,
     team: str,
@@ -141,18 +150,18 @@ def finish(
     return True
 
 
-def get(tx: pg.Tx, id: str) -> JobView:
+def get(tx: pool.Tx, id: str) -> JobView:
     """The job, among the teams of the transaction; raises NotFound."""
     return _view(tx.one(Q.find_job, id=id))
 
 
-def round_of(tx: pg.Tx, *, id: str, team: str) -> int:
+def round_of(tx: pool.Tx, *, id: str, team: str) -> int:
     """How often the job was let go on: a part of the key of the step that ends it. Holds the job's row."""
     row = tx.find(Q.job_round, id=id, team=team)
     return int(row["rounds"]) if row else 0
 
 
-def reopen(tx: pg.Tx, *, id: str, team: str, child: str | None, step: str) -> bool:
+def reopen(tx: pool.Tx, *, id: str, team: str, child: str | None, step: str) -> bool:
     """Let the job go on, because a dead step of it is replayed; False when it was cancelled.
 
     A child that had failed is expected again, and its complaint is taken back. Users see the job run, with
@@ -164,14 +173,14 @@ def reopen(tx: pg.Tx, *, id: str, team: str, child: str | None, step: str) -> bo
 
 def team_of(call: Call) -> TeamId:
     """The team of the job in the path, among the caller's; raises NotFound."""
-    with pg.transaction(call.teams) as tx:
+    with pool.transaction(call.teams) as tx:
         return TeamId(get(tx, call.path["job_id"]).team_id)
 
 
 def list_page(team: TeamId, page: JobPage) -> Jobs:
     """A page of the team's jobs, newest first."""
     at, id = page.after("instant", "id")
-    with pg.transaction(team) as tx:
+    with pool.transaction(team) as tx:
         rows = tx.all(
             Q.list_jobs,
             team=team,
@@ -191,7 +200,7 @@ def cancel(team: TeamId, id: str, *, user: UserId) -> JobView:
 
     Raises NotFound, and JobEnded for a job that has ended in another way.
     """
-    with pg.transaction(team) as tx:
+    with pool.transaction(team) as tx:
         if tx.find(Q.cancel_job, id=id, team=team) is not None:
             audit.write(tx, team=team, actor=user, action="job.cancelled", target=id)
             budgets.end_all(tx, team, id)
@@ -201,7 +210,7 @@ def cancel(team: TeamId, id: str, *, user: UserId) -> JobView:
     return view
 
 
-def _view(row: pg.Row) -> JobView:
+def _view(row: pool.Row) -> JobView:
     return JobView(
         job_id=row["id"],
         team_id=row["team_id"],

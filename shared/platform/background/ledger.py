@@ -26,13 +26,14 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
-from shared.platform import pg, sql, telemetry
-from shared.platform.beat import beating
+from shared.platform.background.messages import Part
 from shared.platform.errors import BridgeError, Conflict, StillRunning, Unavailable
 from shared.platform.ids import new_id
+from shared.platform.leases.heartbeat import beating
+from shared.platform.leases.stopping import Stop, stoppable
 from shared.platform.limits import budgets
-from shared.platform.messages import Part
-from shared.platform.stopping import Stop, stoppable
+from shared.platform.postgres import pool, sql
+from shared.platform.telemetry import context as telemetry
 
 Q = sql.load(__file__)
 
@@ -84,7 +85,7 @@ def claim(
     is the job that the step works for; an attempt that it does not want any more is `unwanted`.
     """
     owner, unwanted = new_id(), False
-    with pg.transaction(part.team if part else None) as tx:
+    with pool.transaction(part.team if part else None) as tx:
         row = tx.find(Q.claim_attempt, step=step, key=key, owner=owner, lease=lease_seconds, message=message)
         if row is None:
             state = tx.one(Q.attempt_state, step=step, key=key)
@@ -126,12 +127,12 @@ def part_of(part: Part) -> None:
     if attempt is None:
         return
     attempt.part = part
-    with pg.transaction(part.team) as tx:
+    with pool.transaction(part.team) as tx:
         if _join(tx, attempt.step, attempt.key, attempt.owner, part):
             raise JobCancelled
 
 
-def _join(tx: pg.Tx, step: str, key: str, owner: str, part: Part) -> bool:
+def _join(tx: pool.Tx, step: str, key: str, owner: str, part: Part) -> bool:
     """Note whose work the attempt is; True where that work was cancelled."""
     row = tx.find(
         Q.join_job,
@@ -150,7 +151,7 @@ def is_cancelled(attempt: Attempt) -> bool:
     part = attempt.part
     if part is None:
         return False
-    with pg.transaction(part.team) as tx:
+    with pool.transaction(part.team) as tx:
         row = tx.find(Q.job_state, job=part.job, team=part.team)
     return row is not None and row["state"] == "cancelled"
 
@@ -161,7 +162,7 @@ def keeping(attempt: Attempt, seconds: float) -> AbstractContextManager[None]:
 
 
 def _renew(attempt: Attempt) -> bool:
-    with pg.transaction() as tx:
+    with pool.transaction() as tx:
         renewed = tx.run(
             Q.renew_attempt, step=attempt.step, key=attempt.key, owner=attempt.owner, lease=LEASE_SECONDS
         )
@@ -177,7 +178,7 @@ def confirm(attempt: Attempt) -> None:
 
 
 @contextmanager
-def finishing(team: str | Iterable[str] | None) -> Iterator[pg.Tx]:
+def finishing(team: str | Iterable[str] | None) -> Iterator[pool.Tx]:
     """A transaction whose commit also finishes the current attempt, or fails with LostLease.
 
     Outside a step (the same service called by an endpoint) it is a plain transaction.
@@ -185,7 +186,7 @@ def finishing(team: str | Iterable[str] | None) -> Iterator[pg.Tx]:
     attempt = _current.get()
     if team is None and attempt is not None and attempt.part is not None:
         team = attempt.part.team
-    with pg.transaction(team) as tx:
+    with pool.transaction(team) as tx:
         yield tx
         if attempt is not None and not attempt.finished:
             finish(tx, attempt)
@@ -193,7 +194,7 @@ def finishing(team: str | Iterable[str] | None) -> Iterator[pg.Tx]:
         attempt.finished = True
 
 
-def finish(tx: pg.Tx, attempt: Attempt) -> None:
+def finish(tx: pool.Tx, attempt: Attempt) -> None:
     """Mark the attempt done in the caller's transaction. Raises LostLease or JobCancelled, and nothing stays."""
     if attempt.part is not None:
         held = tx.find(Q.hold_job, job=attempt.part.job, team=attempt.part.team)
@@ -205,7 +206,7 @@ def finish(tx: pg.Tx, attempt: Attempt) -> None:
 
 def settle(attempt: Attempt) -> None:
     """End the attempt of a cancelled job: it is over, and has no effect and no dead letter."""
-    with pg.transaction() as tx:
+    with pool.transaction() as tx:
         if tx.run(Q.finish_attempt, step=attempt.step, key=attempt.key, owner=attempt.owner) == 0:
             raise LostLease
     attempt.finished = True
@@ -213,11 +214,11 @@ def settle(attempt: Attempt) -> None:
 
 def release(attempt: Attempt) -> None:
     """Give the step back at once, so that the queue's next delivery need not wait for the lease."""
-    with pg.transaction() as tx:
+    with pool.transaction() as tx:
         tx.run(Q.release_attempt, step=attempt.step, key=attempt.key, owner=attempt.owner)
 
 
-def settle_message(tx: pg.Tx, id: str) -> None:
+def settle_message(tx: pool.Tx, id: str) -> None:
     """Note that nothing more is to become of a message of the outbox."""
     tx.run(Q.settle_message, id=id)
 
@@ -239,7 +240,7 @@ class Letter:
 
 def bury(attempt: Attempt, letter: Letter) -> bool:
     """Close the step for good and keep a dead letter. False when another owner has it now."""
-    with pg.transaction() as tx:
+    with pool.transaction() as tx:
         if tx.run(Q.bury_attempt, step=attempt.step, key=attempt.key, owner=attempt.owner) == 0:
             return False
         keep_letter(tx, letter)
@@ -247,7 +248,7 @@ def bury(attempt: Attempt, letter: Letter) -> bool:
     return True
 
 
-def keep_letter(tx: pg.Tx, letter: Letter) -> str:
+def keep_letter(tx: pool.Tx, letter: Letter) -> str:
     """Keep a dead letter in the caller's transaction; answers its id."""
     id, part = new_id(), letter.part
     tx.run(

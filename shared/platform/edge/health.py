@@ -1,6 +1,6 @@
 """Is the directory reachable, and does it have the schema that this code needs?"""
 
-from shared.platform import pg, sql
+from shared.platform.postgres import pool, sql
 
 Q = sql.load(__file__)
 
@@ -9,5 +9,5 @@ VERSION = "0.1.0"
 
 def directory() -> str:
     """The newest migration's id; raises Unavailable when Postgres can't be reached."""
-    with pg.transaction() as tx:
+    with pool.transaction() as tx:
         return str(tx.one(Q.newest_migration)["id"])

@@ -5,7 +5,7 @@
                             └─ log lines with the trace, the span, the correlation id, the function, the team
 
 Logs are one JSON object a line on stdout. Spans and figures go nowhere by default and then cost next to
-nothing; shared/platform/recording.py says where they can go. No secret and no row value is ever told:
+nothing; shared/platform/telemetry/recording.py says where they can go. No secret and no row value is ever told:
 callers pass names, counts and durations.
 """
 
@@ -24,9 +24,11 @@ from typing import Any
 
 from flask import Response
 
-from shared.platform import clock, recording, strict_json
+from shared.platform import clock
 from shared.platform.settings import BadConfiguration, settings
-from shared.platform.spans import Span
+from shared.platform.telemetry import recording
+from shared.platform.telemetry.spans import Span
+from shared.platform.text import strict_json
 
 _TRACEPARENT = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})\Z")
 _SEVERITIES = ("DEBUG", "INFO", "NOTICE", "WARNING", "ERROR", "CRITICAL")

@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, get_args
 
-from shared.platform import pg, sql
 from shared.platform.errors import Conflict, CsrfRejected, Unauthenticated
 from shared.platform.ids import TeamId, UserId, new_id
+from shared.platform.postgres import pool, sql
 
 Q = sql.load(__file__)
 
@@ -85,20 +85,20 @@ def csrf_for(session_token: str) -> str:
     return hmac.new(session_token.encode(), b"bridge-csrf", hashlib.sha256).hexdigest()[:40]
 
 
-def open_session(tx: pg.Tx, user: UserId) -> NewSession:
+def open_session(tx: pool.Tx, user: UserId) -> NewSession:
     """Begin a browser session."""
     token = secrets.token_urlsafe(32)
     tx.run(Q.open_auth_session, id=new_id(), user=user, sha=_sha(token), hours=SESSION_HOURS)
     return NewSession(token, csrf_for(token))
 
 
-def end_session(tx: pg.Tx, who: Principal) -> None:
+def end_session(tx: pool.Tx, who: Principal) -> None:
     """Revoke the session that this principal came with."""
     tx.run(Q.end_auth_session, id=who.credential_id, user=who.user_id)
 
 
 def issue_token(
-    tx: pg.Tx,
+    tx: pool.Tx,
     *,
     id: str,
     user: UserId,
@@ -130,7 +130,7 @@ def issue_token(
     return token
 
 
-def rotate_token(tx: pg.Tx, *, id: str, user: UserId) -> tuple[str, pg.Row] | None:
+def rotate_token(tx: pool.Tx, *, id: str, user: UserId) -> tuple[str, pool.Row] | None:
     """Another text for a live token of this person, and the token's row; None where there is none.
 
     There is one hash, so the old text stops as the new one begins.
@@ -158,7 +158,7 @@ def _resolve(kind: Literal["session", "token"], token: str) -> Principal:
 
 
 def _principal(kind: Literal["session", "token"], sha: str) -> Principal:
-    with pg.transaction() as tx:
+    with pool.transaction() as tx:
         row = tx.find(Q.principal, kind=kind, sha=sha)
     if row is None:
         raise Unauthenticated("The session or token is not valid any more.")

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import copy_context
 
-from shared.platform import clock, telemetry
+from shared.platform import clock
+from shared.platform.telemetry import context as telemetry
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-from shared.platform import telemetry
+from shared.platform.telemetry import context as telemetry
 
 
 class Stop:

@@ -32,7 +32,7 @@ from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, Trace
 
 from shared.platform import clock
 from shared.platform.settings import service_name, settings
-from shared.platform.spans import Span, complain
+from shared.platform.telemetry.spans import Span, complain
 
 EVERY_SECONDS = 5.0
 PATIENCE_SECONDS = 2.0

@@ -16,8 +16,9 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from shared.platform import hot, strict_json
+from shared.platform.cloud import documents
 from shared.platform.errors import Unavailable
+from shared.platform.text import strict_json
 
 HEADS, BATCHES = "turns", "turn_events"
 TTL_SECONDS = 86_400.0
@@ -45,18 +46,22 @@ class Writer:
     def _open(self) -> tuple[Any, int]:
         from google.api_core.exceptions import Conflict, FailedPrecondition
 
-        reference = hot.reference(HEADS, self._name)
+        reference = documents.reference(HEADS, self._name)
         for _ in range(10):
-            with hot.translated():
+            with documents.translated():
                 snapshot = reference.get()
                 head = snapshot.to_dict() or {}
                 if head.get("fence", 0) >= self._fence:
                     raise Superseded
                 batches = int(head.get("batches", 0))
-                document = {"fence": self._fence, "batches": batches, "expires_at": hot.end(TTL_SECONDS)}
+                document = {
+                    "fence": self._fence,
+                    "batches": batches,
+                    "expires_at": documents.end(TTL_SECONDS),
+                }
                 try:
                     if snapshot.exists:
-                        option = hot.client().write_option(last_update_time=snapshot.update_time)
+                        option = documents.client().write_option(last_update_time=snapshot.update_time)
                         result = reference.update(document, option=option)
                     else:
                         result = reference.create(document)
@@ -69,14 +74,14 @@ class Writer:
         from google.api_core.exceptions import Conflict, FailedPrecondition, NotFound
 
         number = self._batches
-        head = hot.reference(HEADS, self._name)
-        end = hot.end(TTL_SECONDS)
-        with hot.translated():
-            batch = hot.client().batch()
-            option = hot.client().write_option(last_update_time=self._stamp)
+        head = documents.reference(HEADS, self._name)
+        end = documents.end(TTL_SECONDS)
+        with documents.translated():
+            batch = documents.client().batch()
+            option = documents.client().write_option(last_update_time=self._stamp)
             batch.update(head, {"batches": number + 1, "expires_at": end}, option=option)
             batch.set(
-                hot.reference(BATCHES, _key(self._name, number)), {"events": payload, "expires_at": end}
+                documents.reference(BATCHES, _key(self._name, number)), {"events": payload, "expires_at": end}
             )
             try:
                 results = batch.commit()
@@ -96,7 +101,7 @@ def read(name: str, first: int) -> Iterator[list[Any]]:
     ahead = 1
     while True:
         keys = [_key(name, first + step) for step in range(ahead)]
-        found = hot.get_many(BATCHES, keys)
+        found = documents.get_many(BATCHES, keys)
         for key in keys:
             if key not in found:
                 return

@@ -17,10 +17,13 @@ from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
-from shared.platform import deadline, pg_connect, strict_json, telemetry
+from shared.platform import deadline
 from shared.platform.errors import Conflict, NotFound, Unavailable
-from shared.platform.pg_session import OUTDATED, Session
+from shared.platform.postgres import connect as pg_connect
+from shared.platform.postgres.session import OUTDATED, Session
 from shared.platform.settings import settings
+from shared.platform.telemetry import context as telemetry
+from shared.platform.text import strict_json
 
 Row = dict[str, Any]
 

@@ -96,9 +96,9 @@ def change(
 @lru_cache(maxsize=1)
 def client() -> Any:
     """This instance's Firestore client."""
-    from shared.platform import punctual_firestore
+    from shared.platform.cloud import documents_client
 
-    return punctual_firestore.Client(project=settings().project)
+    return documents_client.Client(project=settings().project)
 
 
 def reference(collection: str, key: str) -> Any:

@@ -14,9 +14,10 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
-from shared.platform import deadline, telemetry
+from shared.platform import deadline
 from shared.platform.errors import NotFound, PreconditionFailed, Unavailable
 from shared.platform.settings import settings
+from shared.platform.telemetry import context as telemetry
 
 SILENCE_SECONDS = 10
 """Between two bytes."""

@@ -18,9 +18,12 @@ from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
-from shared.platform import clock, pg, sql, tasks, telemetry
+from shared.platform import clock
+from shared.platform.background.messages import FINALIZED, QUEUES, Message, Part
+from shared.platform.cloud import queues
 from shared.platform.ids import new_id
-from shared.platform.messages import FINALIZED, QUEUES, Message, Part
+from shared.platform.postgres import pool, sql
+from shared.platform.telemetry import context as telemetry
 
 Q = sql.load(__file__)
 
@@ -34,12 +37,12 @@ SCHEDULE_HEADER = "X-CloudScheduler-ScheduleTime"
 """Which tick it is, in the words of Cloud Scheduler: also the key of the step."""
 
 
-def send(tx: pg.Tx, message: Message, *, delay_seconds: float = 0) -> str:
+def send(tx: pool.Tx, message: Message, *, delay_seconds: float = 0) -> str:
     """Promise the message in this transaction; answers the outbox id."""
     return send_all(tx, [message], delay_seconds=delay_seconds)[0]
 
 
-def send_all(tx: pg.Tx, messages: list[Message], *, delay_seconds: float = 0) -> list[str]:
+def send_all(tx: pool.Tx, messages: list[Message], *, delay_seconds: float = 0) -> list[str]:
     """Promise many messages with one statement; answers their outbox ids in order."""
     if not messages:
         return []
@@ -51,14 +54,14 @@ def send_all(tx: pg.Tx, messages: list[Message], *, delay_seconds: float = 0) ->
     return _promise(tx, outgoing, not_before, patient=delay_seconds >= PATIENT_SECONDS)
 
 
-def send_event(tx: pg.Tx, step: str, event: dict[str, Any], *, part: Part | None = None) -> str:
+def send_event(tx: pool.Tx, step: str, event: dict[str, Any], *, part: Part | None = None) -> str:
     """Promise a finalize event (`bucket`, `name`, `generation`, `size`) to a step, as Eventarc delivers it."""
     queue = queue_of_events(event["bucket"])
     row = _row(step, queue, event, kind="event", key=event_key(event), part=part)
     return _promise(tx, [row], clock.now(), patient=False)[0]
 
 
-def send_again(tx: pg.Tx, letter: pg.Row) -> str:
+def send_again(tx: pool.Tx, letter: pool.Row) -> str:
     """Promise what a dead letter holds, as a new message; answers its outbox id."""
     part = Part(letter["job_team"], letter["job_id"]) if letter["job_id"] else None
     payload = letter["payload"]["message"]
@@ -84,19 +87,19 @@ def queue_of_events(bucket: str) -> str:
     return next((queue for queue in QUEUES if bucket.endswith(f"-{queue}")), "default")
 
 
-def hand_over_again(rows: list[pg.Row]) -> int:
+def hand_over_again(rows: list[pool.Row]) -> int:
     """Hand over rows that are claimed already; answers how many."""
     return _hand_over(rows)
 
 
-def dedup_of(row: pg.Row) -> str:
+def dedup_of(row: pool.Row) -> str:
     """What names the row's task: a message that is sent again is a new task."""
     return f"{row['id']}/{row['resends']}" if row["resends"] else str(row["id"])
 
 
 def drain() -> int:
     """Hand over what an instance promised but did not send; answers how many."""
-    with pg.transaction() as tx:
+    with pool.transaction() as tx:
         left = tx.all(Q.claim_unsent, batch=DRAIN_BATCH)
     return _hand_over(left)
 
@@ -109,7 +112,7 @@ def _row(
     kind: str = "task",
     key: str | None = None,
     part: Part | None = None,
-) -> pg.Row:
+) -> pool.Row:
     return {
         "id": new_id(),
         "step": step,
@@ -123,14 +126,14 @@ def _row(
     }
 
 
-def _promise(tx: pg.Tx, outgoing: list[pg.Row], not_before: datetime, *, patient: bool) -> list[str]:
+def _promise(tx: pool.Tx, outgoing: list[pool.Row], not_before: datetime, *, patient: bool) -> list[str]:
     tx.run(Q.put_in_outbox, rows=outgoing, not_before=not_before)
     rows = [{**row, "not_before": not_before, "resends": 0} for row in outgoing]
     tx.after_commit(lambda: (_send_soon if patient else _send_now)(rows))
     return [str(row["id"]) for row in outgoing]
 
 
-def _headers(row: pg.Row) -> dict[str, str]:
+def _headers(row: pool.Row) -> dict[str, str]:
     """What the delivery says of itself; an event's headers are those of a CloudEvent."""
     headers = {"traceparent": row["traceparent"], MESSAGE_HEADER: str(row["id"])}
     if row["resends"] > MOST_RESENDS:
@@ -149,11 +152,11 @@ def _headers(row: pg.Row) -> dict[str, str]:
     return headers
 
 
-def _send_now(rows: list[pg.Row]) -> None:
+def _send_now(rows: list[pool.Row]) -> None:
     _hand_over(rows)
 
 
-def _send_soon(rows: list[pg.Row]) -> None:
+def _send_soon(rows: list[pool.Row]) -> None:
     """Hand over beside the request: nobody waits for a message that is not due yet."""
 
     def work() -> None:
@@ -165,7 +168,7 @@ def _send_soon(rows: list[pg.Row]) -> None:
     threading.Thread(target=contextvars.copy_context().run, args=(work,), name="outbox", daemon=True).start()
 
 
-def _hand_over(rows: list[pg.Row]) -> int:
+def _hand_over(rows: list[pool.Row]) -> int:
     """Hand over in order; answers how many. Stops where the queue can't be reached (Unavailable).
 
     One that the queue refuses does not hold up those behind it: it stays unsent, is tried again with its
@@ -175,7 +178,7 @@ def _hand_over(rows: list[pg.Row]) -> int:
     try:
         for row in rows:
             try:
-                tasks.create(
+                queues.create(
                     queue=row["queue"],
                     step=row["step"],
                     dedup=dedup_of(row),
@@ -184,7 +187,7 @@ def _hand_over(rows: list[pg.Row]) -> int:
                     headers=_headers(row),
                     account="events" if row["kind"] == "event" else "steps",
                 )
-            except tasks.Refused as error:
+            except queues.Refused as error:
                 telemetry.log_exception(
                     "the queue refuses a message", error, step=row["step"], queue=row["queue"]
                 )
@@ -192,6 +195,6 @@ def _hand_over(rows: list[pg.Row]) -> int:
             sent.append(str(row["id"]))
     finally:
         if sent:
-            with pg.transaction() as tx:
+            with pool.transaction() as tx:
                 tx.run(Q.mark_sent, ids=sent)
     return len(sent)

@@ -8,9 +8,10 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any, Literal
 
-from shared.platform import clock, deadline, strict_json
+from shared.platform import clock, deadline
 from shared.platform.errors import Unavailable
 from shared.platform.settings import settings
+from shared.platform.text import strict_json
 
 DISPATCH_DEADLINE_SECONDS = 900
 TIMEOUT_SECONDS = 10

@@ -6,7 +6,8 @@ import sys
 from dataclasses import dataclass, field
 from typing import Any
 
-from shared.platform import clock, strict_json
+from shared.platform import clock
+from shared.platform.text import strict_json
 
 
 @dataclass(slots=True)

@@ -16,9 +16,12 @@ import threading
 from dataclasses import dataclass
 from typing import Any
 
-from shared.platform import clock, hot, recording, telemetry
+from shared.platform import clock
+from shared.platform.cloud import documents
 from shared.platform.errors import Unavailable
 from shared.platform.ids import new_id
+from shared.platform.telemetry import context as telemetry
+from shared.platform.telemetry import recording
 
 _KEPT_SECONDS = 86_400.0
 
@@ -98,7 +101,7 @@ def failed(permit: Permit) -> None:
 
 def _enter(circuit: Circuit) -> Permit:
     try:
-        state = hot.glance("breakers", circuit.name, seconds=_GLANCE_SECONDS)
+        state = documents.glance("breakers", circuit.name, seconds=_GLANCE_SECONDS)
     except Unavailable as error:
         raise _Unreadable from error
     if state is None or state["opened_at"] is None:
@@ -139,7 +142,7 @@ def _state(failures: int, opened_at: float | None) -> dict[str, Any]:
 
 def _decided(circuit: Circuit, decide: Any) -> float | None:
     try:
-        wait: float | None = hot.change("breakers", circuit.name, decide, ttl_seconds=_KEPT_SECONDS)
+        wait: float | None = documents.change("breakers", circuit.name, decide, ttl_seconds=_KEPT_SECONDS)
     except Unavailable as error:
         raise _Unreadable from error
     return wait
@@ -150,7 +153,7 @@ def _change(circuit: Circuit, decide: Any) -> bool:
     if _blind.is_set():
         return False
     try:
-        return bool(hot.change("breakers", circuit.name, decide, ttl_seconds=_KEPT_SECONDS))
+        return bool(documents.change("breakers", circuit.name, decide, ttl_seconds=_KEPT_SECONDS))
     except Unavailable as error:
         telemetry.log_exception("a circuit's state was not written", error, circuit=circuit.name)
         return False

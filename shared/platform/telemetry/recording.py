@@ -4,7 +4,7 @@
     OTEL_EXPORTER_OTLP_ENDPOINT   OTLP over HTTP, by the OpenTelemetry SDK, which only then is imported
 
 Cloud Run gives no CPU between requests, so nothing here waits for a background thread: what is kept is
-sent at the end of a request, before its answer leaves (shared/platform/otlp.py says how seldom).
+sent at the end of a request, before its answer leaves (shared/platform/telemetry/otlp.py says how seldom).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from shared.platform import clock
 from shared.platform.settings import BadConfiguration, Settings, settings
-from shared.platform.spans import Span, complain
+from shared.platform.telemetry.spans import Span, complain
 
 MOST_A_SECOND = 10
 _MOST_BYTES = 32_000
@@ -119,7 +119,7 @@ def _made(config: Settings) -> list[Recorder]:
         found.append(Datagrams(config.traces_address))
     if config.otlp_endpoint:
         try:
-            from shared.platform import otlp
+            from shared.platform.telemetry import otlp
         except ImportError as error:
             complain(
                 "OTEL_EXPORTER_OTLP_ENDPOINT is set, but this bundle has no exporter: build with --otlp",

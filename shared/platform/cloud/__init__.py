@@ -1,0 +1,1 @@
+"""Google's services behind small modules: documents, objects, queues, keys, secrets, identity."""

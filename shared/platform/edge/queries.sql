@@ -1,0 +1,54 @@
+-- principal --
+SELECT user_id, email, name, credential_id, scopes, only_team, teams FROM bridge_principal(:kind, :sha);
+
+-- open_auth_session --
+INSERT INTO auth_sessions (id, user_id, token_sha256, expires_at)
+VALUES (:id, :user, :sha, now() + make_interval(hours => :hours));
+
+-- end_auth_session --
+UPDATE auth_sessions SET revoked_at = now() WHERE id = :id AND user_id = :user AND revoked_at IS NULL;
+
+-- add_access_token --
+INSERT INTO access_tokens (id, user_id, name, token_sha256, scopes, expires_at, lifetime_days, only_team)
+VALUES (:id, :user, :name, :sha, :scopes::text[], :expires_at, :lifetime, :only_team)
+-- The id may be derived from an idempotency key whose first request died: its text was never shown.
+ON CONFLICT (id) DO UPDATE SET token_sha256 = excluded.token_sha256
+ WHERE access_tokens.user_id = excluded.user_id AND access_tokens.revoked_at IS NULL;
+
+-- rotate_access_token --
+-- The hash is replaced, not added: there is no moment with two texts, and none in which a revoked or
+-- expired token comes back.
+UPDATE access_tokens
+   SET token_sha256 = :sha, rotated_at = now(), updated_at = now(), last_used_at = NULL,
+       expires_at = CASE WHEN lifetime_days IS NULL THEN expires_at ELSE now() + make_interval(days => lifetime_days) END
+ WHERE id = :id AND user_id = :user AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())
+RETURNING id, name, scopes, only_team, expires_at;
+
+-- claim_idempotency_key --
+-- A key whose holder died is taken over by the next request with the same key. created_at stays, so ids
+-- derived from the key stay too.
+INSERT INTO idempotency_keys AS k (user_id, route, key, body_sha256, owner, lease_until)
+VALUES (:user, :route, :key, :body_sha, :owner, now() + make_interval(secs => :lease))
+ON CONFLICT (user_id, route, key) DO UPDATE
+   SET owner = excluded.owner, lease_until = excluded.lease_until
+ WHERE k.status IS NULL AND k.lease_until < now() AND k.body_sha256 = excluded.body_sha256
+RETURNING (extract(epoch FROM k.created_at) * 1000)::int8 AS created_ms;
+
+-- read_idempotency_key --
+SELECT body_sha256, status, headers, body, (extract(epoch FROM created_at) * 1000)::int8 AS created_ms
+  FROM idempotency_keys WHERE user_id = :user AND route = :route AND key = :key;
+
+-- renew_idempotency_key --
+UPDATE idempotency_keys SET lease_until = now() + make_interval(secs => :lease)
+ WHERE user_id = :user AND route = :route AND key = :key AND owner = :owner AND status IS NULL;
+
+-- keep_answer --
+UPDATE idempotency_keys SET status = :status, headers = :headers, body = :body
+ WHERE user_id = :user AND route = :route AND key = :key AND owner = :owner;
+
+-- release_idempotency_key --
+UPDATE idempotency_keys SET lease_until = now()
+ WHERE user_id = :user AND route = :route AND key = :key AND owner = :owner AND status IS NULL;
+
+-- newest_migration --
+SELECT id FROM bridge_schema_version();

@@ -1,0 +1,1 @@
+"""The directory's connections, transactions and named SQL."""

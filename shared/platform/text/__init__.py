@@ -1,0 +1,1 @@
+"""Texts from outside: names, YAML and JSON, read strictly."""
