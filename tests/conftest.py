@@ -280,3 +280,12 @@ def world() -> Iterator[World]:
 def world_of() -> type[World]:
     """For tests with a stack of their own: `world_of(stack)`."""
     return World
+
+
+@pytest.fixture
+def moved() -> Iterator[Any]:
+    """The clock of this process, to be moved: `moved.forward(seconds)`, `moved.step(seconds)`."""
+    from tests.moved_clock import moved_clock
+
+    with moved_clock() as made:
+        yield made

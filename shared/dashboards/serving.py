@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -82,7 +81,7 @@ def data(call: Call, head: pool.Row, given: Given) -> Reply:
         answer = _answers.get(question.key)
         span["cache_hit"] = answer is not None
         recording.count("bridge.cache.reads", cache="answers", hit=answer is not None)
-        if answer is None or answer.fresh_until <= time.time():
+        if answer is None or answer.fresh_until <= clock.epoch():
             answer = _together.do(
                 question.key, lambda: _compose(question, call.remaining()), patience=call.remaining()
             )
@@ -155,9 +154,9 @@ def compose(
         + strict_json.dumps(values.shown)
         + b"}"
     )
-    fresh_until = min((done.entry.fresh_until for done in parts.values()), default=time.time() + 60)
+    fresh_until = min((done.entry.fresh_until for done in parts.values()), default=clock.epoch() + 60)
     if stale:
-        fresh_until = time.time() + STALE_ANSWER_SECONDS
+        fresh_until = clock.epoch() + STALE_ANSWER_SECONDS
     whole = all(done.cached for done in parts.values()) and bool(parts)
     now = Answer(_body(parts, refused, tail, cached=whole, later=False), etag, fresh_until)
     if whole:
@@ -182,7 +181,7 @@ def _compose(question: _Question, patience: float) -> Answer:
 
 def _promise_refresh(question: _Question, source: Source) -> None:
     """Queue one refresh of these results; whoever gets the lease queues it, the others serve and go."""
-    message = refreshing.message(source, question.given, occasion=f"stale at {int(time.time()) // 60}")
+    message = refreshing.message(source, question.given, occasion=f"stale at {int(clock.epoch()) // 60}")
     if refreshing.claim(source, question.given):
         with pool.transaction(question.team) as tx:
             outbox.send(tx, message)
@@ -250,7 +249,7 @@ def _takes_gzip(accept_encoding: str) -> bool:
 def _count_view(team: TeamId, id: str) -> None:
     """Gather views and write them down at most every COUNT_SECONDS: a view must not cost a write."""
     views, last = _views.get(id, (0, 0.0))
-    now = time.monotonic()
+    now = clock.monotonic()
     if last and now - last < COUNT_SECONDS:
         _views[id] = (views + 1, last)
         return

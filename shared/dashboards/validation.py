@@ -8,9 +8,7 @@ tool: a document that passes here is one that a person can open. Findings carry 
 
 from __future__ import annotations
 
-import contextvars
 from collections.abc import Collection, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from shared.catalog import service as catalog
@@ -24,7 +22,7 @@ from shared.dashboards.compiling.filters import Clock
 from shared.dashboards.document.model import ChartTile, Document, KpiTile, TableTile
 from shared.dashboards.document.problems import Problems, did_you_mean
 from shared.dashboards.views import QueryReport, Report
-from shared.platform import clock
+from shared.platform import clock, threads
 from shared.platform.errors import BridgeError, BytesCapExceeded, NotFound
 from shared.platform.ids import TeamId
 from shared.platform.postgres import pool as pg
@@ -125,8 +123,8 @@ def _dry_runs(
             return error
         return answer
 
-    with ThreadPoolExecutor(PARALLEL) as pool:
-        answers = list(pool.map(lambda q: contextvars.copy_context().run(ask, q), queries))
+    with threads.Pool(PARALLEL, "query") as pool:
+        answers = list(pool.map(ask, queries))
     schemas: dict[str, tuple[Field, ...]] = {}
     reports: list[QueryReport] = []
     for query, answer in zip(queries, answers, strict=True):

@@ -7,7 +7,6 @@ answered with the reason.
 
 from __future__ import annotations
 
-import contextvars
 import queue
 import threading
 from collections.abc import Callable
@@ -28,7 +27,7 @@ from shared.agents.protocol.model import (
     ToolUse,
     Usage,
 )
-from shared.platform import clock
+from shared.platform import clock, threads
 from shared.platform.errors import BridgeError, ProviderError, ProviderUnavailable
 from shared.platform.telemetry import context as telemetry
 
@@ -78,14 +77,8 @@ def call(provider: Provider, request: Request, watch: Watch, on_text: Callable[[
     answer = Answer(provider.name, request.model)
     events: queue.Queue[Any] = queue.Queue()
     gone = threading.Event()
-    pump = threading.Thread(
-        target=contextvars.copy_context().run,
-        args=(_pump, provider, request, events, gone),
-        name="provider",
-        daemon=True,
-    )
     started = clock.monotonic()
-    pump.start()
+    threads.start("provider", _pump, provider, request, events, gone)
     try:
         _listen(answer, events, watch, started, on_text)
     except Exception as error:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import random
 import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -26,6 +25,7 @@ from shared.agents.protocol import history
 from shared.agents.protocol.model import Message, Provider, Request, Text, ToolContext, ToolResult, ToolUse
 from shared.agents.turn.journal import Entry
 from shared.agents.turn.lease import TurnCancelled
+from shared.platform import clock
 from shared.platform.errors import (
     BridgeError,
     BudgetExceeded,
@@ -228,10 +228,10 @@ def _wait(desk: Desk, attempt: int, retry_after: float | None) -> None:
         raise ProviderUnavailable(
             "The model provider asks to wait longer than this turn may.", retry_after=retry_after
         )
-    end = time.monotonic() + pause
-    while (left := end - time.monotonic()) > 0:
+    end = clock.monotonic() + pause
+    while (left := end - clock.monotonic()) > 0:
         desk.check()
-        time.sleep(min(0.1, left))
+        clock.sleep(min(0.1, left))
 
 
 def _run_tools(state: _State, calls: list[ToolUse]) -> None:

@@ -12,13 +12,13 @@ from __future__ import annotations
 import gzip
 import hashlib
 import threading
-import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from shared.agents import store
+from shared.platform import clock
 from shared.platform.cloud import objects
 from shared.platform.errors import NotFound
 from shared.platform.ids import TeamId, new_id
@@ -92,7 +92,7 @@ def through(
                 every=BEAT_SECONDS, at_most=remaining(), what=f"a result of {tool}",
             ):  # fmt: skip
                 return Found(_make(scope.team, tool, key, maker, make), False, key)
-        time.sleep(min(pause, remaining()))
+        clock.sleep(min(pause, remaining()))
         pause = min(pause * 1.5, 0.25)
 
 

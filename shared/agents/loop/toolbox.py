@@ -7,10 +7,9 @@ of the calls. Whatever goes wrong inside a tool is an answer to the model, never
 
 from __future__ import annotations
 
-import contextvars
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -20,7 +19,7 @@ from pydantic import BaseModel, ValidationError
 from shared.agents.loop import tool_cache
 from shared.agents.protocol import redact, untrusted
 from shared.agents.protocol.model import Tool, ToolContext, ToolFailed, ToolSpec, ToolUse
-from shared.platform import clock
+from shared.platform import clock, threads
 from shared.platform.errors import BridgeError, DeadlineExceeded
 from shared.platform.telemetry import context as telemetry
 from shared.platform.text import strict_json
@@ -92,7 +91,7 @@ class Toolbox:
 
         A tool that outlasts the turn is left behind in its thread: the turn must end without it.
         """
-        pool = ThreadPoolExecutor(MOST_AT_ONCE, thread_name_prefix="tool")
+        pool = threads.Pool(MOST_AT_ONCE, "tool")
         try:
             for group in self._groups(calls):
                 if not goes_on():
@@ -102,7 +101,7 @@ class Toolbox:
                 running: list[tuple[ToolUse, ToolContext, Future[Outcome]]] = []
                 for call in group:
                     place = context(call)
-                    future = pool.submit(contextvars.copy_context().run, self.call, call, place)
+                    future = pool.submit(self.call, call, place)
                     running.append((call, place, future))
                 for call, place, future in running:
                     try:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from shared.agents import store
 from shared.agents.store import LostTurn
-from shared.platform import clock
+from shared.platform import clock, threads
 from shared.platform.errors import DeadlineExceeded, Forbidden, Unavailable
 from shared.platform.ids import TeamId, new_id
 from shared.platform.limits import budgets
@@ -70,7 +70,7 @@ class Hold:
 
     def keep(self) -> None:
         """Keep the lease in a thread of its own until `stop`."""
-        threading.Thread(target=self._keep, name="lease", daemon=True).start()
+        threads.start("lease", self._keep)
 
     def stop(self) -> None:
         """Keep it no longer."""
@@ -84,7 +84,7 @@ class Hold:
 
     def _keep(self) -> None:
         sure_until = clock.monotonic() + LEASE_SECONDS
-        while not self._stopped.wait(BEAT_SECONDS):
+        while not clock.wait(self._stopped, BEAT_SECONDS):
             began = clock.monotonic()
             if began > self.deadline + OVERDUE_SECONDS:
                 # Whatever this process hangs in, another one must be able to end the turn.

@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import queue
 import threading
-import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from shared.platform import clock, threads
 from shared.platform.cloud.event_stream import Superseded, Writer
 from shared.platform.errors import Unavailable
 from shared.platform.telemetry import context as telemetry
@@ -45,8 +45,7 @@ class Publisher:
         self._lock = threading.Lock()
         self._closing = threading.Event()
         self._writer: Writer | None = None
-        self._thread = threading.Thread(target=self._work, name="publisher", daemon=True)
-        self._thread.start()
+        self._thread = threads.start("publisher", self._work)
 
     @property
     def last_id(self) -> int:
@@ -74,7 +73,7 @@ class Publisher:
     def _work(self) -> None:
         failures = 0
         while True:
-            closing = self._closing.wait(FLUSH_SECONDS)
+            closing = clock.wait(self._closing, FLUSH_SECONDS)
             with self._lock:
                 part, self._waiting = self._waiting, []
             try:
@@ -92,7 +91,7 @@ class Publisher:
                 if closing and failures >= _LAST_FLUSHES:
                     telemetry.log_exception("the last events of a turn could not be kept", error)
                     return
-                time.sleep(min(1.0, 0.1 * failures))
+                clock.sleep(min(1.0, 0.1 * failures))
                 continue
             if closing:
                 with self._lock:

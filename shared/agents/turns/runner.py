@@ -7,7 +7,6 @@ the exception: it was spent, whoever has the turn now.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import ROUND_CEILING, Decimal
@@ -340,7 +339,7 @@ def patiently(write: Callable[[], T]) -> T:
         except Unavailable:
             if clock.monotonic() > end:
                 raise
-            time.sleep(pause)
+            clock.sleep(pause)
             pause = min(pause * 2, 2.0)
 
 

@@ -10,10 +10,7 @@ start ─► row, lease and ResumeTurn in one transaction
 
 from __future__ import annotations
 
-import contextvars
 import queue
-import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -28,7 +25,7 @@ from shared.agents.turn.lease import LEASE_SECONDS, PROMISE_SECONDS, Hold
 from shared.agents.turn.state import Ask, Turn
 from shared.agents.turns import runner
 from shared.agents.turns.publisher import Published, Publisher
-from shared.platform import clock
+from shared.platform import clock, threads
 from shared.platform.background import outbox
 from shared.platform.clock import iso
 from shared.platform.cloud import event_stream
@@ -167,12 +164,7 @@ def stream(started: Started, assemble: Assemble) -> Iterator[Event | None]:
     last = 0
     if hold is not None:
         live: queue.Queue[Published | None] = queue.Queue()
-        threading.Thread(
-            target=contextvars.copy_context().run,
-            args=(_work, turn, hold, assemble, live),
-            name="turn",
-            daemon=True,
-        ).start()
+        threads.start("turn", _work, turn, hold, assemble, live)
         ended_at: float | None = None
         while True:
             try:
@@ -225,7 +217,7 @@ def follow(
                 yield Event(kind, data, str(last))
             return
         yield None
-        time.sleep(POLL_SECONDS)
+        clock.sleep(POLL_SECONDS)
         if over or clock.monotonic() - looked > _QUIET_SECONDS:
             row, looked = _row(teams, user, session_id, turn_id), clock.monotonic()
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,7 +61,7 @@ class Lease:
 
 def find_many(keys: list[str]) -> dict[str, Entry]:
     """The entries that may still be served, in one round trip."""
-    now = time.time()
+    now = clock.epoch()
     found = {key: _entry(value) for key, value in documents.get_many(RESULTS, keys).items()}
     return {key: entry for key, entry in found.items() if entry.is_servable(now)}
 
@@ -74,7 +73,7 @@ def find(key: str) -> Entry | None:
 
 def take_lease(key: str, seconds: float) -> Lease | None:
     """The lease of a key, or None while somebody else holds it."""
-    owner, now = new_id(), time.time()
+    owner, now = new_id(), clock.epoch()
 
     def decide(current: dict[str, Any] | None) -> tuple[dict[str, Any] | None, Lease | None]:
         if current is not None and current["until"] > now:
@@ -91,7 +90,7 @@ def renew(lease: Lease, seconds: float) -> bool:
     def decide(current: dict[str, Any] | None) -> tuple[dict[str, Any] | None, bool]:
         if current is None or current["owner"] != lease.owner:
             return None, False
-        return current | {"until": time.time() + seconds}, True
+        return current | {"until": clock.epoch() + seconds}, True
 
     return documents.change(LEASES, lease.key, decide, ttl_seconds=max(3600.0, seconds * 2))
 
@@ -110,7 +109,7 @@ def release(lease: Lease) -> None:
 def is_leased(key: str) -> bool:
     """Whether somebody computes the key now."""
     current = documents.get(LEASES, key)
-    return current is not None and current["until"] > time.time()
+    return current is not None and current["until"] > clock.epoch()
 
 
 def write(lease: Lease, team: str, entry: Entry) -> bool:
@@ -133,7 +132,7 @@ def write(lease: Lease, team: str, entry: Entry) -> bool:
         "quiet_until": entry.quiet_until,
         "fence": lease.fence,
     }
-    life = max(60.0, entry.serve_until - time.time(), entry.fresh_until - time.time())
+    life = max(60.0, entry.serve_until - clock.epoch(), entry.fresh_until - clock.epoch())
 
     def decide(current: dict[str, Any] | None) -> tuple[dict[str, Any] | None, bool]:
         if current is not None and int(current["fence"]) > lease.fence:
@@ -145,7 +144,7 @@ def write(lease: Lease, team: str, entry: Entry) -> bool:
 
 def failed(lease: Lease, team: str, previous: Entry | None, error: dict[str, Any]) -> Entry:
     """Remember a failure: beside a result that may still be served, or instead of one."""
-    now = time.time()
+    now = clock.epoch()
     pause = RETRYABLE_ERROR_SECONDS if error["retryable"] else ERROR_SECONDS
     if previous is not None and previous.error is None:
         entry = Entry(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import time
 from collections.abc import Collection
 from typing import Any
 
@@ -38,7 +37,7 @@ def run(
     The dry run comes first at each execution, because a view may lead elsewhere since the document was
     saved and a table may have grown beyond the cap.
     """
-    started = time.perf_counter()
+    started = clock.monotonic()
     with telemetry.span("sql.execute", dashboard_slug=slug, query_hash=query.query_hash) as span:
         estimate = opened.warehouse.dry_run(query.sql, query.parameters)
         guard.agree(query.checked, estimate, allowed)
@@ -63,7 +62,7 @@ def run(
             )
             spending.settle(result.bytes_scanned)
         span["bytes_scanned"] = result.bytes_scanned
-    return shape(query, result, (time.perf_counter() - started) * 1000, serve_seconds=serve_seconds)
+    return shape(query, result, (clock.monotonic() - started) * 1000, serve_seconds=serve_seconds)
 
 
 def shape(query: PlannedQuery, result: Result, duration_ms: float, *, serve_seconds: float) -> Entry:
@@ -81,7 +80,7 @@ def shape(query: PlannedQuery, result: Result, duration_ms: float, *, serve_seco
         warnings.append(f"Only the first {len(shown):,} of {len(rows):,} rows are shown here.")
         truncated = True
     head = b'"columns":' + strict_json.dumps(columns) + b',"rows":'
-    now = time.time()
+    now = clock.epoch()
     metadata: dict[str, Any] = {
         "row_count": len(rows),
         "bytes_scanned": result.bytes_scanned,

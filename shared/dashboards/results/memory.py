@@ -12,6 +12,8 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from shared.platform import clock
+
 T = TypeVar("T")
 
 ANSWER_BYTES = 64 * 1024 * 1024
@@ -77,7 +79,7 @@ class Together(Generic[T]):
             if making is None:
                 making = self._making[key] = _Making()
         if not first:
-            if not making.done.wait(patience):
+            if not clock.wait(making.done, patience):
                 return make()
             if making.error is not None:
                 raise making.error

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import time
 from collections.abc import Mapping, Sequence
 
 from shared.dashboards.flow import WarmDashboard
 from shared.dashboards.results import entries
 from shared.dashboards.results.sources import Source
+from shared.platform import clock
 from shared.platform.text import strict_json
 
 REFRESH_SECONDS = 60.0
@@ -23,7 +23,7 @@ def message(source: Source, given: Mapping[str, str | Sequence[str]], *, occasio
         version=source.version,
         occasion=f"{occasion} {choices_hash(given)}",
         filters={name: [value] if isinstance(value, str) else list(value) for name, value in given.items()},
-        computed_before=time.time() - 1.0,
+        computed_before=clock.epoch() - 1.0,
     )
 
 

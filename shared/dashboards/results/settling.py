@@ -10,10 +10,7 @@ within seconds.
 
 from __future__ import annotations
 
-import contextvars
-import time
 from collections.abc import Collection, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
@@ -22,7 +19,7 @@ from shared.dashboards.compiling.compiler import Plan, PlannedQuery
 from shared.dashboards.results import entries, execution
 from shared.dashboards.results.entries import Entry
 from shared.dashboards.results.sources import Source
-from shared.platform import clock
+from shared.platform import clock, threads
 from shared.platform.errors import BridgeError, DeadlineExceeded
 from shared.platform.leases.heartbeat import beating
 from shared.platform.telemetry import context as telemetry
@@ -63,7 +60,7 @@ def settle_all(
     keys = {id: source.key(query.query_hash) for id, query in queries.items()}
     found = entries.find_many(sorted(set(keys.values())))
     settled: dict[str, Settled] = {}
-    now = time.time()
+    now = clock.epoch()
     for id, key in keys.items():
         entry = found.get(key)
         recording.count("bridge.cache.reads", cache="results", hit=entry is not None)
@@ -72,7 +69,7 @@ def settle_all(
             settled[id] = Settled(
                 entry, cached=True, stale=not fresh, wants_refresh=not fresh and now >= entry.quiet_until
             )
-    deadline = time.monotonic() + patience
+    deadline = clock.monotonic() + patience
     for stage in plan.stages:
         missing = [queries[id] for id in stage if id in queries and id not in settled]
         settled |= _settle_stage(source, missing, keys, deadline, computed_before)
@@ -104,11 +101,8 @@ def _settle_stage(
     if len(first) == 1:
         made = {key: settle(query) for key, query in first.items()}
     else:
-        with ThreadPoolExecutor(min(PARALLEL, len(first))) as pool:
-            waiting = {
-                key: pool.submit(contextvars.copy_context().run, settle, query)
-                for key, query in first.items()
-            }
+        with threads.Pool(min(PARALLEL, len(first)), "query") as pool:
+            waiting = {key: pool.submit(settle, query) for key, query in first.items()}
             made = {key: future.result() for key, future in waiting.items()}
     return {query.id: made[keys[query.id]] for query in queries}
 
@@ -124,7 +118,7 @@ def _settle(
     while True:
         lease = entries.take_lease(key, LEASE_SECONDS)
         current = entries.find(key)
-        usable = current is not None and not _is_due(current, time.time(), computed_before)
+        usable = current is not None and not _is_due(current, clock.epoch(), computed_before)
         if lease is not None:
             try:
                 if usable and current is not None:
@@ -135,9 +129,9 @@ def _settle(
                 entries.release(lease)
         if usable and current is not None:
             return Settled(current, cached=True)
-        if time.monotonic() + pause > deadline:
+        if clock.monotonic() + pause > deadline:
             return Settled(_gave_up(), cached=False)
-        time.sleep(pause)
+        clock.sleep(pause)
         pause = min(LAST_LOOK_SECONDS, pause * 1.6)
 
 

@@ -12,13 +12,11 @@ noted there, so that what was handed over and never came to an end is found (`pl
 
 from __future__ import annotations
 
-import contextvars
-import threading
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
-from shared.platform import clock
+from shared.platform import clock, threads
 from shared.platform.background.messages import FINALIZED, QUEUES, Message, Part
 from shared.platform.cloud import queues
 from shared.platform.ids import new_id
@@ -165,7 +163,7 @@ def _send_soon(rows: list[pool.Row]) -> None:
         except Exception as error:
             telemetry.log_exception("a hand-over failed; it is repeated by schedule", error)
 
-    threading.Thread(target=contextvars.copy_context().run, args=(work,), name="outbox", daemon=True).start()
+    threads.start("outbox", work)
 
 
 def _hand_over(rows: list[pool.Row]) -> int:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import time
 from collections.abc import Callable
 from typing import Protocol
 
@@ -91,7 +90,7 @@ def once(call: Call, at_most: float, run: Callable[[], Response], keeper: Keeper
                 return _replay(known, keeper.read(known["body"] or "", _bound(who)))
         if clock.monotonic() > give_up:
             raise RequestInProgress(retry_after=2)
-        time.sleep(0.1)
+        clock.sleep(0.1)
 
 
 def _renewed(who: dict[str, str], owner: str) -> bool:

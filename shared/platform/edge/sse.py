@@ -9,7 +9,6 @@ and then, which sends nothing and is where it can be closed.
 
 from __future__ import annotations
 
-import contextvars
 import queue
 import threading
 from collections.abc import Callable, Iterator
@@ -19,7 +18,7 @@ from typing import Any, TypeVar
 from flask import Request, Response
 from pydantic import BaseModel
 
-from shared.platform import clock
+from shared.platform import clock, threads
 from shared.platform.edge import answers, auth
 from shared.platform.edge.call import Call
 from shared.platform.edge.declare import MAX_BODY, Declaration, RouteClass, Who, qualified_name
@@ -114,7 +113,7 @@ class _Watch:
     def until(self, gone: threading.Event) -> None:
         """Look now and then until nobody reads any more, or may not."""
         confirmed = clock.monotonic()
-        while self._who is not None and not gone.wait(CONFIRM_SECONDS):
+        while self._who is not None and not clock.wait(gone, CONFIRM_SECONDS):
             try:
                 auth.confirm(self._who)
                 confirmed = clock.monotonic()
@@ -134,9 +133,8 @@ def _stream(first: Any, events: Iterator[Event | None], watch: _Watch) -> Iterat
     yield b": open\n\n" if first is None else first.encode()
     ready: queue.Queue[Any] = queue.Queue(_BUFFERED)
     gone = threading.Event()
-    context = contextvars.copy_context()
-    threading.Thread(target=context.run, args=(_pump, events, ready, gone), daemon=True).start()
-    threading.Thread(target=watch.until, args=(gone,), name="watch", daemon=True).start()
+    threads.start("events", _pump, events, ready, gone)
+    threads.start("watch", watch.until, gone)
     silent_since = clock.monotonic()
     try:
         while True:

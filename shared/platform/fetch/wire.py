@@ -25,7 +25,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError, NewConnectionError, SSLError
 from urllib3.response import BaseHTTPResponse
 
-from shared.platform import clock
+from shared.platform import clock, threads
 from shared.platform.errors import DeadlineExceeded
 from shared.platform.fetch.addresses import is_public
 from shared.platform.fetch.errors import AddressNotAllowed, RemoteAnswerRefused, RemoteUnreachable
@@ -70,15 +70,14 @@ class Deadline:
         self._seconds = seconds
         self._lock = threading.Lock()
         self._open: list[socket.socket] = []
-        self._timer = threading.Timer(seconds, self._cut)
-        self._timer.daemon = True
+        self._ended = threading.Event()
 
     def __enter__(self) -> Deadline:
-        self._timer.start()
+        threads.start("deadline", self._cut_at_the_end)
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._timer.cancel()
+        self._ended.set()
         with self._lock:
             for twin in self._open:
                 twin.close()
@@ -100,7 +99,9 @@ class Deadline:
         with self._lock:
             self._open.append(connection.dup())
 
-    def _cut(self) -> None:
+    def _cut_at_the_end(self) -> None:
+        if clock.wait(self._ended, self._seconds):
+            return
         with self._lock:
             for twin in self._open:
                 try:
@@ -187,7 +188,7 @@ def _resolved(target: Target, network: Network, deadline: Deadline) -> list[str]
         except Exception as error:
             answer.put(error)
 
-    threading.Thread(target=ask, name="resolve", daemon=True).start()
+    threads.start("resolve", ask)
     try:
         found = answer.get(timeout=deadline.remaining())
     except queue.Empty:

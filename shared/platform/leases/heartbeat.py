@@ -8,9 +8,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from contextvars import copy_context
 
-from shared.platform import clock
+from shared.platform import clock, threads
 from shared.platform.telemetry import context as telemetry
 
 
@@ -24,14 +23,14 @@ def beating(renew: Callable[[], bool], *, every: float, at_most: float, what: st
     stopped, end = threading.Event(), clock.monotonic() + at_most
 
     def beat() -> None:
-        while not stopped.wait(every) and clock.monotonic() < end:
+        while not clock.wait(stopped, every) and clock.monotonic() < end:
             try:
                 if not renew():
                     return
             except Exception as error:
                 telemetry.log_exception(f"a beat for {what} failed", error)
 
-    threading.Thread(target=copy_context().run, args=(beat,), name="beat", daemon=True).start()
+    threads.start("beat", beat)
     try:
         yield
     finally:

@@ -20,12 +20,12 @@ for them. With more than 16 instances at work for one caller, each further one a
 from __future__ import annotations
 
 import threading
-import time
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from shared.platform import clock, threads
 from shared.platform.cloud import documents
 from shared.platform.errors import RateLimited, Unavailable
 from shared.platform.limit_defaults import RATES, Limit
@@ -123,7 +123,7 @@ def value(limit: Limit) -> int:
 
 def _spend(meter: _Meter) -> Standing:
     for _ in range(_ATTEMPTS):
-        now = time.monotonic()
+        now = clock.monotonic()
         while meter.pocket and meter.pocket[0] <= now - WINDOW_SECONDS:
             meter.pocket.popleft()
         if meter.tokens > 0 and now < meter.until:
@@ -142,7 +142,7 @@ def _spend(meter: _Meter) -> Standing:
         meter.room, meter.wait = grant.room, grant.wait
         if grant.tokens == 0:
             # No question before it may help, so that a caller who keeps on calling costs nothing.
-            meter.refused_until = time.monotonic() + min(grant.wait, 1.0)
+            meter.refused_until = clock.monotonic() + min(grant.wait, 1.0)
             raise _refusal(meter, grant.wait)
     # Every grant was too old when it came: the store is too slow to tell, which is no reason to let through.
     raise _refusal(meter, 1.0)
@@ -150,7 +150,7 @@ def _spend(meter: _Meter) -> Standing:
 
 def _alone(meter: _Meter) -> Standing:
     """Firestore is away: each instance lets a sixteenth of the limit through and refuses the rest."""
-    now = time.monotonic()
+    now = clock.monotonic()
     if len(meter.pocket) < min(meter.limit, max(1, meter.limit // INSTANCES)):
         meter.pocket.append(now)
         return _standing(meter)
@@ -181,7 +181,7 @@ def _ask(meter: _Meter) -> Grant | None:
             )
         )
     except documents.Contended:
-        return Grant(0, 0, time.monotonic(), 0, 1.0)
+        return Grant(0, 0, clock.monotonic(), 0, 1.0)
     except Unavailable as error:
         _away.begin(error)
         return None
@@ -191,7 +191,7 @@ def granted(
     document: dict[str, Any] | None, *, shared: int, want: int, unspent: int, slot: int
 ) -> tuple[dict[str, Any], Grant]:
     """The document after a question, and the grant. Pure but for the clock: it may run several times."""
-    at, decided = time.time(), time.monotonic()
+    at, decided = clock.epoch(), clock.monotonic()
     this = int(at // SLOT_SECONDS)
     slots = {int(name): int(count) for name, count in (document or {}).get("slots", {}).items()}
     # Clocks of instances differ a little: the newest second that anybody wrote is now. One far ahead is wrong.
@@ -265,10 +265,10 @@ class _Away:
         self._until = 0.0
 
     def lasts(self) -> bool:
-        return time.monotonic() < self._until
+        return clock.monotonic() < self._until
 
     def begin(self, error: BaseException) -> None:
-        self._until = time.monotonic() + AWAY_SECONDS
+        self._until = clock.monotonic() + AWAY_SECONDS
         telemetry.log(
             "rate limits are kept by each instance alone: Firestore is not reachable",
             "ERROR",
@@ -299,8 +299,7 @@ def _within_patience(work: Callable[[], T]) -> T:
         except BaseException as error:
             failure.append(error)
 
-    thread = threading.Thread(target=run, name="rates", daemon=True)
-    thread.start()
+    thread = threads.start("rates", run)
     thread.join(PATIENCE_SECONDS if _loaded.is_set() else FIRST_PATIENCE_SECONDS)
     if outcome:
         return outcome[0]

@@ -111,7 +111,7 @@ def test_a_person_at_work_never_asks_the_shared_document(
     def asked(*_: Any, **__: Any) -> Any:
         raise AssertionError("the shared document was asked")
 
-    monkeypatch.setattr(rates.hot, "change", asked)
+    monkeypatch.setattr(rates.documents, "change", asked)
     assert spend(someone(), 10) == 10
 
 
@@ -182,7 +182,7 @@ def test_grants_never_exceed_the_limit_in_any_window(
         unspent, slot = 0, 0
         for pause, want, back, skew in questions:
             now += pause
-            patch.setattr(rates.time, "time", lambda at=now + skew: at)
+            patch.setattr(rates.clock, "epoch", lambda at=now + skew: at)
             document, grant = rates.granted(document, shared=shared, want=want, unspent=unspent, slot=slot)
             used = max(0, grant.tokens - back)
             unspent, slot = grant.tokens - used, grant.slot
@@ -194,12 +194,12 @@ def test_grants_never_exceed_the_limit_in_any_window(
 def test_two_bursts_a_minute_apart_do_not_meet_in_one_window(monkeypatch: pytest.MonkeyPatch) -> None:
     """All is granted at the end of a second and spent a second later: for 60 s after that nothing is granted."""
     start = 1_700_000_000.0
-    monkeypatch.setattr(rates.time, "time", lambda: start + 0.99)
+    monkeypatch.setattr(rates.clock, "epoch", lambda: start + 0.99)
     document, first = rates.granted(None, shared=10, want=10, unspent=0, slot=0)
     last_spent = start + 0.99 + rates.SLOT_SECONDS
     granted_at = []
     for second in range(1, 70):
-        monkeypatch.setattr(rates.time, "time", lambda at=start + second: at)
+        monkeypatch.setattr(rates.clock, "epoch", lambda at=start + second: at)
         if rates.granted(document, shared=10, want=1, unspent=0, slot=0)[1].tokens:
             granted_at.append(start + second)
     assert first.tokens == 10
@@ -216,9 +216,9 @@ def test_what_is_not_spent_is_given_back() -> None:
 
 def test_a_clock_far_ahead_does_not_stop_everybody(monkeypatch: pytest.MonkeyPatch) -> None:
     """Seconds that nobody can have seen yet are ignored."""
-    monkeypatch.setattr(rates.time, "time", lambda: 1_700_003_600.0)
+    monkeypatch.setattr(rates.clock, "epoch", lambda: 1_700_003_600.0)
     document, _ = rates.granted(None, shared=10, want=10, unspent=0, slot=0)
-    monkeypatch.setattr(rates.time, "time", lambda: 1_700_000_000.0)
+    monkeypatch.setattr(rates.clock, "epoch", lambda: 1_700_000_000.0)
     assert rates.granted(document, shared=10, want=10, unspent=0, slot=0)[1].tokens == 10
 
 
@@ -228,21 +228,21 @@ def test_a_token_that_was_not_spent_in_time_is_gone(
     """After its second an instance asks again, however many tokens it still has."""
     limited(rate_read=16_000)
     who, asked = someone(), 0
-    real, now = rates.hot.change, time.monotonic()
+    real, now = rates.documents.change, time.monotonic()
 
     def counting(*given: Any, **options: Any) -> Any:
         nonlocal asked
         asked += 1
         return real(*given, **options)
 
-    monkeypatch.setattr(rates.hot, "change", counting)
-    monkeypatch.setattr(rates.time, "monotonic", lambda: now)
+    monkeypatch.setattr(rates.documents, "change", counting)
+    monkeypatch.setattr(rates.clock, "monotonic", lambda: now)
     # The pocket money, then grants that grow with what is spent.
     spend(who, 100 + 1 + 2 + 4 + 1)
     assert asked == 4
     spend(who, 1)
     assert asked == 4
-    monkeypatch.setattr(rates.time, "monotonic", lambda: now + rates.SLOT_SECONDS)
+    monkeypatch.setattr(rates.clock, "monotonic", lambda: now + rates.SLOT_SECONDS)
     spend(who, 1)
     assert asked == 5
 

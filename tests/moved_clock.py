@@ -1,0 +1,91 @@
+"""A clock that tests move: time goes on by itself, and by leaps.
+
+    with moved_clock() as clock:
+        clock.forward(15)     # every lease, pause and deadline of this process is 15 s older; sleepers wake up
+        clock.step(-3600)     # somebody set the machine's clock: dates change, durations do not
+
+What the directory holds is aged by whoever knows its tables: `clock.agers` are called with the seconds of each leap.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+
+from shared.platform import clock
+
+_LOOK_SECONDS = 0.005
+
+
+class MovedClock:
+    """The machine's clock plus what a test added to it."""
+
+    def __init__(self) -> None:
+        self.agers: list[Callable[[float], None]] = []
+        self._passed, self._set = 0.0, 0.0
+        self._moved = threading.Condition()
+        self._asleep = 0
+
+    def forward(self, seconds: float) -> None:
+        """Let so many seconds pass at once, here and on the servers."""
+        for age in self.agers:
+            age(seconds)
+        with self._moved:
+            self._passed += seconds
+            self._moved.notify_all()
+
+    def step(self, seconds: float) -> None:
+        """Set this machine's clock by so many seconds, forth or back; no time passes, and servers keep theirs."""
+        with self._moved:
+            self._set += seconds
+
+    @property
+    def asleep(self) -> int:
+        """How many threads sleep or wait just now: a test leaps when those it cares for have come to rest."""
+        return self._asleep
+
+    # What the product asks -------------------------------------------------------------------------
+
+    def now(self) -> datetime:
+        return datetime.now(UTC) + timedelta(seconds=self._passed + self._set)
+
+    def monotonic(self) -> float:
+        return time.monotonic() + self._passed
+
+    def of_server(self, instant: datetime) -> datetime:
+        return instant + timedelta(seconds=self._passed)
+
+    def sleep(self, seconds: float) -> None:
+        end = self.monotonic() + seconds
+        with self._moved:
+            self._asleep += 1
+            try:
+                while (left := end - self.monotonic()) > 0:
+                    self._moved.wait(left)
+            finally:
+                self._asleep -= 1
+
+    def wait(self, event: threading.Event, seconds: float | None) -> bool:
+        end = None if seconds is None else self.monotonic() + seconds
+        with self._moved:
+            self._asleep += 1
+        try:
+            # An event can't be woken without being set: so it is looked at again and again.
+            while not event.wait(_LOOK_SECONDS):
+                if end is not None and self.monotonic() >= end:
+                    return event.is_set()
+            return True
+        finally:
+            with self._moved:
+                self._asleep -= 1
+
+
+@contextmanager
+def moved_clock() -> Iterator[MovedClock]:
+    """A clock that can be moved, in use for the block."""
+    made = MovedClock()
+    with clock.replaced(made):
+        yield made
