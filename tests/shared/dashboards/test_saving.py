@@ -108,7 +108,7 @@ def test_the_event_completes_a_save_that_died_between_object_and_row(board: Any)
     finally:
         indexing.keep = real
     assert board.row() is None
-    stored = indexing.lake.head("dashboards", f"{board.team}/flights.yaml")
+    stored = indexing.objects.head("dashboards", f"{board.team}/flights.yaml")
     assert board.finalized(stored) == 204
     assert board.row()["status"] == "ready"
     assert board.row()["owner_id"] is not None

@@ -447,7 +447,7 @@ def test_a_lost_firestore_is_an_honest_503(board: Any, monkeypatch: pytest.Monke
     def lost(*_anything: Any) -> Any:
         raise Unavailable("Firestore is not reachable.", retry_after=1)
 
-    monkeypatch.setattr(entries.hot, "get_many", lost)
+    monkeypatch.setattr(entries.documents, "get_many", lost)
     answer = board.call("GET", "/v1/dashboards/flights/data")
     assert (answer.status, answer.error["retryable"]) == (503, True)
 
