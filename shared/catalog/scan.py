@@ -22,7 +22,7 @@ from shared.platform.errors import BridgeError, Conflict, NotFound, ValidationFa
 from shared.platform.ids import TeamId, UserId, is_id
 from shared.platform.limits import budgets
 from shared.platform.postgres import pool
-from shared.warehouses.model import DatasetInfo
+from shared.warehouses.contract import DatasetInfo
 
 SCAN = "catalog_scan"
 TABLES_A_BATCH = 500

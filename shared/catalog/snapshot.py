@@ -21,7 +21,7 @@ from typing import Any
 
 from shared.platform.errors import BadInput
 from shared.platform.text import strict_json
-from shared.warehouses.model import TableInfo
+from shared.warehouses.contract import TableInfo
 
 FORMAT = 1
 MOST_BYTES = 1 << 30

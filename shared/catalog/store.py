@@ -10,7 +10,7 @@ from shared.platform.ids import TeamId, new_id
 from shared.platform.paging import Page
 from shared.platform.postgres import pool, sql
 from shared.platform.text import strict_json
-from shared.warehouses.model import DatasetInfo
+from shared.warehouses.contract import DatasetInfo
 
 Q = sql.load(__file__)
 

@@ -20,7 +20,7 @@ from shared.platform.errors import InvalidCiphertext, MalformedJson, NotFound, V
 from shared.platform.ids import TeamId
 from shared.platform.settings import settings
 from shared.platform.text import strict_json
-from shared.warehouses.model import Warehouse
+from shared.warehouses.contract import Warehouse
 
 MOST_BYTES = 64 * 1024
 KEPT_WAREHOUSES = 32
@@ -104,7 +104,7 @@ def warehouse(team: TeamId, connection: str, connection_type: ConnectionType, ge
         raise InvalidCiphertext from error
     fields = strict_json.loads(keys.open_sealed(blob, bound_to=f"{team}/{connection}"))
     if connection_type == "bigquery":
-        from shared.warehouses.bigquery import BigQuery
+        from shared.warehouses.bigquery.adapter import BigQuery
         from shared.warehouses.shielded import Shielded
 
         return Shielded(BigQuery(fields), connection)

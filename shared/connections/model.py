@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from shared.platform.paging import Page
 from shared.platform.text.names import Name
-from shared.warehouses.model import Warehouse
+from shared.warehouses.contract import Warehouse
 
 Id = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
 ConnectionType = Literal["bigquery", "postgres", "snowflake"]

@@ -33,7 +33,7 @@ from shared.platform.errors import (
 from shared.platform.ids import TeamId, UserId
 from shared.platform.paging import Page, cut
 from shared.platform.postgres import pool
-from shared.warehouses.model import Warehouse
+from shared.warehouses.contract import Warehouse
 
 VALIDATE = "validate_connection"
 

@@ -27,8 +27,8 @@ from shared.platform.errors import BridgeError, BytesCapExceeded, NotFound
 from shared.platform.ids import TeamId
 from shared.platform.postgres import pool as pg
 from shared.platform.text.safe_yaml import Path
-from shared.warehouses import guard
-from shared.warehouses.model import DryRun, Field
+from shared.warehouses.contract import DryRun, Field
+from shared.warehouses.guard import guard
 
 PARALLEL = 4
 PARTITION_ADVICE_BYTES = 1_000_000_000

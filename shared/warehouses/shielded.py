@@ -13,8 +13,7 @@ from contextlib import contextmanager
 from shared.platform.errors import Unavailable
 from shared.platform.leases import breaker
 from shared.platform.leases.breaker import Circuit
-from shared.warehouses.errors import WarehouseUnavailable
-from shared.warehouses.model import (
+from shared.warehouses.contract import (
     DatasetInfo,
     Dialect,
     DryRun,
@@ -24,6 +23,7 @@ from shared.warehouses.model import (
     TableInfo,
     Warehouse,
 )
+from shared.warehouses.errors import WarehouseUnavailable
 
 OPENS_AFTER = 5
 PAUSE_SECONDS = 30.0

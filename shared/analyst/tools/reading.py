@@ -24,8 +24,8 @@ from shared.platform import clock, ids
 from shared.platform.errors import BridgeError
 from shared.platform.limits import budgets
 from shared.platform.settings import settings
-from shared.warehouses import guard
-from shared.warehouses.model import DryRun, Limits, Result
+from shared.warehouses.contract import DryRun, Limits, Result
+from shared.warehouses.guard import guard
 
 PRICE_PER_TEBIBYTE_USD = 6.25
 """On-demand analysis of BigQuery, list price (cloud.google.com/bigquery/pricing, 2025); other warehouses bill by time."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from shared.dashboards.document.shapes import Channel, FieldType, TimeUnit
-from shared.warehouses.model import Field
+from shared.warehouses.contract import Field
 
 _TIME = {"DATE", "DATETIME", "TIMESTAMP", "TIMESTAMPTZ", "TIMESTAMP_NTZ", "TIMESTAMP_LTZ", "TIMESTAMP_TZ"}
 _NUMBER = re.compile(r"(INT|INTEGER|SMALLINT|BIGINT|FLOAT|DOUBLE|REAL|NUMERIC|BIGNUMERIC|DECIMAL|NUMBER)")

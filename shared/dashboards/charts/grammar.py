@@ -17,7 +17,7 @@ from shared.dashboards.charts.fields import Columns, humanize
 from shared.dashboards.document.model import ChartOptions, ChartTile, KpiTile
 from shared.dashboards.document.problems import did_you_mean
 from shared.dashboards.document.shapes import Channel
-from shared.warehouses.model import Field
+from shared.warehouses.contract import Field
 
 SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
 DIRECT_LABELS = 4

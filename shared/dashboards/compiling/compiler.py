@@ -14,14 +14,15 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from shared.dashboards.compiling import filters as filter_values
-from shared.dashboards.compiling import references, sqlrewrite, sqltext
+from shared.dashboards.compiling import references, sqltext
 from shared.dashboards.compiling.filters import Clock, Values
 from shared.dashboards.document.model import Document, KpiTile
 from shared.platform.errors import BridgeError, QueryNotReadOnly
 from shared.platform.settings import settings
 from shared.platform.text import strict_json
-from shared.warehouses import guard
-from shared.warehouses.model import Dialect, Parameter
+from shared.warehouses.contract import Dialect, Parameter
+from shared.warehouses.guard import guard
+from shared.warehouses.sql import rewrites
 
 MAX_ROWS = 10_000
 RESULT_FORMAT = 1
@@ -185,14 +186,14 @@ def _prepare_one(
     common = [
         (
             names[other],
-            sqlrewrite.trimmed(sqltext.replace_refs(document.query(other).sql, names), dialect),
+            rewrites.trimmed(sqltext.replace_refs(document.query(other).sql, names), dialect),
         )
         for other in below
     ]
     own = sqltext.replace_refs(query.sql, names)
-    text = sqlrewrite.bind_clock(sqlrewrite.with_common_tables(own, common, dialect), dialect)
+    text = rewrites.bind_clock(rewrites.with_common_tables(own, common, dialect), dialect)
     first = guard.check(text, dialect, allowed=allowed, project=project)
-    text = sqlrewrite.limited(text, first.tree, MAX_ROWS + 1)
+    text = rewrites.limited(text, first.tree, MAX_ROWS + 1)
     checked = guard.check(text, dialect, allowed=allowed, project=project)
     if checked.tables != first.tables or checked.tree.args.get("limit") is None:
         raise QueryNotReadOnly(field="sql", reason="the row limit can't be added")

@@ -35,7 +35,7 @@ from shared.dashboards.document.problems import did_you_mean
 from shared.dashboards.document.shapes import DateRange
 from shared.platform.clock import iso
 from shared.platform.errors import ValidationFailed
-from shared.warehouses.model import Parameter
+from shared.warehouses.contract import Parameter
 
 CLOCK = ("today", "now")
 RESERVED = ("team_id", "limit", "cursor", "offset")

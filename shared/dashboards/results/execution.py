@@ -14,8 +14,8 @@ from shared.platform.errors import BytesCapExceeded
 from shared.platform.limits import budgets
 from shared.platform.telemetry import context as telemetry
 from shared.platform.text import strict_json
-from shared.warehouses import guard
-from shared.warehouses.model import Limits, Result
+from shared.warehouses.contract import Limits, Result
+from shared.warehouses.guard import guard
 from shared.warehouses.values import to_json
 
 SHOWN_BYTES = 100 * 1024

@@ -31,7 +31,7 @@ from shared.analyst.builtin.provider import Builtin
 from shared.dashboards import reading as documents
 from shared.platform.errors import BridgeError
 from shared.platform.text import safe_yaml
-from shared.warehouses import guard
+from shared.warehouses.guard import guard
 
 PROJECT = "acme"
 

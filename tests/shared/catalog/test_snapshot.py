@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from shared.catalog import snapshot
-from shared.warehouses.model import ColumnInfo, TableInfo
+from shared.warehouses.contract import ColumnInfo, TableInfo
 
 
 def _table(name="t", columns=2, **changes):

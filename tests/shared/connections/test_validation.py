@@ -122,7 +122,7 @@ def test_an_unreachable_warehouse_is_tried_again_and_given_up_at_last(cloud, dat
     connection = cloud.connection(cloud.team(person), person, validated=False)
     monkeypatch.setenv("BIGQUERY_EMULATOR_HOST", f"http://127.0.0.1:{ports.free()}")
     settings.settings.cache_clear()
-    monkeypatch.setattr("shared.warehouses.bigquery_patience.RETRY_SECONDS", 0.5)
+    monkeypatch.setattr("shared.warehouses.bigquery.retrying.RETRY_SECONDS", 0.5)
     job = _validate(cloud, connection, person)
     (message,) = [item for item in cloud.pending() if item.body.get("job") == job]
     assert cloud.deliver(message, tries=0) == 503

@@ -16,8 +16,17 @@ import sqlglot
 from sqlglot import exp
 
 from shared.platform.errors import QueryInvalid
+from shared.warehouses.contract import (
+    DatasetInfo,
+    Dialect,
+    DryRun,
+    Field,
+    Limits,
+    Parameter,
+    Result,
+    TableInfo,
+)
 from shared.warehouses.errors import WarehouseUnavailable
-from shared.warehouses.model import DatasetInfo, Dialect, DryRun, Field, Limits, Parameter, Result, TableInfo
 
 TYPES = {"BIGINT": "INT64", "INTEGER": "INT64", "HUGEINT": "INT64", "VARCHAR": "STRING", "DOUBLE": "FLOAT64"}
 TYPES |= {"BOOLEAN": "BOOL", "DATE": "DATE", "TIMESTAMP WITH TIME ZONE": "TIMESTAMP", "TIMESTAMP": "DATETIME"}

@@ -12,7 +12,7 @@ from shared.dashboards.charts import grammar as charts
 from shared.dashboards.charts import raw_spec
 from shared.dashboards.charts import theme as chart_theme
 from shared.dashboards.document.model import ChartTile
-from shared.warehouses.model import Field
+from shared.warehouses.contract import Field
 
 FIELDS = [
     Field("month", "DATE"),

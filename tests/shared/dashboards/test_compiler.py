@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.dashboards import reading
-from shared.dashboards.compiling import compiler, sqlrewrite, sqltext
+from shared.dashboards.compiling import compiler, sqltext
 from shared.dashboards.compiling.filters import Clock
 from shared.platform import settings
+from shared.warehouses.sql import rewrites
 
 NOW = datetime(2024, 3, 31, 23, 30, tzinfo=UTC)
 
@@ -142,7 +143,7 @@ def test_the_clock_is_bound_so_that_equal_questions_have_equal_keys() -> None:
 )
 def test_only_the_clock_is_replaced(before: str, after: str) -> None:
     """Not texts, comments, or columns of that name."""
-    assert sqlrewrite.bind_clock(before, "bigquery") == after
+    assert rewrites.bind_clock(before, "bigquery") == after
 
 
 def test_a_limit_is_added_only_where_there_is_none() -> None:

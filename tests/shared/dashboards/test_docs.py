@@ -10,7 +10,7 @@ from pathlib import Path
 
 from shared.dashboards import page, reading
 from shared.dashboards.views import DashboardPage
-from shared.warehouses.model import Field
+from shared.warehouses.contract import Field
 
 ROOT = Path(__file__).resolve().parents[3]
 TEXT = (ROOT / "docs" / "dashboards.md").read_text()

@@ -180,7 +180,7 @@ def test_a_query_under_way_is_stopped_when_its_job_is_cancelled(
     """The beat that sees the cancel tells what the step waits for, and the step ends without a letter."""
     from shared.platform.background import ledger
     from shared.platform.leases.stopping import cancelling
-    from shared.warehouses.bigquery import BigQuery
+    from shared.warehouses.bigquery.adapter import BigQuery
     from shared.warehouses.errors import QueryTimedOut
 
     monkeypatch.setattr(ledger, "BEAT_SECONDS", 0.05)

@@ -7,15 +7,15 @@ import pytest
 
 from local import ports
 from shared.platform.errors import BytesCapExceeded, QueryInvalid
-from shared.warehouses.bigquery import BigQuery
-from shared.warehouses.bigquery_errors import clean
+from shared.warehouses.bigquery.adapter import BigQuery
+from shared.warehouses.bigquery.errors import clean
+from shared.warehouses.contract import DatasetInfo, Field, Limits, Parameter
 from shared.warehouses.errors import (
     CredentialsRejected,
     PermissionMissing,
     QueryTimedOut,
     WarehouseUnavailable,
 )
-from shared.warehouses.model import DatasetInfo, Field, Limits, Parameter
 from tests.shared.conftest import GRANTED, PROJECT
 
 LIMITS = Limits(max_bytes=100_000_000, timeout_seconds=20, labels={"Team": "Ä b", "purpose": "test"})
@@ -187,7 +187,7 @@ def test_an_unreachable_warehouse_is_unavailable_soon(cloud, monkeypatch):
     from shared.platform import settings
 
     monkeypatch.setenv("BIGQUERY_EMULATOR_HOST", f"http://127.0.0.1:{ports.free()}")
-    monkeypatch.setattr("shared.warehouses.bigquery_patience.RETRY_SECONDS", 0.3)
+    monkeypatch.setattr("shared.warehouses.bigquery.retrying.RETRY_SECONDS", 0.3)
     logging.getLogger("urllib3").setLevel(logging.ERROR)
     settings.settings.cache_clear()
     with pytest.raises(WarehouseUnavailable) as caught:

@@ -8,7 +8,7 @@ import sys
 PROBE = """
 import threading, time
 import sqlglot.dialects.dialect as base
-from shared.warehouses import guard
+from shared.warehouses.guard import guard
 
 quick, began = base.new_trie, threading.Event()
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from shared.platform.errors import BridgeError, DatasetNotAllowed, QueryNotReadOnly
-from shared.warehouses import guard
-from shared.warehouses.model import DryRun
+from shared.warehouses.contract import DryRun
+from shared.warehouses.guard import guard
 
 SPECIFIED = Path(__file__).resolve().parents[2] / "guard"
 OFFERED = {"shop.sales", "shop.web_events", "open-data.weather"}

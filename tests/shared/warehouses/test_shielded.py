@@ -179,13 +179,13 @@ def test_a_door_answers_at_once_while_the_warehouse_is_away(
     """Through the API: five slow failures, then 503 with Retry-After in no time, for every instance."""
     from local import ports
     from shared.platform import settings
-    from shared.warehouses import bigquery_patience
+    from shared.warehouses.bigquery import retrying
 
     person = cloud.person()
     connection = cloud.connection(cloud.team(person), person, validated=False)
     cloud.sql("UPDATE connections SET status = 'validated' WHERE id = :id", id=connection)
     monkeypatch.setenv("BIGQUERY_EMULATOR_HOST", f"http://127.0.0.1:{ports.free()}")
-    monkeypatch.setattr(bigquery_patience, "RETRY_SECONDS", 0.3)
+    monkeypatch.setattr(retrying, "RETRY_SECONDS", 0.3)
     settings.settings.cache_clear()
 
     def scan() -> Any:

@@ -40,7 +40,7 @@ def attempt(cloud: Any, letter: dict[str, Any]) -> dict[str, Any]:
 @pytest.fixture
 def broken(monkeypatch: pytest.MonkeyPatch) -> Any:
     """A warehouse that can't be reached, until it is mended."""
-    from shared.warehouses.bigquery import BigQuery
+    from shared.warehouses.bigquery.adapter import BigQuery
     from shared.warehouses.errors import WarehouseUnavailable
 
     patch = pytest.MonkeyPatch()

@@ -19,9 +19,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from shared.platform.errors import DatasetNotAllowed, QueryNotReadOnly
-from shared.warehouses import guard_rules as rules
-from shared.warehouses.dialects import loaded
-from shared.warehouses.model import Dialect, DryRun
+from shared.warehouses.contract import Dialect, DryRun
+from shared.warehouses.guard import rules_bigquery as rules
+from shared.warehouses.sql.loading import loaded
 
 MAX_CHARACTERS = 100_000
 MAX_NODES = 20_000

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from shared.warehouses.dialects import loaded
-from shared.warehouses.model import Dialect
+from shared.warehouses.contract import Dialect
+from shared.warehouses.sql.loading import loaded
 
 _CLOCK = {"CURRENT_DATE": "@today", "CURRENT_TIMESTAMP": "@now"}
 _CONVERTED = {"CURRENT_DATE": "DATE", "CURRENT_DATETIME": "DATETIME", "CURRENT_TIME": "TIME"}

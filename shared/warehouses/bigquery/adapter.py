@@ -19,11 +19,11 @@ from shared.platform import clock
 from shared.platform.errors import QueryInvalid
 from shared.platform.leases.stopping import cancelling
 from shared.platform.settings import settings
-from shared.warehouses import bigquery_catalog, values
-from shared.warehouses.bigquery_errors import translated
-from shared.warehouses.bigquery_patience import patience
-from shared.warehouses.errors import PermissionMissing, QueryTimedOut
-from shared.warehouses.model import (
+from shared.warehouses import values
+from shared.warehouses.bigquery import catalog
+from shared.warehouses.bigquery.errors import translated
+from shared.warehouses.bigquery.retrying import patience
+from shared.warehouses.contract import (
     DatasetInfo,
     Dialect,
     DryRun,
@@ -33,6 +33,7 @@ from shared.warehouses.model import (
     Result,
     TableInfo,
 )
+from shared.warehouses.errors import PermissionMissing, QueryTimedOut
 
 AUDIENCE = "https://bigquery.googleapis.com/"
 
@@ -58,7 +59,7 @@ class BigQuery:
         """The real client, made at first use."""
         from google.cloud import bigquery
 
-        from shared.warehouses.bigquery_token import SelfSigned
+        from shared.warehouses.bigquery.access_token import SelfSigned
 
         emulator = settings().bigquery_emulator
         return bigquery.Client(
@@ -89,7 +90,7 @@ class BigQuery:
             tables.sort(key=lambda item: bool(item._properties.get("requirePartitionFilter")))
             if tables:
                 table = tables[0].reference
-                name = bigquery_catalog.quoted(table.project, table.dataset_id, table.table_id)
+                name = catalog.quoted(table.project, table.dataset_id, table.table_id)
                 with self._needing("bigquery.tables.getData", "BigQuery Data Viewer"):
                     self.dry_run(f"SELECT 1 FROM {name} LIMIT 1")  # noqa: S608 - quoted and checked
                 return
@@ -106,11 +107,11 @@ class BigQuery:
 
     def datasets(self) -> list[DatasetInfo]:
         """Every dataset that the account sees, in name order, of every location."""
-        return bigquery_catalog.datasets(self)
+        return catalog.datasets(self)
 
     def tables(self, dataset: DatasetInfo) -> list[TableInfo]:
         """The tables of a dataset with their columns, in name order, by a constant number of queries."""
-        return bigquery_catalog.tables(self, dataset)
+        return catalog.tables(self, dataset)
 
     def dry_run(self, sql: str, parameters: tuple[Parameter, ...] = ()) -> DryRun:
         """What the query would scan and read; nothing runs and nothing is billed."""
@@ -203,7 +204,7 @@ class BigQuery:
 
 
 def _field(field: Any) -> Field:
-    return Field(field.name, bigquery_catalog.type_of(field))
+    return Field(field.name, catalog.type_of(field))
 
 
 def _bound(parameter: Parameter) -> Any:

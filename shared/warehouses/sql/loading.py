@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shared.warehouses.model import Dialect
+from shared.warehouses.contract import Dialect
 
 
 def loaded(dialect: Dialect) -> Dialect:

@@ -19,13 +19,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from shared.platform.errors import BridgeError
 from shared.platform.telemetry import context as telemetry
-from shared.warehouses.bigquery_errors import translated
-from shared.warehouses.bigquery_patience import METADATA_MAX_BYTES, METADATA_SECONDS, patience
+from shared.warehouses.bigquery.errors import translated
+from shared.warehouses.bigquery.retrying import METADATA_MAX_BYTES, METADATA_SECONDS, patience
+from shared.warehouses.contract import ColumnInfo, DatasetInfo, Limits, Parameter, TableInfo
 from shared.warehouses.errors import PermissionMissing
-from shared.warehouses.model import ColumnInfo, DatasetInfo, Limits, Parameter, TableInfo
 
 if TYPE_CHECKING:
-    from shared.warehouses.bigquery import BigQuery
+    from shared.warehouses.bigquery.adapter import BigQuery
 
 Mode = Literal["NULLABLE", "REQUIRED", "REPEATED"]
 

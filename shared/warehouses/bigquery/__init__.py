@@ -1,0 +1,1 @@
+"""BigQuery: its adapter, catalog, errors and tokens."""

@@ -1,0 +1,1 @@
+"""The gate before a warehouse: what a statement may be made of."""

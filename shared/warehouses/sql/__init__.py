@@ -1,0 +1,1 @@
+"""SQL as text: a dialect's tokens, and the rewrites that keep the author's words."""
