@@ -9,11 +9,11 @@ import uvicorn
 
 from local.bigquery.rest.app import build
 from local.bigquery.service import open_service
-from local.process import announce, die_with_parent, on_stop
+from local.cloud.serving.process import announce, die_with_parent, on_stop
 
 
 class _Server(uvicorn.Server):
-    """Announces itself once the socket listens; signals are handled by `local.process`."""
+    """Announces itself once the socket listens; signals are handled by `local.cloud.serving.process`."""
 
     async def startup(self, sockets: list[object] | None = None) -> None:  # type: ignore[override]
         await super().startup(sockets)  # type: ignore[arg-type]

@@ -15,12 +15,12 @@ from google.cloud import tasks_v2
 
 from local import chaos_grpc, identity
 from local.clock.schedule import Clock
+from local.cloud.serving.process import announce, on_stop
 from local.dispatch import face
 from local.dispatch.database import Database
 from local.dispatch.post import Weather
 from local.events.trigger import Target, Trigger
 from local.manifest import Watched
-from local.process import announce, on_stop
 from local.tasks import policy
 from local.tasks.api import CloudTasks, handler
 from local.tasks.delivery import Dispatcher

@@ -4,7 +4,8 @@ import argparse
 import asyncio
 from pathlib import Path
 
-from local import chaos_grpc, grpc_server
+from local import chaos_grpc
+from local.cloud.serving import grpc_server
 from local.firestore import indexes, ttl
 from local.firestore.service import Firestore, service
 from local.firestore.store import Store

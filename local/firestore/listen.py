@@ -11,13 +11,13 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from local.cloud.serving.grpc_server import Refused
 from local.firestore import query as queries
 from local.firestore import wire
 from local.firestore.indexes import Indexes
 from local.firestore.paths import check_document, invalid
 from local.firestore.store import RETENTION, Store
 from local.firestore.transactions import Images
-from local.grpc_server import Refused
 
 _CHANGE = wire.TargetChange.TargetChangeType
 

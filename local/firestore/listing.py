@@ -4,11 +4,11 @@ import secrets
 import string
 from typing import Any
 
+from local.cloud.serving.paging import page
 from local.firestore import query as queries
 from local.firestore import wire
 from local.firestore.paths import invalid, name_key
 from local.firestore.store import Store
-from local.paging import page
 
 _LETTERS = string.ascii_letters + string.digits
 DEFAULT_PAGE = 100

@@ -3,7 +3,7 @@
 import re
 from functools import lru_cache
 
-from local.grpc_server import Code, Refused
+from local.cloud.serving.grpc_server import Code, Refused
 
 _DATABASE = re.compile(r"projects/[^/]+/databases/[^/]+$")
 _RESERVED = re.compile(r"__.*__$", re.DOTALL)

@@ -13,7 +13,7 @@ from google.cloud.firestore_v1.types import (
 from google.protobuf import empty_pb2, timestamp_pb2
 from google.rpc import status_pb2
 
-from local.grpc_server import plain
+from local.cloud.serving.grpc_server import plain
 
 Document = plain(document.Document)
 Value = plain(document.Value)

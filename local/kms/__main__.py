@@ -10,8 +10,9 @@ from pathlib import Path
 
 from google.cloud.kms_v1.types import service as messages
 
-from local import chaos_grpc, grpc_server
-from local.grpc_server import Code, Refused, Service, plain
+from local import chaos_grpc
+from local.cloud.serving import grpc_server
+from local.cloud.serving.grpc_server import Code, Refused, Service, plain
 from local.kms.keyring import Ring
 from local.kms.service import Kms, service
 from local.secrets.service import Secrets

@@ -11,8 +11,8 @@ from typing import Any
 
 from google.cloud.kms_v1.types import resources
 
-from local import sealed_file
-from local.grpc_server import Code, Refused, plain
+from local.cloud.serving import sealed_file
+from local.cloud.serving.grpc_server import Code, Refused, plain
 
 KeyRing = plain(resources.KeyRing)
 CryptoKey = plain(resources.CryptoKey)

@@ -4,7 +4,8 @@ import argparse
 import asyncio
 from pathlib import Path
 
-from local import chaos_grpc, grpc_server
+from local import chaos_grpc
+from local.cloud.serving import grpc_server
 from local.secrets.service import Secrets, service
 from local.secrets.vault import Vault
 

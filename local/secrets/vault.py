@@ -6,8 +6,8 @@ from typing import Any
 
 from google.cloud.secretmanager_v1.types import resources
 
-from local import sealed_file
-from local.grpc_server import Code, Refused, plain
+from local.cloud.serving import sealed_file
+from local.cloud.serving.grpc_server import Code, Refused, plain
 
 Secret = plain(resources.Secret)
 SecretVersion = plain(resources.SecretVersion)

@@ -6,7 +6,7 @@ import os
 import sys
 from pathlib import Path
 
-from local.process import announce, on_stop
+from local.cloud.serving.process import announce, on_stop
 from local.storage.server import open_server
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TypeVar
 
-from local.grpc_server import Code, Refused
+from local.cloud.serving.grpc_server import Code, Refused
 
 T = TypeVar("T")
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import grpc
 
-from local import process
+from local.cloud.serving import process
 
 LARGEST_MESSAGE = 12 * 1024 * 1024  # the services take 10 MiB and answer with their own error just above it
 
