@@ -13,8 +13,9 @@ from pathlib import Path
 import grpc
 from google.cloud import tasks_v2
 
-from local import chaos_grpc, identity
 from local.clock.schedule import Clock
+from local.cloud import identity
+from local.cloud.faults import grpc_faults
 from local.cloud.serving.process import announce, on_stop
 from local.dispatch import face
 from local.dispatch.database import Database
@@ -49,7 +50,7 @@ def main() -> int:
 
     rpc = grpc.server(
         ThreadPoolExecutor(16),
-        interceptors=[chaos_grpc.ThreadedInterceptor(chaos_grpc.Weather())],
+        interceptors=[grpc_faults.ThreadedInterceptor(grpc_faults.Weather())],
         options=[("grpc.so_reuseport", 0)],
     )
     rpc.add_generic_rpc_handlers((handler(CloudTasks(store, dispatcher)),))

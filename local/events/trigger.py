@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-from local import identity
+from local.cloud import identity
 from local.dispatch.database import Database
 from local.dispatch.post import HELD_SECONDS, Answer, Weather, send
 from local.manifest import Watched

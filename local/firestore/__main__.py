@@ -4,7 +4,7 @@ import argparse
 import asyncio
 from pathlib import Path
 
-from local import chaos_grpc
+from local.cloud.faults import grpc_faults
 from local.cloud.serving import grpc_server
 from local.firestore import indexes, ttl
 from local.firestore.service import Firestore, service
@@ -34,7 +34,7 @@ def main() -> None:
 
     asyncio.run(
         grpc_server.serve(
-            {given.port: [service(firestore)]}, [chaos_grpc.Interceptor(chaos_grpc.Weather())], [sweep]
+            {given.port: [service(firestore)]}, [grpc_faults.Interceptor(grpc_faults.Weather())], [sweep]
         )
     )
     store.close()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from google.cloud.kms_v1.types import service as messages
 
-from local import chaos_grpc
+from local.cloud.faults import grpc_faults
 from local.cloud.serving import grpc_server
 from local.cloud.serving.grpc_server import Code, Refused, Service, plain
 from local.kms.keyring import Ring
@@ -46,7 +46,7 @@ async def run(given: argparse.Namespace) -> None:
     ports: dict[int, list[Service]] = {given.port: [service(kms)]}
     if given.secrets_port:
         ports[given.secrets_port] = [secrets_service(Secrets(Vault(given.data / "secrets.json")))]
-    await grpc_server.serve(ports, [chaos_grpc.Interceptor(chaos_grpc.Weather())])
+    await grpc_server.serve(ports, [grpc_faults.Interceptor(grpc_faults.Weather())])
 
 
 def main() -> None:

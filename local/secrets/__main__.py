@@ -4,7 +4,7 @@ import argparse
 import asyncio
 from pathlib import Path
 
-from local import chaos_grpc
+from local.cloud.faults import grpc_faults
 from local.cloud.serving import grpc_server
 from local.secrets.service import Secrets, service
 from local.secrets.vault import Vault
@@ -16,8 +16,8 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder for secrets.json")
     given = parser.parse_args()
     served = service(Secrets(Vault(given.data / "secrets.json")))
-    weather = chaos_grpc.Weather()
-    asyncio.run(grpc_server.serve({given.port: [served]}, [chaos_grpc.Interceptor(weather)]))
+    weather = grpc_faults.Weather()
+    asyncio.run(grpc_server.serve({given.port: [served]}, [grpc_faults.Interceptor(weather)]))
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from local import chaos
+from local.cloud.faults import http_faults
 from local.storage import cors
 from local.storage.database import Database
 from local.storage.errors import ApiError, invalid
@@ -37,7 +37,7 @@ class StorageServer(ThreadingHTTPServer):
 
     def __init__(self, address: tuple[str, int], storage: Storage):
         self.storage = storage
-        self.chaos = chaos.Chaos()
+        self.chaos = http_faults.Chaos()
         super().__init__(address, _Handler)
 
     def handle_error(self, request: object, client_address: object) -> None:  # noqa: ARG002
@@ -177,7 +177,7 @@ def _error(request: Request, error: ApiError) -> Response:
 
 
 def _refused_by_chaos(status: int) -> Response:
-    error = ApiError(status, "chaos", f"A rule posted to {chaos.PATH} asks for this status.")
+    error = ApiError(status, "chaos", f"A rule posted to {http_faults.PATH} asks for this status.")
     headers = {"Content-Type": "application/json; charset=UTF-8"}
     if status in (429, 503):
         headers["Retry-After"] = "0"
@@ -189,7 +189,7 @@ def _local(server: StorageServer, request: Request) -> Response:
         with server.storage.database.read() as db:
             (pending,) = db.execute("SELECT count(*) FROM events").fetchone()
         return json_response({"status": "ok", "pending_events": pending})
-    if request.raw_path == chaos.PATH and request.method in ("GET", "POST"):
+    if request.raw_path == http_faults.PATH and request.method in ("GET", "POST"):
         if request.method == "POST":
             try:
                 server.chaos.replace(json.loads(request.body.read_all()))

@@ -234,7 +234,7 @@ class Cloud:
 
     def deliver(self, item: Delivery, *, tries: int = 0, give_up: bool = False) -> int:
         """Deliver once, as the queue or Eventarc would; answers the status."""
-        from local import identity
+        from local.cloud import identity
 
         audience = self.environment["BRIDGE_STEP_URL"].replace("{name}", item.function)
         account = EVENTS if item.event else STEPS
@@ -396,7 +396,7 @@ def _serving(module: str, port: int, data: Path, *options: str) -> Iterator[None
 
 @contextmanager
 def _certificates(identity: Path) -> Iterator[str]:
-    from local import identity as issuer
+    from local.cloud import identity as issuer
 
     body = json.dumps(issuer.certificates(identity)).encode()
 
@@ -425,7 +425,7 @@ def servers(open_folder: Path) -> Iterator[dict[str, Any]]:
     from cryptography.hazmat.primitives import serialization
     from cryptography.hazmat.primitives.asymmetric import rsa
 
-    from local import identity
+    from local.cloud import identity
     from local.postgres import cluster
 
     home = open_folder / "servers"

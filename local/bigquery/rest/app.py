@@ -17,8 +17,8 @@ from local.bigquery.errors import BigQueryError, internal_error
 from local.bigquery.rest import datasets, jobs
 from local.bigquery.rest.call import Call, Handler
 from local.bigquery.service import Service
-from local.chaos import PATH as CHAOS_PATH
-from local.chaos import Chaos
+from local.cloud.faults.http_faults import PATH as CHAOS_PATH
+from local.cloud.faults.http_faults import Chaos
 
 log = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ import pytest
 from google.auth.transport import requests as google_requests
 from google.oauth2 import id_token
 
-from local import identity
+from local.cloud import identity
 from tests.local.dispatching import Call, Dispatch, Receiver, until
 
 Finalize = Callable[..., tuple[int, Any]]

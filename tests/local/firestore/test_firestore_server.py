@@ -16,7 +16,7 @@ from google.cloud import firestore
 from google.cloud.firestore_v1.base_query import FieldFilter, Or
 from google.cloud.firestore_v1.types import ListenRequest, Target, TargetChange
 
-from local import chaos_grpc
+from local.cloud.faults import grpc_faults
 from tests.local.firestore.conftest import Connect, eventually
 from tests.local.grpc_serving import Serving, serving
 
@@ -432,17 +432,17 @@ def test_chaos_refuses_delays_and_lies_as_told(our_server: Serving, ours: firest
     """UNAVAILABLE without effect, latency, and a timeout that was applied all the same; then fair weather."""
     document = ours.document("c/d")
     refuse = {"method": "Commit$", "code": "UNAVAILABLE", "skip": 1}
-    chaos_grpc.set_rules(our_server.address, [refuse])
+    grpc_faults.set_rules(our_server.address, [refuse])
     document.set({"v": 0}, retry=None)
     with pytest.raises(exceptions.ServiceUnavailable, match="chaos"):
         document.set({"v": 1}, retry=None)
     assert document.get().to_dict() == {"v": 0}
-    chaos_grpc.set_rules(our_server.address, [{"method": "Commit$", "action": "applied"}])
+    grpc_faults.set_rules(our_server.address, [{"method": "Commit$", "action": "applied"}])
     with pytest.raises(exceptions.DeadlineExceeded):
         document.set({"v": 2}, retry=None)
     assert document.get().to_dict() == {"v": 2}
     slow = {"method": "BatchGetDocuments$", "action": "latency", "seconds": 0.3}
-    chaos_grpc.set_rules(our_server.address, [slow])
+    grpc_faults.set_rules(our_server.address, [slow])
     started = time.monotonic()
     document.get()
     assert time.monotonic() - started > 0.3
@@ -453,4 +453,4 @@ def test_a_bad_chaos_rule_is_refused_by_name(our_server: Serving) -> None:
     import grpc
 
     with pytest.raises(grpc.RpcError, match="chaos rule 0: code 'NOPE'"):
-        chaos_grpc.set_rules(our_server.address, [{"method": ".", "code": "NOPE"}])
+        grpc_faults.set_rules(our_server.address, [{"method": ".", "code": "NOPE"}])

@@ -8,7 +8,7 @@ import pytest
 from google.api_core import exceptions
 from google.cloud import kms
 
-from local import chaos_grpc
+from local.cloud.faults import grpc_faults
 from tests.local.grpc_serving import serving
 from tests.local.kms.conftest import LOCATION, Keys, connect
 
@@ -301,7 +301,7 @@ def test_the_server_stops_cleanly_on_sigterm(tmp_path) -> None:
 def test_a_quota_error_can_be_asked_for(keys: Keys) -> None:
     """Chaos answers RESOURCE_EXHAUSTED for exactly the calls it was told to."""
     rule = {"method": "Encrypt$", "code": "RESOURCE_EXHAUSTED", "message": "Quota exceeded", "count": 2}
-    chaos_grpc.set_rules(keys.server.address, [rule])
+    grpc_faults.set_rules(keys.server.address, [rule])
     for _ in range(2):
         with pytest.raises(exceptions.ResourceExhausted, match="Quota exceeded"):
             keys.client.encrypt(name=keys.key, plaintext=b"x", retry=None)

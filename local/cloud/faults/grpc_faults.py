@@ -1,6 +1,6 @@
 """Make a gRPC server of the laptop's cloud misbehave on request, so that flows are tested in bad weather.
 
-Rules arrive through the method `/local.Chaos/Set` as JSON, from `python -m local.chaos_grpc` or `set_rules`:
+Rules arrive through the method `/local.Chaos/Set` as JSON, from `python -m local.cloud.faults.grpc_faults` or `set_rules`:
 
     [{"method": "Commit$", "action": "error", "code": "UNAVAILABLE", "count": 2, "skip": 0},
      {"method": "Encrypt$", "action": "latency", "seconds": 0.3, "count": 5},
@@ -193,7 +193,9 @@ def set_rules(address: str, rules: list[dict[str, Any]]) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m local.chaos_grpc", description="Set the weather.")
+    parser = argparse.ArgumentParser(
+        prog="python -m local.cloud.faults.grpc_faults", description="Set the weather."
+    )
     parser.add_argument("address", help="host:port of a gRPC server of the local stack")
     parser.add_argument("rules", help="JSON list of rules; [] for fair weather")
     given = parser.parse_args()

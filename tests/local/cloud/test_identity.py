@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 from google.auth import jwt
 
-from local import identity
+from local.cloud import identity
 
 
 def test_racing_processes_agree_on_one_key(tmp_path: Path) -> None:
     """Six processes make the key at once: all end with the same certificate, and it fits the key."""
-    code = f"import json; from pathlib import Path; from local import identity; print(json.dumps(identity.certificates(Path({str(tmp_path)!r}))))"
+    code = f"import json; from pathlib import Path; from local.cloud import identity; print(json.dumps(identity.certificates(Path({str(tmp_path)!r}))))"
     racers = [subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) for _ in range(6)]
     found = {racer.communicate(timeout=60)[0] for racer in racers}
     assert len(found) == 1

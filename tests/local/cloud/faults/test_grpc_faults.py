@@ -7,7 +7,7 @@ from typing import Any
 import grpc
 import pytest
 
-from local import chaos_grpc
+from local.cloud.faults import grpc_faults
 
 Call = Callable[[bytes], bytes]
 
@@ -24,7 +24,7 @@ def echo() -> Iterator[tuple[str, Call, list[bytes]]]:
     handler = grpc.method_handlers_generic_handler(
         "test.Echo", {"Say": grpc.unary_unary_rpc_method_handler(handle)}
     )
-    interceptor = chaos_grpc.ThreadedInterceptor(chaos_grpc.Weather())
+    interceptor = grpc_faults.ThreadedInterceptor(grpc_faults.Weather())
     server = grpc.server(ThreadPoolExecutor(4), interceptors=[interceptor])
     server.add_generic_rpc_handlers((handler,))
     address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
@@ -45,7 +45,7 @@ def code(say: Call, text: bytes) -> str:
 def test_an_error_rule_skips_counts_and_ends(echo: tuple[str, Call, list[bytes]]) -> None:
     """One call passes, two are refused before they reach the handler, then the weather is fair."""
     address, say, reached = echo
-    chaos_grpc.set_rules(address, [{"method": "Say$", "code": "RESOURCE_EXHAUSTED", "skip": 1, "count": 2}])
+    grpc_faults.set_rules(address, [{"method": "Say$", "code": "RESOURCE_EXHAUSTED", "skip": 1, "count": 2}])
     answers = [code(say, text) for text in (b"1", b"2", b"3", b"4")]
     assert answers == ["OK", "RESOURCE_EXHAUSTED", "RESOURCE_EXHAUSTED", "OK"]
     assert reached == [b"1", b"4"]
@@ -54,7 +54,7 @@ def test_an_error_rule_skips_counts_and_ends(echo: tuple[str, Call, list[bytes]]
 def test_an_applied_rule_does_the_work_and_denies_it(echo: tuple[str, Call, list[bytes]]) -> None:
     """The handler ran, the client heard DEADLINE_EXCEEDED."""
     address, say, reached = echo
-    chaos_grpc.set_rules(address, [{"method": "Say$", "action": "applied"}])
+    grpc_faults.set_rules(address, [{"method": "Say$", "action": "applied"}])
     assert code(say, b"x") == "DEADLINE_EXCEEDED"
     assert reached == [b"x"]
 
@@ -62,9 +62,9 @@ def test_an_applied_rule_does_the_work_and_denies_it(echo: tuple[str, Call, list
 def test_other_methods_are_left_alone_and_an_empty_list_clears(echo: tuple[str, Call, list[bytes]]) -> None:
     """A rule acts where its expression fits; `count` 0 lasts until it is replaced."""
     address, say, _reached = echo
-    chaos_grpc.set_rules(address, [{"method": "Other$"}, {"method": "Say$", "count": 0}])
+    grpc_faults.set_rules(address, [{"method": "Other$"}, {"method": "Say$", "count": 0}])
     assert {code(say, b"x") for _ in range(5)} == {"UNAVAILABLE"}
-    chaos_grpc.set_rules(address, [])
+    grpc_faults.set_rules(address, [])
     assert code(say, b"x") == "OK"
 
 
@@ -82,8 +82,8 @@ def test_a_rule_that_makes_no_sense_is_refused(
 ) -> None:
     """INVALID_ARGUMENT names the rule and the reason, and the rules before stay."""
     address, say, _reached = echo
-    chaos_grpc.set_rules(address, [{"method": "Say$"}])
+    grpc_faults.set_rules(address, [{"method": "Say$"}])
     with pytest.raises(grpc.RpcError, match=reason) as refused:
-        chaos_grpc.set_rules(address, rules)
+        grpc_faults.set_rules(address, rules)
     assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
     assert code(say, b"x") == "UNAVAILABLE"
