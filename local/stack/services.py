@@ -63,7 +63,7 @@ SERVICES = (
     Service("postgres", "local.postgres"),
     Service(
         "storage",
-        "local.storage",
+        "local.cloud.storage",
         ("--events-url", "http://127.0.0.1:{dispatch}/_local/events"),
         variables={"STORAGE_EMULATOR_HOST": "http://127.0.0.1:{storage}"},
     ),

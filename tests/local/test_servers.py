@@ -24,7 +24,7 @@ class Kind:
 
 
 KINDS = [
-    Kind("local.storage"),
+    Kind("local.cloud.storage"),
     Kind("local.firestore"),
     Kind("local.bigquery"),
     Kind("local.kms", ("--port", "--secrets-port")),

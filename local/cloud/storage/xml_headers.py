@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from local.storage.model import StoredObject
-from local.storage.names import check_object_name
-from local.storage.preconditions import from_headers
-from local.storage.service import Draft
-from local.storage.wire import Request
+from local.cloud.storage.model import StoredObject
+from local.cloud.storage.names import check_object_name
+from local.cloud.storage.preconditions import from_headers
+from local.cloud.storage.service import Draft
+from local.cloud.storage.wire import Request
 
 _HEADER_FIELDS = {
     "Content-Type": "contentType",

@@ -4,10 +4,20 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from local.storage import batch, buckets, derive, downloads, listing, objects, resumable, uploads, xml_api
-from local.storage.errors import ApiError, not_implemented
-from local.storage.service import Storage
-from local.storage.wire import Request, Response, segment
+from local.cloud.storage import (
+    batch,
+    buckets,
+    derive,
+    downloads,
+    listing,
+    objects,
+    resumable,
+    uploads,
+    xml_api,
+)
+from local.cloud.storage.errors import ApiError, not_implemented
+from local.cloud.storage.service import Storage
+from local.cloud.storage.wire import Request, Response, segment
 
 Handler = Callable[..., Response]
 

@@ -12,7 +12,7 @@ from google.cloud import storage
 from google.cloud.storage import _signing
 from google.oauth2 import service_account
 
-from local.storage import accounts
+from local.cloud.storage import accounts
 
 EMAIL = "signer@bridge-local.iam.gserviceaccount.com"
 

@@ -5,12 +5,12 @@ import zlib
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from local.storage.errors import not_implemented, range_not_satisfiable
-from local.storage.files import chunks_of
-from local.storage.model import StoredObject
-from local.storage.preconditions import Conditions, from_query
-from local.storage.service import Storage, open_object
-from local.storage.wire import Request, Response
+from local.cloud.storage.errors import not_implemented, range_not_satisfiable
+from local.cloud.storage.files import chunks_of
+from local.cloud.storage.model import StoredObject
+from local.cloud.storage.preconditions import Conditions, from_query
+from local.cloud.storage.service import Storage, open_object
+from local.cloud.storage.wire import Request, Response
 
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from local.storage import events
-from local.storage.database import Database, next_generation
-from local.storage.errors import forbidden, no_bucket, no_object
-from local.storage.files import Content, Files
-from local.storage.model import Bucket, StoredObject, bucket_of, now, object_of
-from local.storage.preconditions import Conditions
+from local.cloud.storage import events
+from local.cloud.storage.database import Database, next_generation
+from local.cloud.storage.errors import forbidden, no_bucket, no_object
+from local.cloud.storage.files import Content, Files
+from local.cloud.storage.model import Bucket, StoredObject, bucket_of, now, object_of
+from local.cloud.storage.preconditions import Conditions
 
 
 @dataclass(frozen=True, slots=True)

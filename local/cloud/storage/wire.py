@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import Any, Protocol
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from local.storage.errors import ApiError, invalid
+from local.cloud.storage.errors import ApiError, invalid
 
 CHUNK = 256 * 1024
 _MAX_JSON = 8 * 1024 * 1024

@@ -17,7 +17,7 @@ from typing import Any, BinaryIO
 
 import google_crc32c
 
-from local.storage.wire import CHUNK
+from local.cloud.storage.wire import CHUNK
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Protocol
 
-from local.storage.errors import ApiError, not_modified, precondition_failed
-from local.storage.wire import Request
+from local.cloud.storage.errors import ApiError, not_modified, precondition_failed
+from local.cloud.storage.wire import Request
 
 
 class Versioned(Protocol):

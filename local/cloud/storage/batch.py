@@ -9,9 +9,9 @@ from http import HTTPStatus
 from urllib.parse import urlsplit
 from uuid import uuid4
 
-from local.storage.errors import ApiError, invalid
-from local.storage.service import Storage
-from local.storage.wire import Body, Request, Response
+from local.cloud.storage.errors import ApiError, invalid
+from local.cloud.storage.service import Storage
+from local.cloud.storage.wire import Body, Request, Response
 
 _LOG = logging.getLogger(__name__)
 _MOST_CALLS = 1000

@@ -19,11 +19,11 @@ from collections import defaultdict
 from typing import Any
 from urllib.parse import quote
 
-from local.storage.errors import ApiError, invalid, not_found
-from local.storage.intake import check_hashes, draft_of, hashes_of
-from local.storage.preconditions import Conditions
-from local.storage.service import Draft, Storage, check_draft, publish, settle
-from local.storage.wire import CHUNK, BrokenBody, Request, Response, json_response, parse_json
+from local.cloud.storage.errors import ApiError, invalid, not_found
+from local.cloud.storage.intake import check_hashes, draft_of, hashes_of
+from local.cloud.storage.preconditions import Conditions
+from local.cloud.storage.service import Draft, Storage, check_draft, publish, settle
+from local.cloud.storage.wire import CHUNK, BrokenBody, Request, Response, json_response, parse_json
 
 # `first-*`: all the rest, of a stream whose length its sender does not know.
 _RANGE = re.compile(r"bytes (?:([0-9]{1,18})-([0-9]{1,18}|\*)|\*)/([0-9]{1,18}|\*)")

@@ -13,15 +13,15 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from local.cloud.faults import http_faults
-from local.storage import cors
-from local.storage.database import Database
-from local.storage.errors import ApiError, invalid
-from local.storage.events import Outbox
-from local.storage.files import Files
-from local.storage.resumable import forget_expired
-from local.storage.routes import dispatch, is_xml
-from local.storage.service import Storage
-from local.storage.wire import Body, BrokenBody, Request, Response, json_response
+from local.cloud.storage import cors
+from local.cloud.storage.database import Database
+from local.cloud.storage.errors import ApiError, invalid
+from local.cloud.storage.events import Outbox
+from local.cloud.storage.files import Files
+from local.cloud.storage.resumable import forget_expired
+from local.cloud.storage.routes import dispatch, is_xml
+from local.cloud.storage.service import Storage
+from local.cloud.storage.wire import Body, BrokenBody, Request, Response, json_response
 
 _LOG = logging.getLogger(__name__)
 _DRAIN = 64 * 1024 * 1024

@@ -16,9 +16,9 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding
 
-from local.storage.accounts import public_keys
-from local.storage.errors import ApiError, forbidden
-from local.storage.wire import Request
+from local.cloud.storage.accounts import public_keys
+from local.cloud.storage.errors import ApiError, forbidden
+from local.cloud.storage.wire import Request
 
 _SIGNATURE = "X-Goog-Signature"
 _ALGORITHM = "GOOG4-RSA-SHA256"

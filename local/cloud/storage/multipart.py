@@ -9,15 +9,15 @@ from typing import BinaryIO
 from xml.etree import ElementTree
 from xml.sax.saxutils import escape
 
-from local.storage.derive import joined
-from local.storage.errors import ApiError, invalid
-from local.storage.files import Content
-from local.storage.intake import check_hashes, hashes_of
-from local.storage.preconditions import Conditions
-from local.storage.resumable import find_session, start
-from local.storage.service import Draft, Storage, publish_content
-from local.storage.wire import Request, Response
-from local.storage.xml_headers import draft_from_headers, object_headers
+from local.cloud.storage.derive import joined
+from local.cloud.storage.errors import ApiError, invalid
+from local.cloud.storage.files import Content
+from local.cloud.storage.intake import check_hashes, hashes_of
+from local.cloud.storage.preconditions import Conditions
+from local.cloud.storage.resumable import find_session, start
+from local.cloud.storage.service import Draft, Storage, publish_content
+from local.cloud.storage.wire import Request, Response
+from local.cloud.storage.xml_headers import draft_from_headers, object_headers
 
 _MOST_PARTS = 10_000
 _NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"

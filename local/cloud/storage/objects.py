@@ -3,10 +3,10 @@
 import json
 from dataclasses import replace
 
-from local.storage.model import OBJECT_FIELDS, StoredObject, merged, now, writable
-from local.storage.preconditions import from_query
-from local.storage.service import Storage, delete_object, get_object
-from local.storage.wire import Request, Response, json_response
+from local.cloud.storage.model import OBJECT_FIELDS, StoredObject, merged, now, writable
+from local.cloud.storage.preconditions import from_query
+from local.cloud.storage.service import Storage, delete_object, get_object
+from local.cloud.storage.wire import Request, Response, json_response
 
 
 def answer(request: Request, stored: StoredObject) -> Response:

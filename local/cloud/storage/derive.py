@@ -4,13 +4,13 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any, BinaryIO
 
-from local.storage import objects
-from local.storage.errors import invalid, not_implemented
-from local.storage.files import Content, chunks_of
-from local.storage.model import StoredObject, settings_of
-from local.storage.names import check_object_name
-from local.storage.preconditions import Conditions, from_query
-from local.storage.service import (
+from local.cloud.storage import objects
+from local.cloud.storage.errors import invalid, not_implemented
+from local.cloud.storage.files import Content, chunks_of
+from local.cloud.storage.model import StoredObject, settings_of
+from local.cloud.storage.names import check_object_name
+from local.cloud.storage.preconditions import Conditions, from_query
+from local.cloud.storage.service import (
     Draft,
     Publication,
     Storage,
@@ -23,7 +23,7 @@ from local.storage.service import (
     retire,
     settle,
 )  # fmt: skip
-from local.storage.wire import Request, Response, json_response, whole_number
+from local.cloud.storage.wire import Request, Response, json_response, whole_number
 
 _MOST_SOURCES = 32
 

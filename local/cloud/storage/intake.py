@@ -5,13 +5,13 @@ import binascii
 from collections.abc import Iterator
 from typing import Any
 
-from local.storage.errors import ApiError, bad_digest
-from local.storage.files import Content
-from local.storage.model import StoredObject, settings_of
-from local.storage.names import check_object_name
-from local.storage.preconditions import from_query
-from local.storage.service import Draft, Storage, check_draft, publish_content
-from local.storage.wire import Request
+from local.cloud.storage.errors import ApiError, bad_digest
+from local.cloud.storage.files import Content
+from local.cloud.storage.model import StoredObject, settings_of
+from local.cloud.storage.names import check_object_name
+from local.cloud.storage.preconditions import from_query
+from local.cloud.storage.service import Draft, Storage, check_draft, publish_content
+from local.cloud.storage.wire import Request
 
 
 def draft_of(request: Request, bucket: str, document: dict[str, Any], content_type: str | None) -> Draft:

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from local.storage.errors import invalid, not_implemented
-from local.storage.model import StoredObject, object_of
-from local.storage.service import Storage, get_bucket
-from local.storage.wire import Request, Response, json_response
+from local.cloud.storage.errors import invalid, not_implemented
+from local.cloud.storage.model import StoredObject, object_of
+from local.cloud.storage.service import Storage, get_bucket
+from local.cloud.storage.wire import Request, Response, json_response
 
 _PAGE = 1000
 # Sorts behind every name that begins like it: as long as a name may be (1024 bytes) of the last character.

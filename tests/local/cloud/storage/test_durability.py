@@ -19,8 +19,8 @@ import requests
 from google.api_core.exceptions import PreconditionFailed
 from google.cloud.storage._media.requests import ResumableUpload
 
+from local.cloud.storage.database import Database
 from local.dispatch import database as dispatch
-from local.storage.database import Database
 
 
 def test_the_server_stops_whoever_is_connected(start_server: Callable[..., Any]) -> None:
@@ -130,7 +130,7 @@ def test_a_second_server_over_the_same_folder_touches_nothing(start_server: Call
     command = [
         sys.executable,
         "-m",
-        "local.storage",
+        "local.cloud.storage",
         "--port",
         str(running.port),
         "--data",

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
-from local.storage.errors import invalid, not_implemented
-from local.storage.files import Content
+from local.cloud.storage.errors import invalid, not_implemented
+from local.cloud.storage.files import Content
 
 PROJECT_NUMBER = "100000000000"
 

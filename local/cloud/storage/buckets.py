@@ -4,14 +4,14 @@ import json
 import sqlite3
 from typing import Any
 
-from local.storage.database import next_generation
-from local.storage.errors import conflict, invalid, not_found
-from local.storage.listing import after_token, page_size, token_for
-from local.storage.model import BUCKET_FIELDS, Bucket, bucket_of, merged, now, writable
-from local.storage.names import check_bucket_name
-from local.storage.preconditions import from_query
-from local.storage.service import Storage, get_bucket
-from local.storage.wire import Request, Response, json_response
+from local.cloud.storage.database import next_generation
+from local.cloud.storage.errors import conflict, invalid, not_found
+from local.cloud.storage.listing import after_token, page_size, token_for
+from local.cloud.storage.model import BUCKET_FIELDS, Bucket, bucket_of, merged, now, writable
+from local.cloud.storage.names import check_bucket_name
+from local.cloud.storage.preconditions import from_query
+from local.cloud.storage.service import Storage, get_bucket
+from local.cloud.storage.wire import Request, Response, json_response
 
 
 def insert(storage: Storage, request: Request) -> Response:

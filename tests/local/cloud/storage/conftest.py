@@ -37,7 +37,15 @@ class Running:
 
     def start(self) -> None:
         """Start and wait for the ready line."""
-        command = [sys.executable, "-m", "local.storage", "--port", str(self.port), "--data", str(self.data)]
+        command = [
+            sys.executable,
+            "-m",
+            "local.cloud.storage",
+            "--port",
+            str(self.port),
+            "--data",
+            str(self.data),
+        ]
         if self.events_url:
             command += ["--events-url", self.events_url]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)

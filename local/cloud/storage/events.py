@@ -17,8 +17,8 @@ import uuid
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from local.storage.database import Database
-from local.storage.model import StoredObject
+from local.cloud.storage.database import Database
+from local.cloud.storage.model import StoredObject
 
 _LOG = logging.getLogger(__name__)
 _FIRST_PAUSE = 0.2

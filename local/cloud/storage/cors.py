@@ -7,9 +7,9 @@ other JSON endpoints send no CORS headers: no page may drive an unauthenticated 
 import re
 from urllib.parse import unquote
 
-from local.storage.errors import ApiError
-from local.storage.service import Storage, get_bucket
-from local.storage.wire import Request, Response
+from local.cloud.storage.errors import ApiError
+from local.cloud.storage.service import Storage, get_bucket
+from local.cloud.storage.wire import Request, Response
 
 _UPLOAD = re.compile(r"/upload/storage/v1/b/([^/]+)/o")
 

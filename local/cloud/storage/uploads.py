@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from email.message import Message
 
-from local.storage import objects, resumable
-from local.storage.errors import invalid, not_implemented
-from local.storage.intake import draft_of, hashes_of, store
-from local.storage.service import Storage
-from local.storage.wire import CHUNK, Body, Request, Response, parse_json
+from local.cloud.storage import objects, resumable
+from local.cloud.storage.errors import invalid, not_implemented
+from local.cloud.storage.intake import draft_of, hashes_of, store
+from local.cloud.storage.service import Storage
+from local.cloud.storage.wire import CHUNK, Body, Request, Response, parse_json
 
 _MAX_HEAD = 8 * 1024 * 1024
 

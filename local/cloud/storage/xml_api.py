@@ -6,14 +6,14 @@ and XML multipart uploads come from the client library, which this server trusts
 
 from collections.abc import Iterator
 
-from local.storage import downloads, multipart, resumable
-from local.storage.errors import ApiError, forbidden, invalid, not_implemented
-from local.storage.intake import hashes_of, store
-from local.storage.preconditions import from_headers
-from local.storage.service import Storage, delete_object
-from local.storage.signing import is_signed, verify
-from local.storage.wire import CHUNK, Body, Request, Response
-from local.storage.xml_headers import draft_from_headers, object_headers
+from local.cloud.storage import downloads, multipart, resumable
+from local.cloud.storage.errors import ApiError, forbidden, invalid, not_implemented
+from local.cloud.storage.intake import hashes_of, store
+from local.cloud.storage.preconditions import from_headers
+from local.cloud.storage.service import Storage, delete_object
+from local.cloud.storage.signing import is_signed, verify
+from local.cloud.storage.wire import CHUNK, Body, Request, Response
+from local.cloud.storage.xml_headers import draft_from_headers, object_headers
 
 
 def handle(storage: Storage, request: Request, bucket: str, name: str) -> Response:

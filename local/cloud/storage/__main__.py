@@ -1,4 +1,4 @@
-"""`python -m local.storage --port N --data DIR [--events-url URL]`: Cloud Storage for a laptop."""
+"""`python -m local.cloud.storage --port N --data DIR [--events-url URL]`: Cloud Storage for a laptop."""
 
 import argparse
 import logging
@@ -7,12 +7,12 @@ import sys
 from pathlib import Path
 
 from local.cloud.serving.process import announce, on_stop
-from local.storage.server import open_server
+from local.cloud.storage.server import open_server
 
 
 def main() -> None:
     """Serve until SIGTERM or SIGINT, then exit 0."""
-    parser = argparse.ArgumentParser(prog="local.storage", description="Cloud Storage on the loopback.")
+    parser = argparse.ArgumentParser(prog="local.cloud.storage", description="Cloud Storage on the loopback.")
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--data", type=Path, required=True, help="where buckets and objects are kept")
     parser.add_argument("--events-url", help="where object-finalize CloudEvents are posted")

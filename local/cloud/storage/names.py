@@ -2,7 +2,7 @@
 
 import re
 
-from local.storage.errors import ApiError, invalid
+from local.cloud.storage.errors import ApiError, invalid
 
 _BUCKET = re.compile(r"[a-z0-9](?:[a-z0-9._-]{1,220}[a-z0-9])")
 _ADDRESS = re.compile(r"\d+\.\d+\.\d+\.\d+")
