@@ -69,7 +69,7 @@ SERVICES = (
     ),
     Service(
         "firestore",
-        "local.firestore",
+        "local.cloud.firestore",
         ("--indexes", "infra/firestore.indexes.json", "--idle-seconds", "{firestore_idle}"),
         variables={"FIRESTORE_EMULATOR_HOST": "127.0.0.1:{firestore}"}),
     Service("bigquery", "local.bigquery", variables={"BIGQUERY_EMULATOR_HOST": "http://127.0.0.1:{bigquery}"}),

@@ -25,7 +25,7 @@ class Kind:
 
 KINDS = [
     Kind("local.cloud.storage"),
-    Kind("local.firestore"),
+    Kind("local.cloud.firestore"),
     Kind("local.bigquery"),
     Kind("local.kms", ("--port", "--secrets-port")),
     Kind("local.secrets"),

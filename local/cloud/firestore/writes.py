@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from local.cloud.firestore import transforms, values, wire
+from local.cloud.firestore.paths import check_document, field_path, invalid
 from local.cloud.serving.grpc_server import Code, Refused
-from local.firestore import transforms, values, wire
-from local.firestore.paths import check_document, field_path, invalid
 
 LARGEST_DOCUMENT = 1_048_576
 LARGEST_REQUEST = 10 * 1024 * 1024

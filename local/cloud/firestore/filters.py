@@ -3,9 +3,9 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from local.firestore import values, wire
-from local.firestore.paths import NAME, field_path, invalid, name_key
-from local.firestore.values import Key
+from local.cloud.firestore import values, wire
+from local.cloud.firestore.paths import NAME, field_path, invalid, name_key
+from local.cloud.firestore.values import Key
 
 Matches = Callable[[Any], bool]
 

@@ -4,8 +4,8 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from local.firestore import values, wire
-from local.firestore.paths import field_path, invalid
+from local.cloud.firestore import values, wire
+from local.cloud.firestore.paths import field_path, invalid
 
 _LARGEST, _SMALLEST = 2**63 - 1, -(2**63)
 MOST_TRANSFORMS = 500

@@ -6,14 +6,14 @@ import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
+from local.cloud.firestore import aggregate, listing, values, wire, writes
+from local.cloud.firestore import query as queries
+from local.cloud.firestore.indexes import Indexes
+from local.cloud.firestore.listen import Listeners
+from local.cloud.firestore.paths import check_database, check_document, check_parent, field_path, invalid
+from local.cloud.firestore.store import RETENTION, Store
+from local.cloud.firestore.transactions import Transaction, Transactions
 from local.cloud.serving.grpc_server import Code, Method, Refused, Service
-from local.firestore import aggregate, listing, values, wire, writes
-from local.firestore import query as queries
-from local.firestore.indexes import Indexes
-from local.firestore.listen import Listeners
-from local.firestore.paths import check_database, check_document, check_parent, field_path, invalid
-from local.firestore.store import RETENTION, Store
-from local.firestore.transactions import Transaction, Transactions
 
 MOST_BATCH_WRITES = 500
 

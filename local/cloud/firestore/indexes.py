@@ -17,10 +17,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from local.cloud.firestore import filters, wire
+from local.cloud.firestore import query as queries
+from local.cloud.firestore.paths import NAME, check_parent
 from local.cloud.serving.grpc_server import Code, Refused
-from local.firestore import filters, wire
-from local.firestore import query as queries
-from local.firestore.paths import NAME, check_parent
 
 Part = tuple[str, str]
 """A field of an index and its mode: ASCENDING, DESCENDING or CONTAINS."""

@@ -12,8 +12,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from local.firestore import wire
-from local.firestore.paths import collection_of
+from local.cloud.firestore import wire
+from local.cloud.firestore.paths import collection_of
 
 RETENTION = 300 * 1_000_000  # microseconds; longer than any transaction lives (270 s)
 

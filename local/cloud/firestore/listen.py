@@ -11,13 +11,13 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from local.cloud.firestore import query as queries
+from local.cloud.firestore import wire
+from local.cloud.firestore.indexes import Indexes
+from local.cloud.firestore.paths import check_document, invalid
+from local.cloud.firestore.store import RETENTION, Store
+from local.cloud.firestore.transactions import Images
 from local.cloud.serving.grpc_server import Refused
-from local.firestore import query as queries
-from local.firestore import wire
-from local.firestore.indexes import Indexes
-from local.firestore.paths import check_document, invalid
-from local.firestore.store import RETENTION, Store
-from local.firestore.transactions import Images
 
 _CHANGE = wire.TargetChange.TargetChangeType
 

@@ -5,7 +5,7 @@ from typing import Any
 from google.cloud import firestore
 from google.cloud.firestore_v1.base_query import FieldFilter
 
-from tests.local.firestore.conftest import eventually
+from tests.local.cloud.firestore.conftest import eventually
 
 
 class Seen:

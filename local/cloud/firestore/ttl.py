@@ -6,9 +6,9 @@ some time later; until then reads still see it, as in the service, so callers mu
 
 from typing import Any
 
-from local.firestore import values, wire
-from local.firestore.paths import field_path
-from local.firestore.store import Store
+from local.cloud.firestore import values, wire
+from local.cloud.firestore.paths import field_path
+from local.cloud.firestore.store import Store
 
 Policy = tuple[str, str]
 """A collection id and the field with the expiry time."""

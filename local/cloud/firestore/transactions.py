@@ -24,9 +24,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from local.cloud.firestore import wire
+from local.cloud.firestore.paths import invalid
 from local.cloud.serving.grpc_server import Code, Refused
-from local.firestore import wire
-from local.firestore.paths import invalid
 
 MOST_ENDED = 10_000
 CONTENDED_FOR = 5.0

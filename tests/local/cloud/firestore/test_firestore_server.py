@@ -17,7 +17,7 @@ from google.cloud.firestore_v1.base_query import FieldFilter, Or
 from google.cloud.firestore_v1.types import ListenRequest, Target, TargetChange
 
 from local.cloud.faults import grpc_faults
-from tests.local.firestore.conftest import Connect, eventually
+from tests.local.cloud.firestore.conftest import Connect, eventually
 from tests.local.grpc_serving import Serving, serving
 
 UTC = datetime.UTC
@@ -35,7 +35,7 @@ def begin(db: firestore.Client) -> bytes:
 
 def test_what_was_acknowledged_survives_sigkill(tmp_path: Path, connect: Connect) -> None:
     """A server killed in the middle of a stream of writes has every acknowledged one after its restart."""
-    with serving("local.firestore", tmp_path) as server:
+    with serving("local.cloud.firestore", tmp_path) as server:
         db = connect(server.address, project="kept")
         acknowledged: list[int] = []
 
@@ -64,7 +64,7 @@ def test_what_was_acknowledged_survives_sigkill(tmp_path: Path, connect: Connect
 
 def test_times_go_on_after_a_restart(tmp_path: Path, connect: Connect) -> None:
     """create_time and update_time are kept, and a precondition read before the restart still holds."""
-    with serving("local.firestore", tmp_path) as server:
+    with serving("local.cloud.firestore", tmp_path) as server:
         db = connect(server.address, project="kept")
         db.document("c/d").set({"v": 1})
         before = db.document("c/d").get()
@@ -79,7 +79,7 @@ def test_times_go_on_after_a_restart(tmp_path: Path, connect: Connect) -> None:
 
 def test_times_never_go_back_even_when_the_machines_clock_does(tmp_path: Path, connect: Connect) -> None:
     """Started on a clock behind the last commit, the next commit is still later than that one."""
-    with serving("local.firestore", tmp_path) as server:
+    with serving("local.cloud.firestore", tmp_path) as server:
         connect(server.address, project="kept").document("c/d").set({"v": 1})
         assert server.stop() == 0
         ahead = time.time_ns() // 1000 + 3600 * 1_000_000
@@ -92,7 +92,7 @@ def test_times_never_go_back_even_when_the_machines_clock_does(tmp_path: Path, c
 
 def test_a_transaction_from_before_a_restart_is_aborted(tmp_path: Path, connect: Connect) -> None:
     """ABORTED, which clients retry, and nothing is written."""
-    with serving("local.firestore", tmp_path) as server:
+    with serving("local.cloud.firestore", tmp_path) as server:
         transaction = begin(connect(server.address, project="kept"))
         server.kill()
         server.start()
@@ -106,7 +106,7 @@ def test_a_transaction_from_before_a_restart_is_aborted(tmp_path: Path, connect:
 def test_the_server_stops_cleanly_while_someone_listens(tmp_path: Path, connect: Connect) -> None:
     """SIGTERM ends an open stream too, and the exit code is 0."""
     # The stream itself: the client's own watch would go on knocking for as long as this process lives.
-    with serving("local.firestore", tmp_path) as server:
+    with serving("local.cloud.firestore", tmp_path) as server:
         db = connect(server.address)
         target = Target(
             target_id=1, documents=Target.DocumentsTarget(documents=[db.document("c/d")._document_path])
@@ -124,7 +124,7 @@ def test_the_server_stops_cleanly_while_someone_listens(tmp_path: Path, connect:
 def test_expired_documents_go_away_some_time_later(tmp_path: Path, connect: Connect) -> None:
     """A policy deletes by its field in every collection of the group; other documents stay."""
     options = ("--ttl", "turns.expires_at", "--ttl-sweep-seconds", "0.5")
-    with serving("local.firestore", tmp_path, *options) as server:
+    with serving("local.cloud.firestore", tmp_path, *options) as server:
         db = connect(server.address)
         past = datetime.datetime.now(UTC) - datetime.timedelta(minutes=1)
         future = past + datetime.timedelta(hours=1)
@@ -143,7 +143,7 @@ def test_expired_documents_go_away_some_time_later(tmp_path: Path, connect: Conn
 def test_expiry_waits_for_a_transaction_that_reads_the_document(tmp_path: Path, connect: Connect) -> None:
     """A locked document outlives the sweeps, the server goes on, and one that was prolonged meanwhile stays."""
     options = ("--ttl", "turns.expires_at", "--ttl-sweep-seconds", "0.2", "--lock-wait-seconds", "0.2")
-    with serving("local.firestore", tmp_path, *options) as server:
+    with serving("local.cloud.firestore", tmp_path, *options) as server:
         db = connect(server.address)
         past = datetime.datetime.now(UTC) - datetime.timedelta(minutes=1)
         document = db.document("turns/read")
@@ -206,7 +206,7 @@ def indexed_server(tmp_path_factory: pytest.TempPathFactory) -> Any:
     folder = tmp_path_factory.mktemp("indexed")
     (folder / "firestore.indexes.json").write_text(json.dumps(INDEXES))
     options = ("--indexes", str(folder / "firestore.indexes.json"), "--ttl-sweep-seconds", "0.5")
-    with serving("local.firestore", folder, *options) as server:
+    with serving("local.cloud.firestore", folder, *options) as server:
         yield server
 
 
@@ -326,7 +326,7 @@ def test_the_index_file_carries_ttl_policies(indexed: firestore.Client) -> None:
 
 def test_an_idle_transaction_expires_and_frees_its_locks(tmp_path: Path, connect: Connect) -> None:
     """After the idle time its commit is refused, and the writer that waited for it goes on."""
-    with serving("local.firestore", tmp_path, "--idle-seconds", "0.6") as server:
+    with serving("local.cloud.firestore", tmp_path, "--idle-seconds", "0.6") as server:
         db = connect(server.address)
         db.document("c/d").set({"v": 0})
         transaction = begin(db)
@@ -342,7 +342,9 @@ def test_an_idle_transaction_expires_and_frees_its_locks(tmp_path: Path, connect
 
 def test_a_used_transaction_expires_at_its_longest(tmp_path: Path, connect: Connect) -> None:
     """Use keeps a transaction from idling out, but not beyond its longest life."""
-    with serving("local.firestore", tmp_path, "--idle-seconds", "2", "--longest-seconds", "3") as server:
+    with serving(
+        "local.cloud.firestore", tmp_path, "--idle-seconds", "2", "--longest-seconds", "3"
+    ) as server:
         db = connect(server.address)
         db.document("c/d").set({"v": 0})
         started = time.monotonic()
@@ -357,7 +359,7 @@ def test_a_used_transaction_expires_at_its_longest(tmp_path: Path, connect: Conn
 
 def test_a_writer_gives_up_on_a_lock_in_the_end(tmp_path: Path, connect: Connect) -> None:
     """ABORTED with the service's words after the lock wait, and the reader's commit still works."""
-    with serving("local.firestore", tmp_path, "--lock-wait-seconds", "0.3") as server:
+    with serving("local.cloud.firestore", tmp_path, "--lock-wait-seconds", "0.3") as server:
         db = connect(server.address)
         db.document("c/d").set({"v": 0})
         transaction = begin(db)

@@ -3,8 +3,8 @@
 import math
 from typing import Any
 
-from local.firestore import wire
-from local.firestore.paths import check_field_name, invalid, name_key
+from local.cloud.firestore import wire
+from local.cloud.firestore.paths import check_field_name, invalid, name_key
 
 # Rank of a value's type in the one order over all types; ranges stay inside one rank.
 NULL, BOOL, NUMBER, TIME, STRING, BYTES, REFERENCE, GEO, ARRAY, VECTOR, MAP = range(11)

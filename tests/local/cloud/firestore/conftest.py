@@ -19,7 +19,7 @@ from tests.local.grpc_serving import Serving, serving
 
 @pytest.fixture(scope="session")
 def our_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
-    with serving("local.firestore", tmp_path_factory.mktemp("firestore")) as server:
+    with serving("local.cloud.firestore", tmp_path_factory.mktemp("firestore")) as server:
         yield server
 
 

@@ -1,19 +1,19 @@
-"""python -m local.firestore --port N --data DIR [--indexes FILE] [--ttl GROUP.FIELD]..."""
+"""python -m local.cloud.firestore --port N --data DIR [--indexes FILE] [--ttl GROUP.FIELD]..."""
 
 import argparse
 import asyncio
 from pathlib import Path
 
 from local.cloud.faults import grpc_faults
+from local.cloud.firestore import indexes, ttl
+from local.cloud.firestore.service import Firestore, service
+from local.cloud.firestore.store import Store
+from local.cloud.firestore.transactions import Transactions
 from local.cloud.serving import grpc_server
-from local.firestore import indexes, ttl
-from local.firestore.service import Firestore, service
-from local.firestore.store import Store
-from local.firestore.transactions import Transactions
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m local.firestore")
+    parser = argparse.ArgumentParser(prog="python -m local.cloud.firestore")
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--data", type=Path, required=True, help="folder for firestore.sqlite")
     parser.add_argument("--indexes", type=Path, help="firestore.indexes.json; without it every query runs")

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from local.firestore import values, wire
-from local.firestore.paths import NAME, field_path, invalid
+from local.cloud.firestore import values, wire
+from local.cloud.firestore.paths import NAME, field_path, invalid
 
 MOST_AGGREGATIONS = 5
 _LARGEST = 2**63 - 1

@@ -4,11 +4,11 @@ import secrets
 import string
 from typing import Any
 
+from local.cloud.firestore import query as queries
+from local.cloud.firestore import wire
+from local.cloud.firestore.paths import invalid, name_key
+from local.cloud.firestore.store import Store
 from local.cloud.serving.paging import page
-from local.firestore import query as queries
-from local.firestore import wire
-from local.firestore.paths import invalid, name_key
-from local.firestore.store import Store
 
 _LETTERS = string.ascii_letters + string.digits
 DEFAULT_PAGE = 100

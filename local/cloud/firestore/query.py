@@ -4,10 +4,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from local.firestore import filters, values, wire
-from local.firestore.paths import NAME, check_parent, field_path, invalid, name_key
-from local.firestore.store import Store
-from local.firestore.values import Key
+from local.cloud.firestore import filters, values, wire
+from local.cloud.firestore.paths import NAME, check_parent, field_path, invalid, name_key
+from local.cloud.firestore.store import Store
+from local.cloud.firestore.values import Key
 
 DESCENDING = wire.StructuredQuery.Direction.Value("DESCENDING")
 
