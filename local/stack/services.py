@@ -72,7 +72,7 @@ SERVICES = (
         "local.cloud.firestore",
         ("--indexes", "infra/firestore.indexes.json", "--idle-seconds", "{firestore_idle}"),
         variables={"FIRESTORE_EMULATOR_HOST": "127.0.0.1:{firestore}"}),
-    Service("bigquery", "local.bigquery", variables={"BIGQUERY_EMULATOR_HOST": "http://127.0.0.1:{bigquery}"}),
+    Service("bigquery", "local.cloud.bigquery", variables={"BIGQUERY_EMULATOR_HOST": "http://127.0.0.1:{bigquery}"}),
     # Secret Manager shares the process: together they cost the memory of one.
     Service(
         "kms",

@@ -26,7 +26,7 @@ class Kind:
 KINDS = [
     Kind("local.cloud.storage"),
     Kind("local.cloud.firestore"),
-    Kind("local.bigquery"),
+    Kind("local.cloud.bigquery"),
     Kind("local.kms", ("--port", "--secrets-port")),
     Kind("local.secrets"),
     Kind("local.dispatch", ("--port", "--grpc-port"), ("--no-clock",)),

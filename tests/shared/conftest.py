@@ -507,7 +507,7 @@ def bigquery(servers: dict[str, Any]) -> Iterator[Any]:
             }
         )
     )
-    with _serving("local.bigquery", port, servers["home"] / "bigquery"):
+    with _serving("local.cloud.bigquery", port, servers["home"] / "bigquery"):
         yield sdk.Client(
             project=PROJECT,
             credentials=AnonymousCredentials(),
