@@ -1,4 +1,4 @@
-"""python -m local.secrets --port N --data DIR: Secret Manager on its own (`local.kms` can serve both)."""
+"""python -m local.secrets --port N --data DIR: Secret Manager on its own (`local.cloud.kms` can serve both)."""
 
 import argparse
 import asyncio

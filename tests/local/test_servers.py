@@ -27,7 +27,7 @@ KINDS = [
     Kind("local.cloud.storage"),
     Kind("local.cloud.firestore"),
     Kind("local.cloud.bigquery"),
-    Kind("local.kms", ("--port", "--secrets-port")),
+    Kind("local.cloud.kms", ("--port", "--secrets-port")),
     Kind("local.secrets"),
     Kind("local.dispatch", ("--port", "--grpc-port"), ("--no-clock",)),
 ]

@@ -436,7 +436,7 @@ def servers(open_folder: Path) -> Iterator[dict[str, Any]]:
         _serving("local.postgres", port_of["postgres"], home / "postgres"),
         _serving("local.cloud.storage", port_of["storage"], home / "storage"),
         _serving("local.cloud.firestore", port_of["firestore"], home / "firestore"),
-        _serving("local.kms", port_of["kms"], home / "kms", "--ensure-key", KEY),
+        _serving("local.cloud.kms", port_of["kms"], home / "kms", "--ensure-key", KEY),
         _certificates(home) as certs,
     ):
         secrets = cluster.passwords(home / "postgres")

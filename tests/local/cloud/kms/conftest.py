@@ -34,7 +34,7 @@ def connect(address: str) -> kms.KeyManagementServiceClient:
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Serving, Path]]:
     data = tmp_path_factory.mktemp("kms")
-    with serving("local.kms", data) as running:
+    with serving("local.cloud.kms", data) as running:
         yield running, data
 
 

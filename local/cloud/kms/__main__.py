@@ -1,4 +1,4 @@
-"""python -m local.kms --port N --data DIR [--secrets-port M] [--ensure-key KEY]...
+"""python -m local.cloud.kms --port N --data DIR [--secrets-port M] [--ensure-key KEY]...
 
 KMS and, with --secrets-port, Secret Manager in the same process: together they cost the memory of one.
 """
@@ -11,10 +11,10 @@ from pathlib import Path
 from google.cloud.kms_v1.types import service as messages
 
 from local.cloud.faults import grpc_faults
+from local.cloud.kms.keyring import Ring
+from local.cloud.kms.service import Kms, service
 from local.cloud.serving import grpc_server
 from local.cloud.serving.grpc_server import Code, Refused, Service, plain
-from local.kms.keyring import Ring
-from local.kms.service import Kms, service
 from local.secrets.service import Secrets
 from local.secrets.service import service as secrets_service
 from local.secrets.vault import Vault
@@ -50,7 +50,7 @@ async def run(given: argparse.Namespace) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m local.kms")
+    parser = argparse.ArgumentParser(prog="python -m local.cloud.kms")
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--secrets-port", type=int, help="serve Secret Manager here, in the same process")
     parser.add_argument("--data", type=Path, required=True, help="folder for kms.json and secrets.json")

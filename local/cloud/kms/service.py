@@ -7,10 +7,10 @@ from typing import Any
 import google_crc32c
 from google.cloud.kms_v1.types import service as messages
 
+from local.cloud.kms import cipher, keyring
+from local.cloud.kms.keyring import CryptoKey, CryptoKeyVersion, KeyRing, Ring, State
 from local.cloud.serving.grpc_server import Code, Method, Refused, Service, plain
 from local.cloud.serving.paging import page
-from local.kms import cipher, keyring
-from local.kms.keyring import CryptoKey, CryptoKeyVersion, KeyRing, Ring, State
 
 EncryptResponse = plain(messages.EncryptResponse)
 DecryptResponse = plain(messages.DecryptResponse)

@@ -9,8 +9,8 @@ from google.api_core import exceptions
 from google.cloud import kms
 
 from local.cloud.faults import grpc_faults
+from tests.local.cloud.kms.conftest import LOCATION, Keys, connect
 from tests.local.grpc_serving import serving
-from tests.local.kms.conftest import LOCATION, Keys, connect
 
 State = kms.CryptoKeyVersion.CryptoKeyVersionState
 ENABLED = State.ENABLED
@@ -274,7 +274,7 @@ def test_labels_are_updated_by_mask_only(keys: Keys) -> None:
 def test_keys_survive_sigkill_in_a_file_that_only_the_owner_reads(tmp_path) -> None:
     """What was encrypted before the kill is decrypted after the restart; the file has mode 0600."""
     name = f"{LOCATION}/keyRings/bridge/cryptoKeys/credentials"
-    with serving("local.kms", tmp_path, "--ensure-key", name) as server:
+    with serving("local.cloud.kms", tmp_path, "--ensure-key", name) as server:
         sealed = connect(server.address).encrypt(name=name, plaintext=b"kept").ciphertext
         server.kill()
         server.start()
@@ -288,13 +288,13 @@ def test_the_server_refuses_keys_that_others_could_read(tmp_path) -> None:
     """A key file with open permissions stops the start."""
     (tmp_path / "kms.json").write_text("{}")
     (tmp_path / "kms.json").chmod(0o644)
-    with pytest.raises(AssertionError, match="said ''"), serving("local.kms", tmp_path):
+    with pytest.raises(AssertionError, match="said ''"), serving("local.cloud.kms", tmp_path):
         pass
 
 
 def test_the_server_stops_cleanly_on_sigterm(tmp_path) -> None:
     """Exit code 0."""
-    with serving("local.kms", tmp_path) as server:
+    with serving("local.cloud.kms", tmp_path) as server:
         assert server.stop() == 0
 
 
