@@ -28,7 +28,7 @@ KINDS = [
     Kind("local.cloud.firestore"),
     Kind("local.cloud.bigquery"),
     Kind("local.cloud.kms", ("--port", "--secrets-port")),
-    Kind("local.secrets"),
+    Kind("local.cloud.secrets"),
     Kind("local.dispatch", ("--port", "--grpc-port"), ("--no-clock",)),
 ]
 

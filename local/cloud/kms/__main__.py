@@ -13,11 +13,11 @@ from google.cloud.kms_v1.types import service as messages
 from local.cloud.faults import grpc_faults
 from local.cloud.kms.keyring import Ring
 from local.cloud.kms.service import Kms, service
+from local.cloud.secrets.service import Secrets
+from local.cloud.secrets.service import service as secrets_service
+from local.cloud.secrets.vault import Vault
 from local.cloud.serving import grpc_server
 from local.cloud.serving.grpc_server import Code, Refused, Service, plain
-from local.secrets.service import Secrets
-from local.secrets.service import service as secrets_service
-from local.secrets.vault import Vault
 
 _KEY = re.compile(r"(projects/[^/]+/locations/[^/]+)/keyRings/([^/]+)/cryptoKeys/([^/]+)")
 

@@ -222,7 +222,7 @@ def test_a_secret_without_replication_is_refused(secret: Held) -> None:
 
 def test_a_kill_in_the_middle_of_writes_loses_nothing_that_was_acknowledged(tmp_path) -> None:
     """The file is replaced as a whole: after the kill it is the one before or after a write, never a part."""
-    with serving("local.secrets", tmp_path) as server:
+    with serving("local.cloud.secrets", tmp_path) as server:
         held = Held(connect(server.address), make(connect(server.address), "busy"))
         known: dict[str, bytes] = {}
         enough = threading.Event()
@@ -251,7 +251,7 @@ def test_a_kill_in_the_middle_of_writes_loses_nothing_that_was_acknowledged(tmp_
 
 def test_secrets_survive_sigkill_in_a_file_that_only_the_owner_reads(tmp_path) -> None:
     """Served alone, killed and started again, the secret is there; the file has mode 0600."""
-    with serving("local.secrets", tmp_path) as server:
+    with serving("local.cloud.secrets", tmp_path) as server:
         held = Held(connect(server.address), make(connect(server.address), "kept"))
         held.add(b"value")
         server.kill()

@@ -1,17 +1,17 @@
-"""python -m local.secrets --port N --data DIR: Secret Manager on its own (`local.cloud.kms` can serve both)."""
+"""python -m local.cloud.secrets --port N --data DIR: Secret Manager on its own (`local.cloud.kms` can serve both)."""
 
 import argparse
 import asyncio
 from pathlib import Path
 
 from local.cloud.faults import grpc_faults
+from local.cloud.secrets.service import Secrets, service
+from local.cloud.secrets.vault import Vault
 from local.cloud.serving import grpc_server
-from local.secrets.service import Secrets, service
-from local.secrets.vault import Vault
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m local.secrets")
+    parser = argparse.ArgumentParser(prog="python -m local.cloud.secrets")
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--data", type=Path, required=True, help="folder for secrets.json")
     given = parser.parse_args()

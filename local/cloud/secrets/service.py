@@ -8,9 +8,9 @@ import google_crc32c
 from google.cloud.secretmanager_v1.types import service as messages
 from google.protobuf import empty_pb2
 
+from local.cloud.secrets.vault import Secret, SecretVersion, State, Vault
 from local.cloud.serving.grpc_server import Code, Method, Refused, Service, plain
 from local.cloud.serving.paging import page
-from local.secrets.vault import Secret, SecretVersion, State, Vault
 
 AccessSecretVersionResponse = plain(messages.AccessSecretVersionResponse)
 LARGEST = 64 * 1024
