@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from croniter import croniter
 
-from local.dispatch.post import Answer, Weather, send
+from local.cloud.serving.post import Answer, Weather, send
 from local.manifest import Function, Watched
 
 _LONGEST_SLEEP = 30.0  # The manifest may change: look at it at least this often.

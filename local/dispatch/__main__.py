@@ -16,16 +16,16 @@ from google.cloud import tasks_v2
 from local.clock.schedule import Clock
 from local.cloud import identity
 from local.cloud.faults import grpc_faults
+from local.cloud.serving.database import Database
+from local.cloud.serving.post import Weather
 from local.cloud.serving.process import announce, on_stop
+from local.cloud.tasks import policy
+from local.cloud.tasks.api import CloudTasks, handler
+from local.cloud.tasks.delivery import Dispatcher
+from local.cloud.tasks.store import Store
 from local.dispatch import face
-from local.dispatch.database import Database
-from local.dispatch.post import Weather
 from local.events.trigger import Target, Trigger
 from local.manifest import Watched
-from local.tasks import policy
-from local.tasks.api import CloudTasks, handler
-from local.tasks.delivery import Dispatcher
-from local.tasks.store import Store
 from local.traces.store import Traces
 
 

@@ -9,10 +9,10 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from local.clock.schedule import Clock
-from local.dispatch.post import Weather
+from local.cloud.serving.post import Weather
+from local.cloud.tasks.delivery import Dispatcher
+from local.cloud.tasks.store import Store
 from local.events.trigger import BadEvent, Trigger
-from local.tasks.delivery import Dispatcher
-from local.tasks.store import Store
 from local.traces.store import Traces
 
 _MAX_BODY = 10 * 1024 * 1024

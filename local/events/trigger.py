@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from local.cloud import identity
-from local.dispatch.database import Database
-from local.dispatch.post import HELD_SECONDS, Answer, Weather, send
+from local.cloud.serving.database import Database
+from local.cloud.serving.post import HELD_SECONDS, Answer, Weather, send
 from local.manifest import Watched
 
 FINALIZED = "google.cloud.storage.object.v1.finalized"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from local.clock.schedule import Clock, next_after
-from local.dispatch.post import Weather
+from local.cloud.serving.post import Weather
 from local.manifest import Watched
 from tests.local.dispatching import Dispatch, Receiver, dispatching, receiving, until
 

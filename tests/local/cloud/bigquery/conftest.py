@@ -13,7 +13,7 @@ from google.cloud import bigquery
 
 from local import ports
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[4]
 SETUP = Path(__file__).parent / "cases" / "setup.sql"
 
 

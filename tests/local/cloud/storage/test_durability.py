@@ -20,7 +20,7 @@ from google.api_core.exceptions import PreconditionFailed
 from google.cloud.storage._media.requests import ResumableUpload
 
 from local.cloud.storage.database import Database
-from local.dispatch import database as dispatch
+from local.cloud.serving import database as dispatch
 
 
 def test_the_server_stops_whoever_is_connected(start_server: Callable[..., Any]) -> None:

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from google.cloud import tasks_v2
 
-from local.dispatch.database import Database
-from local.tasks import store
+from local.cloud.serving.database import Database
+from local.cloud.tasks import store
 
 
 def test_a_name_is_free_again_after_a_day(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

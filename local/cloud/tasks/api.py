@@ -10,10 +10,10 @@ import grpc
 from google.cloud import tasks_v2
 from google.protobuf import empty_pb2
 
-from local.dispatch.post import is_loopback
-from local.tasks import policy
-from local.tasks.delivery import Dispatcher
-from local.tasks.store import NameTaken, Store, StoredTask
+from local.cloud.serving.post import is_loopback
+from local.cloud.tasks import policy
+from local.cloud.tasks.delivery import Dispatcher
+from local.cloud.tasks.store import NameTaken, Store, StoredTask
 
 SERVICE = "google.cloud.tasks.v2.CloudTasks"
 _LOCATION = re.compile(r"projects/[^/]+/locations/[^/]+")

@@ -7,7 +7,7 @@ from typing import Any
 
 from google.cloud import tasks_v2
 
-from local.dispatch.database import Database
+from local.cloud.serving.database import Database
 
 # "It can take up to 24 hours for the task ID to be released" (reference of CreateTaskRequest.task, v2): the
 # longest is the strictest for who would use a name again.

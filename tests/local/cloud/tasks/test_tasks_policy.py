@@ -3,7 +3,7 @@
 import pytest
 from google.cloud import tasks_v2
 
-from local.tasks import policy
+from local.cloud.tasks import policy
 
 
 def retry(**settings: object) -> tasks_v2.RetryConfig:

@@ -18,9 +18,9 @@ from google.cloud import tasks_v2
 from google.protobuf.timestamp_pb2 import Timestamp
 from google.rpc import code_pb2, status_pb2
 
-from local.dispatch.post import HELD_SECONDS, Answer, Weather, send
-from local.tasks.policy import Throttle, backoff, exhausted
-from local.tasks.store import Store, StoredTask
+from local.cloud.serving.post import HELD_SECONDS, Answer, Weather, send
+from local.cloud.tasks.policy import Throttle, backoff, exhausted
+from local.cloud.tasks.store import Store, StoredTask
 
 MAX_THREADS = 64
 DEFAULT_DEADLINE = 600.0

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from local.dispatch import post
+from local.cloud.serving import post
 from tests.local.dispatching import Call, receiving
 
 
