@@ -13,7 +13,6 @@ from pathlib import Path
 import grpc
 from google.cloud import tasks_v2
 
-from local.clock.schedule import Clock
 from local.cloud import identity
 from local.cloud.faults import grpc_faults
 from local.cloud.serving.database import Database
@@ -24,7 +23,8 @@ from local.cloud.tasks.api import CloudTasks, handler
 from local.cloud.tasks.delivery import Dispatcher
 from local.cloud.tasks.store import Store
 from local.dispatch import face
-from local.events.trigger import Target, Trigger
+from local.dispatch.events import Target, Trigger
+from local.dispatch.schedules import Clock
 from local.manifest import Watched
 from local.traces.store import Traces
 

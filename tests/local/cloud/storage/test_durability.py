@@ -19,8 +19,8 @@ import requests
 from google.api_core.exceptions import PreconditionFailed
 from google.cloud.storage._media.requests import ResumableUpload
 
-from local.cloud.storage.database import Database
 from local.cloud.serving import database as dispatch
+from local.cloud.storage.database import Database
 
 
 def test_the_server_stops_whoever_is_connected(start_server: Callable[..., Any]) -> None:

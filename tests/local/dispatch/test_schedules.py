@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from local.clock.schedule import Clock, next_after
 from local.cloud.serving.post import Weather
+from local.dispatch.schedules import Clock, next_after
 from local.manifest import Watched
 from tests.local.dispatching import Dispatch, Receiver, dispatching, receiving, until
 
