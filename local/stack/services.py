@@ -76,7 +76,7 @@ SERVICES = (
     # Secret Manager shares the process: together they cost the memory of one.
     Service(
         "kms",
-        "local.cloud.kms",
+        "local.keys",
         ("--secrets-port", "{secrets}", "--ensure-key", KMS_KEY),
         ("secrets",),
         {"KMS_EMULATOR_HOST": "127.0.0.1:{kms}", "SECRET_MANAGER_EMULATOR_HOST": "127.0.0.1:{secrets}"},

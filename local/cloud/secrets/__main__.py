@@ -1,4 +1,4 @@
-"""python -m local.cloud.secrets --port N --data DIR: Secret Manager on its own (`local.cloud.kms` can serve both)."""
+"""python -m local.cloud.secrets --port N --data DIR."""
 
 import argparse
 import asyncio

@@ -53,7 +53,7 @@ def make(client: secretmanager.SecretManagerServiceClient, name: str) -> str:
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[secretmanager.SecretManagerServiceClient]:
     """Served beside KMS, in the same process, as the stack does."""
     port = ports.free()
-    with serving("local.cloud.kms", tmp_path_factory.mktemp("keys"), "--secrets-port", str(port)):
+    with serving("local.keys", tmp_path_factory.mktemp("keys"), "--secrets-port", str(port)):
         yield connect(f"127.0.0.1:{port}")
 
 
