@@ -27,8 +27,10 @@ KINDS = [
     Kind("local.cloud.storage"),
     Kind("local.cloud.firestore"),
     Kind("local.cloud.bigquery"),
-    Kind("local.cloud.kms", ("--port", "--secrets-port")),
+    Kind("local.cloud.kms"),
     Kind("local.cloud.secrets"),
+    Kind("local.cloud.tasks"),
+    Kind("local.keys", ("--port", "--secrets-port")),
     Kind("local.dispatch", ("--port", "--grpc-port"), ("--no-clock",)),
 ]
 
