@@ -11,30 +11,16 @@ import datetime as dt
 import json
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
 
 from local.cloud.bigquery import ddl_text
 from local.cloud.bigquery.engine import Engine, columns_sql, new_name
 from local.cloud.bigquery.errors import access_denied, not_found, unsupported
 from local.cloud.bigquery.fields import Field, standard_type
 from local.cloud.bigquery.partitions import Partitioning, partitioning, total_bytes, total_rows
+from local.cloud.bigquery.scope import Row, Scope, View, find_dataset
 from local.cloud.bigquery.store import Dataset, Store, Table
 
-if TYPE_CHECKING:
-    from local.cloud.bigquery.sources import Scope
-
 MINIMUM_BYTES = 10 * 1024 * 1024
-Row = tuple[Any, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class View:
-    """One INFORMATION_SCHEMA view of a project and a dataset or a region."""
-
-    key: tuple[str, ...]
-    fields: list[Field]
-    rows: Callable[[Store, Callable[[Table], Table]], Iterator[Row]]
 
 
 def _fields(spec: str) -> list[Field]:
@@ -93,10 +79,8 @@ _LEGACY = _fields(
 )
 
 
-def find(scope: "Scope", parts: list[str], at: int) -> View:
+def find(scope: Scope, parts: list[str], at: int) -> View:
     """The view that `[project.][dataset or region.]INFORMATION_SCHEMA.NAME` names."""
-    from local.cloud.bigquery.sources import find_dataset
-
     shown = ".".join(parts)
     if at + 2 != len(parts) or at > 2:
         raise not_found("Table", shown, scope.location or "US")
@@ -127,7 +111,7 @@ def find(scope: "Scope", parts: list[str], at: int) -> View:
     return _view(project, dataset.name, dataset.location.upper(), name)
 
 
-def _require_sight(scope: "Scope", project: str, dataset: str | None, shown: str) -> None:
+def _require_sight(scope: Scope, project: str, dataset: str | None, shown: str) -> None:
     """What spans a region needs rights on the project; what a dataset holds, on the dataset."""
     if not scope.caller.may_see(project, dataset):
         raise access_denied(
@@ -135,7 +119,7 @@ def _require_sight(scope: "Scope", project: str, dataset: str | None, shown: str
         )
 
 
-def legacy_tables(scope: "Scope", dataset: Dataset) -> View:
+def legacy_tables(scope: Scope, dataset: Dataset) -> View:
     _require_sight(scope, dataset.project, dataset.name, f"{dataset.project}:{dataset.name}.__TABLES__")
 
     def rows(store: Store, fresh: Callable[[Table], Table]) -> Iterator[Row]:

@@ -32,6 +32,7 @@ from local.cloud.bigquery.engine import Engine
 from local.cloud.bigquery.errors import BigQueryError, invalid_query, unsupported
 from local.cloud.bigquery.fields import Field, from_duckdb, quote, standard_type, stored_sql
 from local.cloud.bigquery.lowering.tree import lower
+from local.cloud.bigquery.scope import Scope
 from local.cloud.bigquery.store import Store, Table
 
 log = logging.getLogger(__name__)
@@ -114,8 +115,8 @@ class Planner:
             raise unsupported(f"the statement {sql.split()[0].upper()}")
         return trees[0], called
 
-    def scope(self, request: Request, caller: Caller) -> sources.Scope:
-        return sources.Scope(
+    def scope(self, request: Request, caller: Caller) -> Scope:
+        return Scope(
             self.store,
             lambda sql: self._view_tree(sql),
             request.project,
@@ -179,7 +180,7 @@ class Planner:
         return plan
 
     def resolve(
-        self, tree: exp.Expression, scope: sources.Scope, sql: str, *, aliases: bool = True
+        self, tree: exp.Expression, scope: Scope, sql: str, *, aliases: bool = True
     ) -> exp.Expression:
         """Every column tied to its source, every node typed. Without `aliases` those of the SELECT list stay names."""
         mapping = {
@@ -205,7 +206,7 @@ class Planner:
         except RecursionError:
             raise invalid_query("The query is too deeply nested") from None
 
-    def lower(self, tree: exp.Expression, scope: sources.Scope) -> str:
+    def lower(self, tree: exp.Expression, scope: Scope) -> str:
         """DuckDB SQL over physical tables."""
         tree = lower(tree)
         for node in tree.find_all(exp.Table):
@@ -257,7 +258,7 @@ def select_sql(sql: str, fields: list[Field]) -> str:
     return f"SELECT {columns} FROM ({sql})"
 
 
-def _output_names(tree: exp.Expression, scope: sources.Scope) -> list[str]:
+def _output_names(tree: exp.Expression, scope: Scope) -> list[str]:
     """The names in the case of the query and of the tables, because resolving makes all lower-case.
 
     Unnamed output columns get BigQuery's names f0_, f1_, … on the way.

@@ -26,7 +26,7 @@ from local.cloud.bigquery.errors import BigQueryError, invalid_query
 from local.cloud.bigquery.lowering.rules import kind as kind_of
 from local.cloud.bigquery.lowering.tree import lower
 from local.cloud.bigquery.partitions import Partitioning, partitioning
-from local.cloud.bigquery.sources import Source
+from local.cloud.bigquery.scope import Source
 from local.cloud.bigquery.store import Table
 
 log = logging.getLogger(__name__)

@@ -4,48 +4,18 @@ Every named table is replaced by a short unique name (`__s0`), aliased as the qu
 later steps need no rules for projects, regions or back-ticks. Views become subqueries.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
-
 from sqlglot import exp
 
 from local.cloud.bigquery import information_schema, wildcards
-from local.cloud.bigquery.auth import Caller
 from local.cloud.bigquery.errors import access_denied, invalid_query, not_found, unsupported
 from local.cloud.bigquery.fields import Field
 from local.cloud.bigquery.functions import place
-from local.cloud.bigquery.store import Dataset, Store, Table
+from local.cloud.bigquery.scope import Scope, Source, View, find_dataset
+from local.cloud.bigquery.store import Table
 
 # DuckDB's number of a stored row: a column of the table that DML changes, and of no other.
 ROW_ID = "rowid"
-Parse = Callable[[str], exp.Expression]
 _MAX_VIEW_DEPTH = 16
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """One occurrence of a table in a query. Exactly one of `table` and `view` is set."""
-
-    name: str
-    fields: list[Field]
-    table: Table | None = None
-    view: information_schema.View | None = None
-
-
-@dataclass(slots=True)
-class Scope:
-    """What a query may name, and what it named."""
-
-    store: Store
-    parse: Parse
-    project: str
-    default: tuple[str, str] | None
-    location: str | None
-    caller: Caller
-    decide: wildcards.Decide
-    sources: dict[str, Source] = field(default_factory=dict)
-    locations: set[str] = field(default_factory=set)
-    views: list[Table] = field(default_factory=list)
 
 
 def bind(tree: exp.Expression, scope: Scope, sql: str, depth: int = 0) -> exp.Expression:
@@ -203,9 +173,7 @@ def _parts(node: exp.Table) -> list[str]:
     return out
 
 
-def _resolve(
-    parts: list[str], scope: Scope, shown: str, node: exp.Table, sql: str
-) -> Table | information_schema.View:
+def _resolve(parts: list[str], scope: Scope, shown: str, node: exp.Table, sql: str) -> Table | View:
     upper = [p.upper() for p in parts]
     if "INFORMATION_SCHEMA" in upper:
         return information_schema.find(scope, parts, upper.index("INFORMATION_SCHEMA"))
@@ -243,15 +211,3 @@ def _require_read(table: Table, scope: Scope) -> None:
         raise access_denied(
             f"Table {table.id}: User does not have permission to query table {table.id}, or perhaps it does not exist."
         )
-
-
-def find_dataset(scope: Scope, project: str, name: str) -> Dataset:
-    """The dataset, when it exists in the location where the job runs."""
-    dataset = scope.store.find_dataset(project, name)
-    if dataset is None or (scope.location and dataset.location.upper() != scope.location.upper()):
-        raise not_found("Dataset", f"{project}:{name}", scope.location or "US")
-    scope.locations.add(dataset.location)
-    if len(scope.locations) > 1:
-        other = next(iter(scope.locations - {dataset.location}))
-        raise not_found("Dataset", f"{project}:{name}", other)
-    return dataset
