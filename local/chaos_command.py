@@ -49,7 +49,7 @@ def http_rules(given: argparse.Namespace) -> dict[str, Any]:
 
 
 def grpc_rules(given: argparse.Namespace) -> list[dict[str, Any]]:
-    """The rules of local.chaos_grpc."""
+    """The rules of local.cloud.faults.grpc_faults."""
     if given.weather == "calm":
         return []
     rule: dict[str, Any] = {"method": given.match, "count": given.times or 0}
@@ -94,9 +94,9 @@ def _send(place: str) -> Callable[[argparse.Namespace, dict[str, int]], None]:
         _post(f"http://127.0.0.1:{ports[place]}/_local/chaos", http_rules(given))
 
     def grpc(given: argparse.Namespace, ports: dict[str, int]) -> None:
-        from local import chaos_grpc
+        from local.cloud.faults import grpc_faults
 
-        chaos_grpc.set_rules(f"127.0.0.1:{ports[place]}", grpc_rules(given))
+        grpc_faults.set_rules(f"127.0.0.1:{ports[place]}", grpc_rules(given))
 
     def delivery(given: argparse.Namespace, ports: dict[str, int]) -> None:
         _post(f"http://127.0.0.1:{ports['dispatch']}/_local/chaos/delivery", delivery_rules(given))

@@ -211,7 +211,7 @@ LONGEST_FIRST = (
     "a world with people",
     "the servers",
     "the directory",
-    "tests/local/bigquery",
+    "tests/local/cloud/bigquery",
     "the stores",
 )
 """The groups that take minutes. They begin first, so that no worker is left alone with one at the end."""

@@ -86,7 +86,7 @@ def empty_cloud() -> Iterator[dict[str, str]]:
     with tempfile.TemporaryDirectory(prefix="bundles-") as place:
         address = f"127.0.0.1:{ports.free()}"
         server = subprocess.Popen(
-            [sys.executable, "-m", "local.storage", "--port", address.split(":")[1], "--data", place],
+            [sys.executable, "-m", "local.cloud.storage", "--port", address.split(":")[1], "--data", place],
             cwd=ROOT, stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
         try:

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from local.anthropic.server import Server
-from local.process import announce, on_stop
+from local.cloud.serving.process import announce, on_stop
 
 
 def main() -> None:

@@ -6,25 +6,20 @@ They share one identity (the ID tokens), one SQLite file and one weather; each i
 import argparse
 import logging
 import sys
-import threading
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import grpc
-from google.cloud import tasks_v2
-
-from local import chaos_grpc, identity
-from local.clock.schedule import Clock
+from local.cloud import identity
+from local.cloud.serving.database import Database
+from local.cloud.serving.post import Weather
+from local.cloud.serving.process import announce, leave, on_stop
+from local.cloud.tasks.api import CloudTasks
+from local.cloud.tasks.delivery import Dispatcher
+from local.cloud.tasks.server import ensure_queues, server
+from local.cloud.tasks.store import Store
 from local.dispatch import face
-from local.dispatch.database import Database
-from local.dispatch.post import Weather
-from local.events.trigger import Target, Trigger
+from local.dispatch.events import Target, Trigger
+from local.dispatch.schedules import Clock
 from local.manifest import Watched
-from local.process import announce, on_stop
-from local.tasks import policy
-from local.tasks.api import CloudTasks, handler
-from local.tasks.delivery import Dispatcher
-from local.tasks.store import Store
 from local.traces.store import Traces
 
 
@@ -41,20 +36,16 @@ def main() -> int:
 
     weather, manifest = Weather(), Watched(options.manifest)
     store = Store(database)
-    _ensure_queues(store, options.location, options.queue)
+    ensure_queues(store, options.location, options.queue)
     dispatcher = Dispatcher(store, mint, weather)
     target = Target(options.step_url, options.events_account, options.bucket_prefix)
     trigger = Trigger(database, manifest, target, mint, weather, options.event_attempts)
     clock = Clock(manifest, options.step_url, options.step_account, mint, weather)
 
-    rpc = grpc.server(
-        ThreadPoolExecutor(16),
-        interceptors=[chaos_grpc.ThreadedInterceptor(chaos_grpc.Weather())],
-        options=[("grpc.so_reuseport", 0)],
-    )
-    rpc.add_generic_rpc_handlers((handler(CloudTasks(store, dispatcher)),))
-    if rpc.add_insecure_port(f"127.0.0.1:{options.grpc_port}") == 0:
-        print(f"port {options.grpc_port} is taken", file=sys.stderr)
+    try:
+        rpc = server(options.grpc_port, CloudTasks(store, dispatcher))
+    except OSError as error:
+        print(error, file=sys.stderr)
         return 1
     traces = Traces()
     if options.traces_port:
@@ -79,7 +70,8 @@ def main() -> int:
     announce(f"127.0.0.1:{options.port} grpc 127.0.0.1:{options.grpc_port}")
     web.serve_forever(poll_interval=0.1)
     web.server_close()
-    _leave(database)
+    database.close()
+    leave()
     return 0
 
 
@@ -102,26 +94,6 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument("--no-clock", action="store_true", help="fire schedules only on demand")
     return parser.parse_args()
-
-
-def _ensure_queues(store: Store, location: str, names: list[str]) -> None:
-    for name in names:
-        full = f"{location}/queues/{name}"
-        if store.queue(full) is None:
-            queue = policy.with_defaults(tasks_v2.Queue(name=full))
-            queue.state = tasks_v2.Queue.State.RUNNING
-            store.put_queue(queue)
-
-
-def _leave(database: Database) -> None:
-    """Close the file and go, without waiting for deliveries that are still open: they are kept."""
-    database.close()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    if threading.active_count() > 1:
-        import os
-
-        os._exit(0)
 
 
 if __name__ == "__main__":

@@ -8,11 +8,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from local.clock.schedule import Clock
-from local.dispatch.post import Weather
-from local.events.trigger import BadEvent, Trigger
-from local.tasks.delivery import Dispatcher
-from local.tasks.store import Store
+from local.cloud.serving.post import Weather
+from local.cloud.tasks.delivery import Dispatcher
+from local.cloud.tasks.store import Store
+from local.dispatch.events import BadEvent, Trigger
+from local.dispatch.schedules import Clock
 from local.traces.store import Traces
 
 _MAX_BODY = 10 * 1024 * 1024

@@ -14,13 +14,13 @@ from typing import Any
 
 from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
 
+from local.cloud.serving.process import announce, die_with_parent
 from local.gateway import bytecode
 from local.gateway.app import Gateway
 from local.gateway.bundles import BundleLoader
 from local.gateway.config import Config
 from local.gateway.loader import SourceLoader
 from local.gateway.worker import Master, Worker
-from local.process import announce, die_with_parent
 
 ROOT = Path(__file__).resolve().parents[2]
 _POLL = 0.5

@@ -24,9 +24,9 @@ from typing import Any
 from urllib.parse import quote
 
 from local import ports
+from local.cloud.serving.process import die_with_parent
 from local.gateway.loader import LoadError, Wsgi
 from local.manifest import Function
-from local.process import die_with_parent
 
 START_SECONDS, ANSWER_SECONDS = 60.0, 660.0
 _PIECE = 64 * 1024

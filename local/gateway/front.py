@@ -15,7 +15,7 @@ from typing import Any
 
 from google.auth import exceptions, jwt
 
-from local import identity
+from local.cloud import identity
 
 REMOVED = "SIGNATURE_REMOVED_BY_GOOGLE"
 _STEPS = ("task", "finalized", "scheduled")

@@ -6,8 +6,8 @@ import sys
 import threading
 from pathlib import Path
 
+from local.cloud.serving.process import announce, on_stop
 from local.postgres import binaries, cluster
-from local.process import announce, on_stop
 
 
 def main() -> int:

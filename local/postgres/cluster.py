@@ -17,8 +17,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from local.cloud.serving.process import die_with_parent
 from local.postgres.binaries import CLUSTER, Account
-from local.process import die_with_parent
 
 DATABASE = "bridge"
 OWNER = "bridge_owner"

@@ -25,7 +25,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from local.process import die_with_parent
+from local.cloud.serving.process import die_with_parent
 from local.stack.plan import read_state
 from local.stack.prepare import access_of
 from local.stack.services import root

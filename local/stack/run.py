@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from local.process import die_with_parent
+from local.cloud.serving.process import die_with_parent
 from local.stack import plan as planning
 from local.stack import prepare, services
 from local.stack.plan import StackError

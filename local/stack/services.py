@@ -63,20 +63,20 @@ SERVICES = (
     Service("postgres", "local.postgres"),
     Service(
         "storage",
-        "local.storage",
+        "local.cloud.storage",
         ("--events-url", "http://127.0.0.1:{dispatch}/_local/events"),
         variables={"STORAGE_EMULATOR_HOST": "http://127.0.0.1:{storage}"},
     ),
     Service(
         "firestore",
-        "local.firestore",
+        "local.cloud.firestore",
         ("--indexes", "infra/firestore.indexes.json", "--idle-seconds", "{firestore_idle}"),
         variables={"FIRESTORE_EMULATOR_HOST": "127.0.0.1:{firestore}"}),
-    Service("bigquery", "local.bigquery", variables={"BIGQUERY_EMULATOR_HOST": "http://127.0.0.1:{bigquery}"}),
+    Service("bigquery", "local.cloud.bigquery", variables={"BIGQUERY_EMULATOR_HOST": "http://127.0.0.1:{bigquery}"}),
     # Secret Manager shares the process: together they cost the memory of one.
     Service(
         "kms",
-        "local.kms",
+        "local.keys",
         ("--secrets-port", "{secrets}", "--ensure-key", KMS_KEY),
         ("secrets",),
         {"KMS_EMULATOR_HOST": "127.0.0.1:{kms}", "SECRET_MANAGER_EMULATOR_HOST": "127.0.0.1:{secrets}"},

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from local.process import die_with_parent
+from local.cloud.serving.process import die_with_parent
 from local.stack.plan import Plan, StackError, read_state, write_private
 from local.stack.services import Service, root
 

@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from local import identity
+from local.cloud import identity
 from tests.bench import process, solo, wire
 from tests.bench.ground import ROOT, Ground, Options
 from tests.bench.report import Table, Target, median, percentile

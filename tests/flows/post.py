@@ -24,7 +24,7 @@ from urllib.parse import quote, urlsplit
 import pytest
 import requests
 
-from local import identity
+from local.cloud import identity
 from local.stack.api import StackFailed
 from local.stack.services import BUCKET_PREFIX, EVENTS_ACCOUNT, PROJECT, STEP_ACCOUNT
 

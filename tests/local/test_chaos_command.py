@@ -54,8 +54,8 @@ class World:
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     folder = tmp_path_factory.mktemp("weather")
     with (
-        serving("local.storage", folder / "storage") as store,
-        serving("local.secrets", folder / "secrets") as secrets,
+        serving("local.cloud.storage", folder / "storage") as store,
+        serving("local.cloud.secrets", folder / "secrets") as secrets,
         dispatching(folder / "dispatch", "--queue", "default") as dispatch,
     ):
         world = World(folder, store, secrets, dispatch)

@@ -24,11 +24,13 @@ class Kind:
 
 
 KINDS = [
-    Kind("local.storage"),
-    Kind("local.firestore"),
-    Kind("local.bigquery"),
-    Kind("local.kms", ("--port", "--secrets-port")),
-    Kind("local.secrets"),
+    Kind("local.cloud.storage"),
+    Kind("local.cloud.firestore"),
+    Kind("local.cloud.bigquery"),
+    Kind("local.cloud.kms"),
+    Kind("local.cloud.secrets"),
+    Kind("local.cloud.tasks"),
+    Kind("local.keys", ("--port", "--secrets-port")),
     Kind("local.dispatch", ("--port", "--grpc-port"), ("--no-clock",)),
 ]
 

@@ -234,7 +234,7 @@ class Cloud:
 
     def deliver(self, item: Delivery, *, tries: int = 0, give_up: bool = False) -> int:
         """Deliver once, as the queue or Eventarc would; answers the status."""
-        from local import identity
+        from local.cloud import identity
 
         audience = self.environment["BRIDGE_STEP_URL"].replace("{name}", item.function)
         account = EVENTS if item.event else STEPS
@@ -396,7 +396,7 @@ def _serving(module: str, port: int, data: Path, *options: str) -> Iterator[None
 
 @contextmanager
 def _certificates(identity: Path) -> Iterator[str]:
-    from local import identity as issuer
+    from local.cloud import identity as issuer
 
     body = json.dumps(issuer.certificates(identity)).encode()
 
@@ -425,7 +425,7 @@ def servers(open_folder: Path) -> Iterator[dict[str, Any]]:
     from cryptography.hazmat.primitives import serialization
     from cryptography.hazmat.primitives.asymmetric import rsa
 
-    from local import identity
+    from local.cloud import identity
     from local.postgres import cluster
 
     home = open_folder / "servers"
@@ -434,9 +434,9 @@ def servers(open_folder: Path) -> Iterator[dict[str, Any]]:
     identity.ensure(home)
     with (
         _serving("local.postgres", port_of["postgres"], home / "postgres"),
-        _serving("local.storage", port_of["storage"], home / "storage"),
-        _serving("local.firestore", port_of["firestore"], home / "firestore"),
-        _serving("local.kms", port_of["kms"], home / "kms", "--ensure-key", KEY),
+        _serving("local.cloud.storage", port_of["storage"], home / "storage"),
+        _serving("local.cloud.firestore", port_of["firestore"], home / "firestore"),
+        _serving("local.cloud.kms", port_of["kms"], home / "kms", "--ensure-key", KEY),
         _certificates(home) as certs,
     ):
         secrets = cluster.passwords(home / "postgres")
@@ -507,7 +507,7 @@ def bigquery(servers: dict[str, Any]) -> Iterator[Any]:
             }
         )
     )
-    with _serving("local.bigquery", port, servers["home"] / "bigquery"):
+    with _serving("local.cloud.bigquery", port, servers["home"] / "bigquery"):
         yield sdk.Client(
             project=PROJECT,
             credentials=AnonymousCredentials(),

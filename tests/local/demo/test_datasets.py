@@ -21,7 +21,7 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[bigquery.Client
     """A server with the demo data in it."""
     port = ports.free()
     data = tmp_path_factory.mktemp("demo")
-    command = [sys.executable, "-m", "local.bigquery", "--port", str(port), "--data", str(data)]
+    command = [sys.executable, "-m", "local.cloud.bigquery", "--port", str(port), "--data", str(data)]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     assert process.stdout.readline().startswith("ready")

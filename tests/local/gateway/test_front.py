@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from local import identity
+from local.cloud import identity
 from local.gateway.front import REMOVED
 from tests.local.gateway.conftest import Tree
 

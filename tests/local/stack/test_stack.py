@@ -19,7 +19,7 @@ from google.auth import credentials
 from google.cloud import storage, tasks_v2
 from google.cloud.tasks_v2.services.cloud_tasks.transports import CloudTasksGrpcTransport
 
-from local import identity
+from local.cloud import identity
 from local.gateway import front
 from local.stack import api
 from migrations import runner

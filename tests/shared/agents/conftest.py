@@ -39,8 +39,8 @@ def stores(open_folder: Path) -> Iterator[dict[str, str]]:
     port_of = {name: ports.free() for name in ("postgres", "storage", "firestore", "dispatch", "tasks")}
     children = [
         launch("local.postgres", "--port", str(port_of["postgres"]), "--data", str(home / "postgres")),
-        launch("local.storage", "--port", str(port_of["storage"]), "--data", str(home / "storage")),
-        launch("local.firestore", "--port", str(port_of["firestore"]), "--data", str(home / "firestore")),
+        launch("local.cloud.storage", "--port", str(port_of["storage"]), "--data", str(home / "storage")),
+        launch("local.cloud.firestore", "--port", str(port_of["firestore"]), "--data", str(home / "firestore")),
         launch(
             "local.dispatch", "--port", str(port_of["dispatch"]), "--grpc-port", str(port_of["tasks"]),
             "--data", str(home), "--queue", "chat", "--no-clock", "--step-url", "http://127.0.0.1:1/{name}",

@@ -74,7 +74,7 @@ def firestore(servers: dict[str, Any], tmp_path_factory: pytest.TempPathFactory)
     port = ports.free()
     child = subprocess.Popen(
         [
-            *(sys.executable, "-m", "local.firestore", "--port", str(port)),
+            *(sys.executable, "-m", "local.cloud.firestore", "--port", str(port)),
             *("--data", str(tmp_path_factory.mktemp("firestore"))),
         ],
         cwd=ROOT,

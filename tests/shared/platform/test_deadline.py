@@ -142,7 +142,7 @@ def test_a_transaction_that_took_too_long_lets_go_of_what_it_locked(
     tmp_path: Any, services: Callable[[str], None]
 ) -> None:
     """The next one need not wait until Firestore finds out by itself, which takes a minute."""
-    with serving("local.firestore", tmp_path) as server:
+    with serving("local.cloud.firestore", tmp_path) as server:
         services(server.address)
         documents.put("memo", "x", {"n": 1}, ttl_seconds=60)
         slept: list[float] = []

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from shared.platform.cloud import keys
 from shared.platform.errors import InvalidCiphertext, Unavailable
+from tests.local.cloud.kms.conftest import LOCATION, connect
 from tests.local.grpc_serving import Serving, serving
-from tests.local.kms.conftest import LOCATION, connect
 
 pytestmark = pytest.mark.slow
 
@@ -57,7 +57,7 @@ class Way(grpc.GenericRpcHandler):
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
-    with serving("local.kms", tmp_path_factory.mktemp("kms")) as running:
+    with serving("local.cloud.kms", tmp_path_factory.mktemp("kms")) as running:
         yield running
 
 

@@ -27,7 +27,7 @@ def manager(tmp_path: Path, directory: dict[str, str], monkeypatch: pytest.Monke
         keys, port = one.getsockname()[1], two.getsockname()[1]
     child = subprocess.Popen(
         [
-            sys.executable, "-m", "local.kms", "--port", str(keys), "--secrets-port", str(port),
+            sys.executable, "-m", "local.keys", "--port", str(keys), "--secrets-port", str(port),
             "--data", str(tmp_path),
         ],
         cwd=ROOT,

@@ -73,7 +73,7 @@ def on_snapshot(event: Finalized) -> None:
 @pytest.fixture(scope="module")
 def certs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]]:
     """A key pair for the token issuer, and its certificates over HTTP."""
-    from local import identity
+    from local.cloud import identity
 
     home = tmp_path_factory.mktemp("identity")
     identity.ensure(home)
@@ -98,7 +98,7 @@ def certs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]
 @pytest.fixture
 def sign(certs: tuple[Path, str], directory: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Any:
     """Make a bearer header for a function's name and an account."""
-    from local import identity
+    from local.cloud import identity
     from shared.platform.settings import settings
 
     monkeypatch.setenv("BRIDGE_OIDC_CERTS_URL", certs[1])

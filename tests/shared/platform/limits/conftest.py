@@ -19,7 +19,15 @@ def firestore(open_folder: Path) -> Iterator[str]:
     """The address of a local Firestore."""
     port = ports.free()
     child = subprocess.Popen(
-        [sys.executable, "-m", "local.firestore", "--port", str(port), "--data", str(open_folder / "rates")],
+        [
+            sys.executable,
+            "-m",
+            "local.cloud.firestore",
+            "--port",
+            str(port),
+            "--data",
+            str(open_folder / "rates"),
+        ],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         text=True,

@@ -230,7 +230,7 @@ def test_a_message_that_the_queue_refuses_does_not_hold_up_the_others(
 @pytest.mark.parametrize("code", ["PERMISSION_DENIED", "UNAUTHENTICATED", "RESOURCE_EXHAUSTED"])
 def test_a_queue_that_refuses_us_keeps_every_message(cloud: Any, queue: Lose, sent: Any, code: str) -> None:
     """A missing right, or too much at once, is no fault of a message: all wait and leave in their order."""
-    from local.chaos_grpc import set_rules
+    from local.cloud.faults.grpc_faults import set_rules
     from shared.platform.background import outbox
     from shared.platform.errors import Unavailable
     from shared.platform.settings import settings
