@@ -8,7 +8,7 @@ tool: a document that passes here is one that a person can open. Findings carry 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from shared.catalog import service as catalog
@@ -23,12 +23,14 @@ from shared.dashboards.document.model import ChartTile, Document, KpiTile, Table
 from shared.dashboards.document.problems import Problems, did_you_mean
 from shared.dashboards.views import QueryReport, Report
 from shared.platform import clock, threads
-from shared.platform.errors import BridgeError, BytesCapExceeded, NotFound
+from shared.platform.errors import BridgeError, NotFound
 from shared.platform.ids import TeamId
 from shared.platform.postgres import pool as pg
 from shared.platform.text.safe_yaml import Path
+from shared.querying import access
+from shared.querying import service as querying
+from shared.querying.access import Access
 from shared.warehouses.contract import DryRun, Field
-from shared.warehouses.guard import guard
 
 PARALLEL = 4
 PARTITION_ADVICE_BYTES = 1_000_000_000
@@ -59,9 +61,9 @@ def examine(team: TeamId, text: str) -> Verdict:
             raise
         problems.error(("connection",), error.message, _known_connections(team, parsed.document.connection))
         return Verdict(_report(problems, []), parsed.document)
-    allowed = catalog.allowed_datasets(team, opened.id)
-    plan, prepared = _plan(parsed.document, opened, allowed)
-    schemas, reports = _dry_runs(team, opened, allowed, parsed.document, plan, problems)
+    reach = access.through(team, opened)
+    plan, prepared = _plan(parsed.document, reach)
+    schemas, reports = _dry_runs(reach, parsed.document, plan, problems)
     below = references.dependencies(parsed.document)
     for id, refusal in plan.failed.items():
         # What is built on a refused query is refused for the same reason: it is said once, at its cause.
@@ -86,51 +88,45 @@ def _known_connections(team: TeamId, name: str) -> str | None:
     return did_you_mean(name, known) or "Add a connection first."
 
 
-def _plan(
-    parsed: Document, opened: OpenConnection, allowed: Collection[str]
-) -> tuple[compiler.Plan, compiler.Prepared]:
+def _plan(parsed: Document, reach: Access) -> tuple[compiler.Plan, compiler.Prepared]:
     at = Clock.at(clock.now(), parsed.timezone)
-    prepared = compiler.prepare(
-        parsed,
-        dialect=opened.warehouse.dialect,
-        project=opened.warehouse.project,
-        allowed=allowed,
-    )
+    prepared = compiler.prepare(parsed, dialect=reach.dialect, project=reach.project, allowed=reach.allowed)
     values = filters.read(parsed, {}, at)
-    plan = compiler.bind(prepared, values, at, connection=opened.id, generation=opened.credentials_generation)
+    plan = compiler.bind(
+        prepared,
+        values,
+        at,
+        connection=reach.opened.id,
+        generation=reach.opened.credentials_generation,
+        policy=reach.policy,
+    )
     return plan, prepared
 
 
 def _dry_runs(
-    team: TeamId,
-    opened: OpenConnection,
-    allowed: Collection[str],
-    parsed: Document,
-    plan: compiler.Plan,
-    problems: Problems,
+    reach: Access, parsed: Document, plan: compiler.Plan, problems: Problems
 ) -> tuple[dict[str, tuple[Field, ...]], list[QueryReport]]:
     """Ask the warehouse about every query, a few at a time."""
     own = {query.id for query in parsed.queries}
     queries = [query for query in plan.queries if query.id in own]
 
-    def ask(query: compiler.PlannedQuery) -> DryRun | BridgeError:
+    def ask(query: compiler.PlannedQuery) -> querying.Estimate | BridgeError:
         try:
-            answer = opened.warehouse.dry_run(query.sql, query.parameters)
-            guard.agree(query.checked, answer, allowed)
+            return querying.estimate(reach, query)
         except BridgeError as error:
             if error.retryable:
                 raise
             return error
-        return answer
 
     with threads.Pool(PARALLEL, "query") as pool:
         answers = list(pool.map(ask, queries))
     schemas: dict[str, tuple[Field, ...]] = {}
     reports: list[QueryReport] = []
-    for query, answer in zip(queries, answers, strict=True):
-        if isinstance(answer, BridgeError):
-            _add_refusal(parsed, query.id, answer, problems)
+    for query, found in zip(queries, answers, strict=True):
+        if isinstance(found, BridgeError):
+            _add_refusal(parsed, query.id, found, problems)
             continue
+        answer = found.dry_run
         schemas[query.id] = answer.schema
         reports.append(
             QueryReport(
@@ -141,18 +137,14 @@ def _dry_runs(
                 tables=list(answer.tables),
             )
         )
-        if answer.bytes_scanned >= query.max_bytes:
-            refusal = BytesCapExceeded(
-                f"The query {query.id} would scan {answer.bytes_scanned:,} bytes; "
-                f"the cap is {query.max_bytes:,}."
-            )
-            _add_refusal(parsed, query.id, refusal, problems, _cheaper(team, opened, answer))
+        if not found.within:
+            _add_refusal(parsed, query.id, found.over(), problems, _cheaper(reach, answer))
     return schemas, reports
 
 
-def _cheaper(team: TeamId, opened: OpenConnection, answer: DryRun) -> str:
+def _cheaper(reach: Access, answer: DryRun) -> str:
     """What would make the query cheaper: the partition column, by name, where there is one."""
-    shapes = catalog.shapes(team, opened.id, list(answer.tables))
+    shapes = catalog.shapes(reach.team, reach.opened.id, list(answer.tables))
     named = [
         f"{name} is partitioned by {shape.partitioning['column']}"
         for name, shape in shapes.items()

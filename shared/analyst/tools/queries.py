@@ -119,7 +119,7 @@ class RunDryRunQuery:
             }
             return answer
         facts.record(
-            context.team, context.session_id, DRY_RUN, found.planned.checked.fingerprint,
+            context.team, context.session_id, DRY_RUN, found.statement.checked.fingerprint,
             {"bytes_scanned": found.dry_run.bytes_scanned},
         )  # fmt: skip
         return answer

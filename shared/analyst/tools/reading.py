@@ -9,7 +9,6 @@ dashboard will run: their fingerprints are equal.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Any
 
 from shared.agents.protocol.model import ToolContext, ToolFailed
@@ -22,27 +21,14 @@ from shared.dashboards.compiling.filters import Clock
 from shared.dashboards.document.model import Document
 from shared.platform import clock, ids
 from shared.platform.errors import BridgeError
-from shared.platform.limits import budgets
-from shared.platform.settings import settings
-from shared.warehouses.contract import DryRun, Limits, Result
-from shared.warehouses.guard import guard
+from shared.querying import access
+from shared.querying import service as querying
+from shared.querying.access import Access
+from shared.querying.service import Estimate
+from shared.warehouses.contract import Result
 
 PRICE_PER_TEBIBYTE_USD = 6.25
 """On-demand analysis of BigQuery, list price (cloud.google.com/bigquery/pricing, 2025); other warehouses bill by time."""
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A planned query and what the warehouse says of it."""
-
-    planned: PlannedQuery
-    dry_run: DryRun
-    cap: int
-
-    @property
-    def within(self) -> bool:
-        """At the cap is over it."""
-        return self.dry_run.bytes_scanned < self.cap
 
 
 def opened(context: ToolContext) -> OpenConnection:
@@ -60,12 +46,12 @@ def opened(context: ToolContext) -> OpenConnection:
     return found
 
 
-def allowed(context: ToolContext) -> set[str]:
-    """The datasets that the connection offers."""
-    known = context.memory.get("allowed")
-    if known is None:
-        known = context.memory["allowed"] = catalog.allowed_datasets(context.team, str(context.connection_id))
-    return set(known)
+def reach(context: ToolContext) -> Access:
+    """What the conversation may read over its connection; it is looked up once in a turn."""
+    known = context.memory.get("access")
+    if not isinstance(known, Access):
+        known = context.memory["access"] = access.through(context.team, opened(context))
+    return known
 
 
 def plan(context: ToolContext, sql: str, given: Sequence[Mapping[str, Any]] = ()) -> PlannedQuery:
@@ -84,11 +70,12 @@ def plan(context: ToolContext, sql: str, given: Sequence[Mapping[str, Any]] = ()
         document,
         dialect=connection.warehouse.dialect,
         project=connection.warehouse.project,
-        allowed=allowed(context),
+        allowed=reach(context).allowed,
         filters={},
         clock=at,
         connection=connection.id,
         generation=connection.credentials_generation,
+        policy=reach(context).policy,
     )
     for refusal in found.failed.values():
         raise refusal
@@ -101,29 +88,19 @@ def plan(context: ToolContext, sql: str, given: Sequence[Mapping[str, Any]] = ()
 def estimate(context: ToolContext, planned: PlannedQuery, cap: int | None = None) -> Estimate:
     """A dry run, agreed with the guard. The cap is the platform's; `cap` may only lower it."""
     context.remaining()
-    found = opened(context).warehouse.dry_run(planned.sql, planned.parameters)
-    guard.agree(planned.checked, found, allowed(context))
-    return Estimate(
-        planned, found, min(cap or planned.max_bytes, planned.max_bytes, settings().query_bytes_cap)
-    )
+    return querying.estimate(reach(context), planned, cap=cap)
 
 
 def rows(context: ToolContext, found: Estimate, most: int, tool: str) -> Result:
     """The rows of a query that is within its cap; raises what the turn's, session's or team's budget says."""
-    job = "bridge-" + ids.derived_id(context.turn_id, context.call_id, found.planned.query_hash)
-    limits = Limits(
-        max_bytes=found.cap,
-        timeout_seconds=max(1.0, min(float(found.planned.timeout_seconds), context.remaining())),
-        max_rows=most,
-        labels={"team": context.team, "session": context.session_id, "tool": tool},
-        job_id=job,
+    purpose = querying.Purpose(
+        job="bridge-" + ids.derived_id(context.turn_id, context.call_id, found.statement.query_hash),
+        labels={"session": context.session_id, "tool": tool},
+        most_rows=most,
+        scopes={"turn": context.turn_id, "session": context.session_id},
+        within_seconds=context.remaining(),
     )
-    scopes = {"turn": context.turn_id, "session": context.session_id}
-    bytes_scanned = found.dry_run.bytes_scanned
-    with budgets.held(context.team, "warehouse_bytes", bytes_scanned, key=job, scopes=scopes) as spending:
-        result = opened(context).warehouse.query(found.planned.sql, found.planned.parameters, limits)
-        spending.settle(result.bytes_scanned)
-    return result
+    return querying.run(reach(context), found, purpose)
 
 
 def read(context: ToolContext, sql: str, most: int, tool: str) -> Result:
@@ -186,7 +163,7 @@ def advice(context: ToolContext, found: Estimate) -> str | None:
 def _columns(found: Estimate) -> list[Any]:
     from sqlglot import exp
 
-    return list(found.planned.checked.tree.find_all(exp.Column))
+    return list(found.statement.checked.tree.find_all(exp.Column))
 
 
 def _restricts(found: Estimate, column: str) -> bool:
@@ -195,7 +172,7 @@ def _restricts(found: Estimate, column: str) -> bool:
 
     return any(
         inner.name.lower() == column.lower()
-        for where in found.planned.checked.tree.find_all(exp.Where)
+        for where in found.statement.checked.tree.find_all(exp.Where)
         for inner in where.find_all(exp.Column)
     )
 
@@ -207,8 +184,3 @@ def refusal(error: BridgeError) -> str:
         if not error.reason or error.reason in error.message
         else f"{error.message} ({error.reason})"
     )
-
-
-def lowered(found: Estimate, cap: int) -> Estimate:
-    """The same estimate under another cap."""
-    return replace(found, cap=cap)

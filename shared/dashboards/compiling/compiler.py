@@ -20,8 +20,9 @@ from shared.dashboards.document.model import Document, KpiTile
 from shared.platform.errors import BridgeError, QueryNotReadOnly
 from shared.platform.settings import settings
 from shared.platform.text import strict_json
+from shared.querying import service as querying
+from shared.querying.service import Checked
 from shared.warehouses.contract import Dialect, Parameter
-from shared.warehouses.guard import guard
 from shared.warehouses.sql import rewrites
 
 MAX_ROWS = 10_000
@@ -42,7 +43,7 @@ class PreparedQuery:
     max_bytes: int
     timeout_seconds: int
     ttl_seconds: int
-    checked: guard.Checked
+    checked: Checked
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ class PlannedQuery:
     max_bytes: int
     timeout_seconds: int
     ttl_seconds: int
-    checked: guard.Checked = field(repr=False, compare=False)
+    checked: Checked = field(repr=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -97,11 +98,12 @@ def compile(
     clock: Clock,
     connection: str = "",
     generation: int = 0,
+    policy: str = "",
 ) -> Plan:
     """The plan of a document for these filters; raises ValidationFailed for a filter value."""
     prepared = prepare(document, dialect=dialect, project=project, allowed=allowed)
     values = filter_values.read(document, filters, clock)
-    return bind(prepared, values, clock, connection=connection, generation=generation)
+    return bind(prepared, values, clock, connection=connection, generation=generation, policy=policy)
 
 
 def prepare(
@@ -119,10 +121,13 @@ def prepare(
     return Prepared(document, dialect, stages(edges), queries, failed, _comparisons(document, queries))
 
 
-def bind(prepared: Prepared, values: Values, clock: Clock, *, connection: str, generation: int) -> Plan:
+def bind(
+    prepared: Prepared, values: Values, clock: Clock, *, connection: str, generation: int, policy: str = ""
+) -> Plan:
     """Give every query its parameters and its key."""
+    whose = (connection, generation, policy)
     planned = [
-        _bind_one(prepared, query, query.id, values.parameters, clock, connection, generation)
+        _bind_one(prepared, query, query.id, values.parameters, clock, whose)
         for query in prepared.queries.values()
     ]
     beside: list[str] = []
@@ -130,7 +135,7 @@ def bind(prepared: Prepared, values: Values, clock: Clock, *, connection: str, g
         moved = filter_values.shifted(values, comparison, filter_id)
         if moved is not None:
             query = prepared.queries[query_id]
-            planned.append(_bind_one(prepared, query, id, moved, clock, connection, generation))
+            planned.append(_bind_one(prepared, query, id, moved, clock, whose))
             beside.append(id)
     order = prepared.stages
     if beside:
@@ -192,11 +197,9 @@ def _prepare_one(
     ]
     own = sqltext.replace_refs(query.sql, names)
     text = rewrites.bind_clock(rewrites.with_common_tables(own, common, dialect), dialect)
-    first = guard.check(text, dialect, allowed=allowed, project=project)
-    text = rewrites.limited(text, first.tree, MAX_ROWS + 1)
-    checked = guard.check(text, dialect, allowed=allowed, project=project)
-    if checked.tables != first.tables or checked.tree.args.get("limit") is None:
-        raise QueryNotReadOnly(field="sql", reason="the row limit can't be added")
+    text, checked = querying.guarded(
+        text, dialect=dialect, project=project, allowed=allowed, most_rows=MAX_ROWS + 1
+    )
     config = settings()
     return PreparedQuery(
         id=id,
@@ -234,8 +237,7 @@ def _bind_one(
     id: str,
     given: Mapping[str, Parameter],
     clock: Clock,
-    connection: str,
-    generation: int,
+    whose: tuple[str, int, str],
 ) -> PlannedQuery:
     offered = dict(given) | clock.parameters()
     for item in prepared.document.filters:
@@ -246,7 +248,7 @@ def _bind_one(
         id=id,
         sql=query.sql,
         parameters=parameters,
-        query_hash=query_hash(query.fingerprint, parameters, connection, generation),
+        query_hash=query_hash(query.fingerprint, parameters, *whose),
         tables=query.tables,
         max_bytes=query.max_bytes,
         timeout_seconds=query.timeout_seconds,

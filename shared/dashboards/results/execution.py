@@ -1,37 +1,25 @@
-"""Run one planned query on its warehouse, guarded a second time, and shape its rows for storage."""
+"""Run one planned query and shape its rows for storage."""
 
 from __future__ import annotations
 
 import gzip
-from collections.abc import Collection
 from typing import Any
 
-from shared.connections.model import OpenConnection
 from shared.dashboards.compiling.compiler import MAX_ROWS, PlannedQuery
 from shared.dashboards.results.entries import Entry, Lease
 from shared.platform import clock
-from shared.platform.errors import BytesCapExceeded
-from shared.platform.limits import budgets
 from shared.platform.telemetry import context as telemetry
 from shared.platform.text import strict_json
-from shared.warehouses.contract import Limits, Result
-from shared.warehouses.guard import guard
+from shared.querying import service as querying
+from shared.querying.access import Access
+from shared.warehouses.contract import Result
 from shared.warehouses.values import to_json
 
 SHOWN_BYTES = 100 * 1024
 """Most that one tile's data may weigh in an answer, uncompressed."""
 
 
-def run(
-    query: PlannedQuery,
-    opened: OpenConnection,
-    allowed: Collection[str],
-    lease: Lease,
-    *,
-    team: str,
-    slug: str,
-    serve_seconds: float,
-) -> Entry:
+def run(query: PlannedQuery, access: Access, lease: Lease, *, slug: str, serve_seconds: float) -> Entry:
     """Compute a query and shape its entry; raises the warehouse's error.
 
     The dry run comes first at each execution, because a view may lead elsewhere since the document was
@@ -39,28 +27,15 @@ def run(
     """
     started = clock.monotonic()
     with telemetry.span("sql.execute", dashboard_slug=slug, query_hash=query.query_hash) as span:
-        estimate = opened.warehouse.dry_run(query.sql, query.parameters)
-        guard.agree(query.checked, estimate, allowed)
-        if estimate.bytes_scanned >= query.max_bytes:
-            raise BytesCapExceeded(
-                f"The query {query.id} would scan {estimate.bytes_scanned:,} bytes; the cap is {query.max_bytes:,}.",
-                field="sql",
-                reason="over the cap",
-            )
-        job = f"dash-{query.query_hash[:32]}-{lease.fence}"
-        with budgets.held(team, "warehouse_bytes", estimate.bytes_scanned, key=job) as spending:
-            result = opened.warehouse.query(
-                query.sql,
-                query.parameters,
-                Limits(
-                    max_bytes=query.max_bytes,
-                    timeout_seconds=query.timeout_seconds,
-                    max_rows=MAX_ROWS,
-                    labels={"team": team, "dashboard": slug[:63], "query": query.id[:63]},
-                    job_id=job,
-                ),
-            )
-            spending.settle(result.bytes_scanned)
+        result = querying.run(
+            access,
+            querying.estimate(access, query),
+            querying.Purpose(
+                job=f"dash-{query.query_hash[:32]}-{lease.fence}",
+                labels={"dashboard": slug, "query": query.id},
+                most_rows=MAX_ROWS,
+            ),
+        )
         span["bytes_scanned"] = result.bytes_scanned
     return shape(query, result, (clock.monotonic() - started) * 1000, serve_seconds=serve_seconds)
 

@@ -147,13 +147,7 @@ def _keeping(lease: entries.Lease, query: PlannedQuery) -> AbstractContextManage
 def _compute(source: Source, query: PlannedQuery, lease: entries.Lease, known: Entry | None) -> Settled:
     try:
         entry = execution.run(
-            query,
-            source.opened,
-            source.allowed,
-            lease,
-            team=source.team,
-            slug=source.slug,
-            serve_seconds=source.serve_seconds,
+            query, source.access, lease, slug=source.slug, serve_seconds=source.serve_seconds
         )
     except Exception as error:
         if not isinstance(error, BridgeError):

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from shared.catalog import service as catalog
-from shared.connections import service as connections
-from shared.connections.model import OpenConnection
 from shared.dashboards import indexing, reading
 from shared.dashboards.compiling import compiler
 from shared.dashboards.compiling.filters import Clock, Values
@@ -19,6 +15,8 @@ from shared.platform.errors import ConnectionNotValidated, DashboardInvalid, Una
 from shared.platform.ids import TeamId
 from shared.platform.postgres import pool
 from shared.platform.telemetry import context as telemetry
+from shared.querying import access
+from shared.querying.access import Access
 
 MOST_DOCUMENTS = 64
 
@@ -33,8 +31,7 @@ class Source:
     version: int
     epoch: int
     prepared: compiler.Prepared
-    opened: OpenConnection
-    allowed: Collection[str]
+    access: Access
 
     def plan(self, values: Values, clock: Clock) -> compiler.Plan:
         """The plan for these values."""
@@ -42,8 +39,9 @@ class Source:
             self.prepared,
             values,
             clock,
-            connection=self.opened.id,
-            generation=self.opened.credentials_generation,
+            connection=self.access.opened.id,
+            generation=self.access.opened.credentials_generation,
+            policy=self.access.policy,
         )
 
     def key(self, query_hash: str) -> str:
@@ -97,14 +95,8 @@ def _make(team: TeamId, head: pool.Row) -> Source:
     parsed = reading.parse(found[0].decode("utf-8", "replace"))
     if parsed.document is None:
         raise DashboardInvalid(details={"errors": [problem.model_dump() for problem in parsed.errors]})
-    opened = connections.open_warehouse(team, head["connection_id"])
-    allowed = frozenset(catalog.allowed_datasets(team, opened.id))
+    reach = access.to(team, head["connection_id"])
     prepared = compiler.prepare(
-        parsed.document,
-        dialect=opened.warehouse.dialect,
-        project=opened.warehouse.project,
-        allowed=allowed,
+        parsed.document, dialect=reach.dialect, project=reach.project, allowed=reach.allowed
     )
-    return Source(
-        team, head["id"], head["slug"], head["version"], head["cache_epoch"], prepared, opened, allowed
-    )
+    return Source(team, head["id"], head["slug"], head["version"], head["cache_epoch"], prepared, reach)

@@ -198,6 +198,7 @@ def test_the_key_is_the_same_for_the_same_question_and_another_for_any_other() -
         key("SELECT b FROM d.t WHERE day >= @period_start"),
         key(base, {"period": "last_8_days"}),
         key(base, connection="c2"),
+        key(base, policy="masked"),
         key(base, generation=2),
         key("SELECT a FROM d.t WHERE day >= @period_end"),
     ]

@@ -1,0 +1,1 @@
+"""The one way to a warehouse's rows: guard, cap, policy, quota, labels."""
