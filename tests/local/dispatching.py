@@ -145,7 +145,7 @@ class Dispatch:
             method=method,
         )
         try:
-            with urllib.request.urlopen(request, timeout=30) as answer:
+            with urllib.request.urlopen(request) as answer:
                 return answer.status, json.loads(answer.read())
         except urllib.error.HTTPError as error:
             return error.code, json.loads(error.read())
@@ -163,7 +163,7 @@ class Dispatch:
         if self.process is None:
             return 0
         self.process.terminate()
-        code = self.process.wait(60)
+        code = self.process.wait()
         self._close()
         return code
 

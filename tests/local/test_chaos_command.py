@@ -47,7 +47,7 @@ class World:
 
     def chaos(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "local", "chaos", *arguments, "--home", str(self.home)]
-        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+        return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
 @pytest.fixture(scope="module")
@@ -168,5 +168,5 @@ def test_a_weather_that_makes_no_sense_is_refused(
 def test_without_a_stack_there_is_no_weather(tmp_path: Path) -> None:
     """A folder where no stack has run is named."""
     command = [sys.executable, "-m", "local", "chaos", "all", "calm", "--home", str(tmp_path)]
-    answer = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    answer = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (answer.returncode, f"no stack has run in {tmp_path}" in answer.stderr) == (1, True)

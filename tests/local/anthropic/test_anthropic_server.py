@@ -49,7 +49,7 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
     running = Api(tmp_path_factory.mktemp("api"))
     yield running
     running.process.kill()
-    running.process.wait(30)
+    running.process.wait()
 
 
 def test_it_says_that_it_is_well_and_ends_with_zero(tmp_path: Path) -> None:
@@ -58,7 +58,7 @@ def test_it_says_that_it_is_well_and_ends_with_zero(tmp_path: Path) -> None:
     with urllib.request.urlopen(f"http://127.0.0.1:{running.port}/_local/health") as answer:
         assert answer.status == 200
     running.process.send_signal(signal.SIGTERM)
-    assert running.process.wait(30) == 0
+    assert running.process.wait() == 0
 
 
 def test_a_message_has_its_blocks_usage_and_stop_reason(api: Api) -> None:

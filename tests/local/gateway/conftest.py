@@ -84,14 +84,14 @@ class Tree:
         if self.process is None:
             return 0
         self.process.terminate()
-        code = self.process.wait(60)
+        code = self.process.wait()
         assert self.process.stdout is not None
         self.process.stdout.close()
         self.process = None
         return code
 
     def ask(self, path: str, method: str = "GET", body: Any = None, **headers: str) -> Got:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port)
         try:
             fields = {name.replace("_", "-"): value for name, value in headers.items()}
             connection.request(method, path, body, fields)

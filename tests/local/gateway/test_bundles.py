@@ -97,7 +97,7 @@ def test_a_stream_stays_a_stream(tree: Tree, build: Path) -> None:
         f"                yield b'%d\\n' % n\n                time.sleep(0.05)\n"
         f"        finally:\n            open({str(gone)!r}, 'w').close()\n    return pieces(), 200\n",
     )  # fmt: skip
-    connection = http.client.HTTPConnection("127.0.0.1", tree.port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", tree.port)
     connection.request("POST", "/v1/slow/1")
     response = connection.getresponse()
     assert response.readline() == b"0\n"

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import threading
-import time
 import uuid
 from typing import Any
 
 import pytest
 
+from local.patience import until
 from tests.shared.conftest import WEATHER, together
 
 pytestmark = pytest.mark.slow
@@ -161,9 +161,10 @@ def test_a_cancel_and_the_effects_of_a_step_come_one_after_the_other(cloud: Any,
             attempt.finished = True
             canceller = threading.Thread(target=late)
             canceller.start()
-            time.sleep(0.3)
+            waits = "SELECT 1 FROM pg_locks WHERE NOT granted"
+            until(lambda: order or cloud.sql(waits), "the cancel waits for the job's row")
             order.append("effects")
-    canceller.join(10)
+    canceller.join()
     assert order == ["effects", "cancelled"]
     second = ledger.claim("test-step", new_id(), 60)
     assert second is not None

@@ -56,7 +56,7 @@ def google_emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield address
     finally:
         os.killpg(process.pid, signal.SIGTERM)
-        process.wait(20)
+        process.wait()
 
 
 Connect = Callable[..., firestore.Client]

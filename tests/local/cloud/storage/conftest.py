@@ -74,7 +74,7 @@ class Running:
     def call(self, path: str, document: Any = None) -> Any:
         body = None if document is None else json.dumps(document).encode()
         request = urllib.request.Request(self.url + path, data=body, method="GET" if body is None else "POST")
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request) as answer:
             return json.load(answer)
 
     def chaos(self, *rules: dict[str, Any]) -> None:

@@ -164,17 +164,17 @@ def test_settings_that_no_header_could_carry_are_refused(
     """At the upload and in a patch: what was stored could not be downloaded."""
     bucket.blob("x").upload_from_string(b"data")
     base = f"{server.url}/upload/storage/v1/b/{bucket.name}/o?uploadType=resumable&name=y"
-    assert requests.post(base, json=resource, timeout=5).status_code == 400
+    assert requests.post(base, json=resource).status_code == 400
     url = f"{server.url}/storage/v1/b/{bucket.name}/o/x"
-    assert requests.patch(url, json=resource, timeout=5).status_code == 400
+    assert requests.patch(url, json=resource).status_code == 400
     assert bucket.blob("x").download_as_bytes() == b"data"
 
 
 def test_a_setting_of_null_is_no_setting(server, bucket: storage.Bucket) -> None:
     """Also inside the metadata of a new object."""
     url = f"{server.url}/upload/storage/v1/b/{bucket.name}/o?uploadType=resumable&name=x"
-    session = requests.post(url, json={"cacheControl": None, "metadata": {"a": None, "b": "1"}}, timeout=5)
-    requests.put(session.headers["Location"], data=b"data", timeout=5).raise_for_status()
+    session = requests.post(url, json={"cacheControl": None, "metadata": {"a": None, "b": "1"}})
+    requests.put(session.headers["Location"], data=b"data").raise_for_status()
     found = bucket.get_blob("x")
     assert (found.cache_control, found.metadata) == (None, {"b": "1"})
 
@@ -222,7 +222,7 @@ def test_a_missing_object_is_not_found_in_googles_form(server, bucket: storage.B
     for attempt in (blob.reload, blob.delete, blob.patch, blob.download_as_bytes):
         with pytest.raises(NotFound, match="No such object"):
             attempt()
-    answer = requests.get(f"{server.url}/storage/v1/b/{bucket.name}/o/missing", timeout=5)
+    answer = requests.get(f"{server.url}/storage/v1/b/{bucket.name}/o/missing")
     message = f"No such object: {bucket.name}/missing"
     detail = {"message": message, "domain": "global", "reason": "notFound"}
     assert answer.json() == {"error": {"code": 404, "message": message, "errors": [detail]}}

@@ -217,7 +217,7 @@ def test_no_more_deliveries_are_open_than_allowed(
 ) -> None:
     """max_concurrent_dispatches bounds what a handler has open, and is used to the full."""
     queue = make_queue(rate_limits={"max_concurrent_dispatches": 3})
-    full = threading.Barrier(3, timeout=30)
+    full = threading.Barrier(3, timeout=600)
 
     def slow(_call: Call) -> int:
         full.wait()
