@@ -169,7 +169,7 @@ def test_a_maker_that_died_is_replaced(me: Any, monkeypatch: pytest.MonkeyPatch)
 
 MAKER = """
 import sys, time
-from shared.agents import tool_cache
+from shared.agents.loop import tool_cache
 if sys.argv[2:]:
     tool_cache.LEASE_SECONDS, tool_cache.BEAT_SECONDS = map(float, sys.argv[2:])
 def make():
