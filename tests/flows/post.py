@@ -87,7 +87,6 @@ class Post:
         answer = requests.get(
             f"{self.stack.env['STORAGE_EMULATOR_HOST']}/storage/v1/b/{BUCKET_PREFIX}-{role}/o",
             params={"prefix": prefix, "maxResults": "1000"},
-            timeout=30,
         )
         answer.raise_for_status()
         return list(answer.json().get("items", []))
@@ -98,7 +97,6 @@ class Post:
             f"{self.stack.env['STORAGE_EMULATOR_HOST']}/storage/v1/b/{BUCKET_PREFIX}-{role}/o/{quote(name, safe='')}",
             params={"alt": "media"},
             headers={"Accept-Encoding": "gzip"},
-            timeout=30,
         )
         answer.raise_for_status()
         return answer.content
@@ -109,7 +107,6 @@ class Post:
             f"{self.stack.env['STORAGE_EMULATOR_HOST']}/upload/storage/v1/b/{BUCKET_PREFIX}-{role}/o",
             params={"uploadType": "media", "name": name},
             data=data,
-            timeout=30,
         ).raise_for_status()
 
     def end_leases(self) -> None:

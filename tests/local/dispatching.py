@@ -24,15 +24,6 @@ from local import ports
 LOCATION = "projects/bridge-local/locations/us-central1"
 
 
-def until(condition: Callable[[], Any], patience: float = 60.0) -> Any:
-    """The first true value of a condition; fails the test when it stays false."""
-    deadline = time.monotonic() + patience
-    while not (value := condition()):
-        assert time.monotonic() < deadline, "the condition did not come true in time"
-        time.sleep(0.01)
-    return value
-
-
 @dataclass(frozen=True)
 class Call:
     at: float

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from local.patience import until
 from local.stack.api import temporary_home
-from tests.local.dispatching import until
 
 pytestmark = pytest.mark.stack
 

@@ -7,7 +7,6 @@ import socket
 import stat
 import subprocess
 import sys
-import time
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -21,9 +20,10 @@ from google.cloud.tasks_v2.services.cloud_tasks.transports import CloudTasksGrpc
 
 from local.cloud import identity
 from local.gateway import front
+from local.patience import until
 from local.stack import api
 from migrations import runner
-from tests.local.dispatching import LOCATION, until
+from tests.local.dispatching import LOCATION
 from tests.local.stack.conftest import Recorded
 
 pytestmark = pytest.mark.stack
@@ -171,14 +171,15 @@ def test_no_process_outlives_a_killed_stack(stack: api.Stack) -> None:
     """The kernel ends every child of a supervisor that was killed, grandchildren included."""
     home = str(stack.home).encode()
     stack.crash()
-    deadline = time.monotonic() + 30
-    while orphans := [
-        process.name
-        for process in Path("/proc").iterdir()
-        if process.name.isdigit() and home in _command_line(process) and int(process.name) != os.getpid()
-    ]:
-        assert time.monotonic() < deadline, f"orphans: {orphans}"
-        time.sleep(0.05)
+
+    def orphans() -> list[str]:
+        return [
+            process.name
+            for process in Path("/proc").iterdir()
+            if process.name.isdigit() and home in _command_line(process) and int(process.name) != os.getpid()
+        ]
+
+    until(lambda: not orphans(), lambda: f"no process is left: {orphans()}")
 
 
 def _command_line(process: Path) -> bytes:

@@ -158,7 +158,7 @@ def test_a_follower_hears_a_running_turn_while_it_runs(me: Any, session_id: str)
     first_heard, in_time, started = threading.Event(), list[bool](), begin(me, session_id)
 
     def until_the_follower_has_it() -> None:
-        in_time.append(first_heard.wait(20))
+        in_time.append(first_heard.wait(60))
 
     scene = [*says("first")[:-2], until_the_follower_has_it, *says("second")]
     runner = threading.Thread(target=play, args=(started, agent(Scripted(scene))))

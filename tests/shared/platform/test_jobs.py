@@ -192,7 +192,7 @@ def test_a_query_under_way_is_stopped_when_its_job_is_cancelled(
     def endless(*_: Any) -> Any:
         with cancelling(stopped.set):
             waiting.set()
-            assert stopped.wait(10)
+            assert stopped.wait(60)
             raise QueryTimedOut
 
     monkeypatch.setattr(BigQuery, "tables", endless)
@@ -200,9 +200,9 @@ def test_a_query_under_way_is_stopped_when_its_job_is_cancelled(
     statuses: list[int] = []
     worker = threading.Thread(target=lambda: statuses.append(cloud.deliver(step)))
     worker.start()
-    assert waiting.wait(10)
+    assert waiting.wait(60)
     cancel(cloud, person, job)
-    worker.join(15)
+    worker.join(60)
     assert statuses == [204]
     assert letters(cloud) == before
     assert cloud.job(job, person)["errors"] == []

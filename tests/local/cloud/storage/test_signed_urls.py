@@ -2,7 +2,6 @@
 
 import datetime
 import json
-import time
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
@@ -13,6 +12,7 @@ from google.cloud.storage import _signing
 from google.oauth2 import service_account
 
 from local.cloud.storage import accounts
+from local.patience import until
 
 EMAIL = "signer@bridge-local.iam.gserviceaccount.com"
 
@@ -169,10 +169,7 @@ def test_an_unsigned_extension_header_is_refused(bucket: storage.Bucket, sign) -
 def test_an_expired_url_is_refused(blob: storage.Blob, sign) -> None:
     """After its seconds a URL is worth nothing, though its signature is right."""
     url = sign(blob, expiration=datetime.timedelta(seconds=1))
-    assert requests.get(url).status_code == 200
-    end = time.monotonic() + 30
-    while (answer := requests.get(url)).status_code == 200 and time.monotonic() < end:
-        time.sleep(0.05)
+    answer = until(lambda: (found := requests.get(url)).status_code != 200 and found, "the URL expires")
     assert code(answer) == (403, "ExpiredToken")
 
 

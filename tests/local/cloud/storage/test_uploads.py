@@ -6,7 +6,6 @@ import hashlib
 import http.client
 import io
 import os
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +15,8 @@ from google.api_core.exceptions import BadRequest, NotFound, PreconditionFailed
 from google.cloud import storage
 from google.cloud.storage import transfer_manager
 from google.cloud.storage._media.requests import ResumableUpload
+
+from local.patience import until
 
 MIB = 1024 * 1024
 CHUNK = 256 * 1024
@@ -212,10 +213,7 @@ def test_a_body_that_ends_early_makes_no_object(server, bucket: storage.Bucket) 
     connection.endheaders(b"only this")
     connection.close()
     assert list(bucket.list_blobs()) == []
-    deadline = time.monotonic() + 30
-    while left := list((server.data / "tmp").iterdir()):
-        assert time.monotonic() < deadline, left
-        time.sleep(0.02)
+    until(lambda: not list((server.data / "tmp").iterdir()), "what was begun is removed")
 
 
 @pytest.mark.parametrize(
