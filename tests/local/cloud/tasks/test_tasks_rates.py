@@ -67,7 +67,7 @@ class Line:
                 self.dispatcher._settle(task, answer())
             if len(self.left) == begun:
                 assert wait
-                self.clock.now += wait
+                self.clock.now += max(wait, 0.001)
         return [at - self.left[0][0] for at, _ in self.left]
 
 
