@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import datetime
 import json
 import os
 import signal
@@ -310,18 +309,12 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.fixture
-def later(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
-    """The product's clock stands still but for the seconds that a test moves it: what has a time ages at once."""
-    from shared.platform import clock
+def later() -> Iterator[Callable[[float], None]]:
+    """A clock that only the test moves, by so many seconds: what is told of it is exact on the slowest machine."""
+    from tests.moved_clock import StillClock, moved_clock
 
-    wall, steady, moved = clock.now(), clock.monotonic(), [0.0]
-    monkeypatch.setattr(clock, "now", lambda: wall + datetime.timedelta(seconds=moved[0]))
-    monkeypatch.setattr(clock, "monotonic", lambda: steady + moved[0])
-
-    def move(seconds: float) -> None:
-        moved[0] += seconds
-
-    return move
+    with moved_clock(StillClock()) as made:
+        yield made.forward
 
 
 @pytest.fixture(scope="session")

@@ -345,7 +345,7 @@ def test_an_overloaded_provider_is_asked_again_before_the_first_token(
         {"blocks": [{"text": "finally"}]},
     )
     slept: list[float] = []
-    monkeypatch.setattr(orchestrator, "time", _Clock(slept))
+    monkeypatch.setattr(orchestrator, "clock", _Clock(slept))
     events = events_of(started(me, session_id), agent(adapter(messages_api), model=MODEL))
     assert sum(slept) >= 1.0
     assert events[-1].data["state"] == "completed"
