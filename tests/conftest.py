@@ -5,15 +5,19 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import time
+import signal
+import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import hypothesis
 import pytest
 import requests
+
+from local.patience import Patience, until
+from tests.servers import CannotStart
 
 # Tests start servers while this process holds gRPC channels. gRPC's fork handlers run between fork and exec and
 # can abort the child there; nothing here forks without exec, so they are switched off before gRPC loads.
@@ -78,7 +82,6 @@ class World:
         as_: Person | str | None = "admin",
         headers: dict[str, str] | None = None,
         raw: bytes | None = None,
-        timeout: float = 60,
     ) -> Answer:
         """One call; `as_=None` sends no credential."""
         all_headers = dict(headers or {})
@@ -90,7 +93,7 @@ class World:
             data = json.dumps(body).encode()
             all_headers.setdefault("Content-Type", "application/json")
         answer = self._http.request(
-            method, self.url + path, data=data, headers=all_headers, timeout=timeout, allow_redirects=False
+            method, self.url + path, data=data, headers=all_headers, allow_redirects=False
         )
         return Answer(answer.status_code, dict(answer.headers), answer.content)
 
@@ -110,10 +113,9 @@ class World:
         body: Any = None,
         *,
         headers: dict[str, str] | None = None,
-        timeout: float = 120,
     ) -> list[tuple[str, Any, str | None]]:
         """Every server-sent event of a stream, as (event, data, id)."""
-        return list(self.stream(method, path, body, headers=headers, timeout=timeout))
+        return list(self.stream(method, path, body, headers=headers))
 
     def stream(
         self,
@@ -122,13 +124,10 @@ class World:
         body: Any = None,
         *,
         headers: dict[str, str] | None = None,
-        timeout: float = 120,
     ) -> Iterator[tuple[str, Any, str | None]]:
         """Server-sent events as they come."""
         all_headers = {"Authorization": f"Bearer {self.admin.token}", **(headers or {})}
-        with requests.request(
-            method, self.url + path, json=body, headers=all_headers, stream=True, timeout=timeout
-        ) as answer:
+        with requests.request(method, self.url + path, json=body, headers=all_headers, stream=True) as answer:
             if answer.status_code != 200:
                 raise AssertionError(f"{answer.status_code}: {answer.text}")
             fields: dict[str, str] = {}
@@ -150,7 +149,7 @@ class World:
         )
         signed_in.raise_for_status()
         headers = {"X-Bridge-CSRF": session.cookies["bridge_csrf"]}
-        made = session.post(f"{self.url}/v1/auth/tokens", json={"name": "test"}, headers=headers, timeout=30)
+        made = session.post(f"{self.url}/v1/auth/tokens", json={"name": "test"}, headers=headers)
         made.raise_for_status()
         return Person(email, signed_in.json()["user"]["id"], made.json()["token"])
 
@@ -162,13 +161,14 @@ class World:
 
     def wait_job(self, job_id: str, *, as_: Any = "admin", patience: float = 60) -> dict[str, Any]:
         """The job, once it has ended."""
-        end = time.monotonic() + patience
-        while time.monotonic() < end:
-            job = self.get(f"/v1/onboarding/jobs/{job_id}", as_=as_).json
-            if job["state"] in ENDED:
-                return dict(job)
-            time.sleep(0.1)
-        raise AssertionError(f"the job is still {job['state']} after {patience} s: {job}")
+        seen: dict[str, Any] = {}
+
+        def ended() -> bool:
+            seen.update(self.get(f"/v1/onboarding/jobs/{job_id}", as_=as_).json)
+            return seen["state"] in ENDED
+
+        until(ended, lambda: f"the job ends: {seen}", seconds=patience, pause=0.05)
+        return seen
 
     @property
     def connection_id(self) -> str:
@@ -251,6 +251,72 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: rank.get(group_of(item.nodeid), len(rank)))
 
 
+# A test's limit, and what ends a run ------------------------------------------------------------------
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_timeout_set_timer(item: Any, settings: Any) -> bool | None:
+    """The limit of a test counts seconds of a quiet machine: it ends what hangs, and never what is only slow."""
+    if settings.method != "signal" or threading.current_thread() is not threading.main_thread():
+        return None
+    from pytest_timeout import timeout_sigalrm
+
+    supply, every = Patience(settings.timeout), min(5.0, settings.timeout)
+
+    def cancel() -> None:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+
+    def look(_number: int, _frame: object) -> None:
+        if supply.over():
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            timeout_sigalrm(item, settings)
+
+    item.cancel_timeout = cancel
+    signal.signal(signal.SIGALRM, look)
+    signal.setitimer(signal.ITIMER_REAL, every, every)
+    return True
+
+
+_STOPS = "a server that tests need"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
+    """A server that can't start is one error, and the run stops there: every other test would say the same."""
+    report = yield
+    if call.when == "setup" and call.excinfo is not None and isinstance(call.excinfo.value, CannotStart):
+        report.user_properties.append((_STOPS, str(call.excinfo.value)))
+        item.session.shouldstop = f"{_STOPS} can't start: {call.excinfo.value}"
+    return report
+
+
+class _Stopping:
+    """Ends the runs of all workers when one of them has met a server that can't start."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        workers = self._config.pluginmanager.get_plugin("dsession")
+        for name, said in report.user_properties:
+            if name == _STOPS and workers is not None:
+                workers.shouldstop = f"{_STOPS} can't start: {said}"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(_Stopping(config))
+
+
+@pytest.fixture
+def later() -> Iterator[Callable[[float], None]]:
+    """A clock that only the test moves, by so many seconds: what is told of it is exact on the slowest machine."""
+    from tests.moved_clock import StillClock, moved_clock
+
+    with moved_clock(StillClock()) as made:
+        yield made.forward
+
+
 @pytest.fixture(scope="session")
 def open_folder() -> Iterator[Path]:
     """A folder for servers. Pytest's own are closed to the user who runs Postgres where tests run as root,
@@ -268,11 +334,12 @@ def world() -> Iterator[World]:
     BRIDGE_TEST_HOME names the data folder of a demo stack that already runs: quicker while writing tests.
     """
     from local.stack import api
+    from tests.servers import started_stack
 
     if home := os.environ.get("BRIDGE_TEST_HOME"):
         yield World(api.Stack(Path(home)))
         return
-    with api.started(demo=True) as stack:
+    with started_stack(demo=True) as stack:
         yield World(stack)
 
 

@@ -83,9 +83,30 @@ class MovedClock:
                 self._asleep -= 1
 
 
+class StillClock(MovedClock):
+    """A clock that stands still but for what a test moves it, so that what is told of it is exact. Whoever sleeps or
+    waits does so by the machine's."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._began, self._counted = datetime.now(UTC), time.monotonic()
+
+    def now(self) -> datetime:
+        return self._began + timedelta(seconds=self._passed + self._set)
+
+    def monotonic(self) -> float:
+        return self._counted + self._passed
+
+    def sleep(self, seconds: float) -> None:
+        time.sleep(seconds)
+
+    def wait(self, event: threading.Event, seconds: float | None) -> bool:
+        return event.wait(seconds)
+
+
 @contextmanager
-def moved_clock() -> Iterator[MovedClock]:
+def moved_clock(made: MovedClock | None = None) -> Iterator[MovedClock]:
     """A clock that can be moved, in use for the block."""
-    made = MovedClock()
+    made = made or MovedClock()
     with clock.replaced(made):
         yield made

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
+from local.patience import Patience
+
 _ENDED = ("completed", "completed_with_errors", "failed", "cancelled")
 
 
@@ -43,12 +45,12 @@ class Api:
 
     def wait_for_job(self, job_id: str, patience: float = 120.0) -> dict[str, Any]:
         """The job once it has ended. Raises JobFailed unless it completed."""
-        deadline, pause = time.monotonic() + patience, 0.05
+        supply, pause = Patience(patience), 0.05
         while True:
             job: dict[str, Any] = self.get(f"/v1/onboarding/jobs/{job_id}")
             if job["state"] in _ENDED:
                 break
-            if time.monotonic() > deadline:
+            if supply.over():
                 raise JobFailed(
                     f"{job['kind']}: still {job['state']} after {patience:g} s: {job['progress']}"
                 )

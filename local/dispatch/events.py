@@ -209,12 +209,17 @@ class Trigger:
         dead = attempts >= self._attempts
         if dead:
             _log.warning("dead letter: %s for %s after %d attempts: %s", id_, function, attempts, reason)
-        first, longest = _BACKOFF
-        wait = max(min(longest, first * 2.0 ** (attempts - 1)), answer.retry_after or 0.0)
+        wait = wait_after(attempts, answer.retry_after)
         self._db.write(
             "UPDATE events SET attempts = ?, reason = ?, dead = ?, due = ? WHERE id = ? AND function = ?",
             (attempts, reason, int(dead), time.time() + wait, *key),
         )
+
+
+def wait_after(failures: int, asked: float | None) -> float:
+    """Seconds until the next attempt, after so many failures (1 or more): doubling, and no less than asked for."""
+    first, longest = _BACKOFF
+    return max(min(longest, first * 2.0 ** (failures - 1)), asked or 0.0)
 
 
 def _event(headers: Mapping[str, str]) -> dict[str, str]:

@@ -27,6 +27,7 @@ from local import ports
 from local.cloud.serving.process import die_with_parent
 from local.gateway.loader import LoadError, Wsgi
 from local.manifest import Function
+from local.patience import Patience
 
 START_SECONDS, ANSWER_SECONDS = 60.0, 660.0
 _PIECE = 64 * 1024
@@ -231,16 +232,16 @@ def _body(environ: dict[str, Any]) -> tuple[Any, dict[str, str]]:
 
 def _wait(process: _Process) -> None:
     """Until the server takes connections; raises LoadError when it ends or takes too long."""
-    deadline = time.monotonic() + START_SECONDS
+    patience = Patience(START_SECONDS)
     while True:
         try:
-            socket.create_connection(("127.0.0.1", process.port), timeout=1).close()
+            socket.create_connection(("127.0.0.1", process.port), timeout=START_SECONDS).close()
             return
         except OSError:
             pass
         if process.server.poll() is not None:
             raise LoadError(f"{process.name} ended with {process.server.returncode} while it was loaded")
-        if time.monotonic() > deadline:
+        if patience.over():
             process.end()
             raise LoadError(f"{process.name} did not start within {START_SECONDS:.0f} s")
         time.sleep(0.01)

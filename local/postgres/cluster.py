@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from local.cloud.serving.process import die_with_parent
+from local.patience import Patience
 from local.postgres.binaries import CLUSTER, Account
 
 DATABASE = "bridge"
@@ -117,9 +118,9 @@ def start(cluster: Cluster, port: int, patience: float = 20.0) -> subprocess.Pop
     """Start the server and wait until it accepts connections.
 
     After a kill -9 the last backends may hold the old shared memory for a moment: starting is tried
-    again until `patience` seconds have passed.
+    again until `patience` seconds of a quiet machine have passed.
     """
-    deadline = time.monotonic() + patience
+    supply = Patience(patience)
     arguments = [str(cluster.binaries / "postgres"), "-D", str(cluster.data), "-p", str(port)]
     for name, value in SETTINGS.items():
         arguments += ["-c", f"{name}={value}"]
@@ -137,9 +138,9 @@ def start(cluster: Cluster, port: int, patience: float = 20.0) -> subprocess.Pop
             preexec_fn=_quit_with_parent,
             process_group=0,
         )
-        if _wait_ready(cluster, child, deadline):
+        if _wait_ready(cluster, child, supply):
             return child
-        if time.monotonic() >= deadline:
+        if supply.over():
             child.kill()
             raise TimeoutError(f"postgres did not accept connections within {patience:g} s; see its log")
         time.sleep(0.1)
@@ -150,10 +151,10 @@ def _quit_with_parent() -> None:
     die_with_parent(signal.SIGQUIT)
 
 
-def _wait_ready(cluster: Cluster, child: subprocess.Popen[bytes], deadline: float) -> bool:
+def _wait_ready(cluster: Cluster, child: subprocess.Popen[bytes], patience: Patience) -> bool:
     """Read the state that the server itself keeps in its lock file: no client library, no password."""
     lock = cluster.data / "postmaster.pid"
-    while child.poll() is None and time.monotonic() < deadline:
+    while child.poll() is None and not patience.over():
         try:
             lines = lock.read_text().splitlines()
         except FileNotFoundError:

@@ -17,7 +17,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
@@ -26,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from local.cloud.serving.process import die_with_parent
+from local.patience import NotInTime, until
 from local.stack.plan import read_state
 from local.stack.prepare import access_of
 from local.stack.services import root
@@ -37,7 +37,7 @@ class StackFailed(Exception):
 
 @dataclass
 class Stack:
-    """One stack over one data folder."""
+    """One stack over one data folder. What it is given time for counts seconds of a quiet machine."""
 
     home: Path
     demo: bool = False
@@ -66,8 +66,9 @@ class Stack:
         if self.process is None:
             return
         self.process.terminate()
-        code = self.process.wait(30)
-        self.process = None
+        process, self.process = self.process, None
+        until(lambda: process.poll() is not None, "the stack stops")
+        code = process.returncode
         if code != 0:
             raise StackFailed(f"the stack ended with code {code}:\n{self.last_words()}")
 
@@ -86,7 +87,7 @@ class Stack:
         os.kill(pid, signal.SIGKILL)
         _wait_until_gone([pid])
 
-    def restart(self, service: str, patience: float = 20.0) -> None:
+    def restart(self, service: str, patience: float = 60.0) -> None:
         """SIGKILL one service and return when its successor serves."""
         before = self.pid(service)
         self.kill(service)
@@ -148,7 +149,7 @@ class Stack:
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(url, data, {"Content-Type": "application/json"}, method=method)
         try:
-            with urllib.request.urlopen(request, timeout=120) as answer:
+            with urllib.request.urlopen(request) as answer:
                 return json.loads(answer.read())
         except urllib.error.HTTPError as error:
             raise StackFailed(f"{method} {path} answered {error.code}: {error.read().decode()}") from None
@@ -173,11 +174,10 @@ class Stack:
         )
 
     def _until(self, condition: Callable[[], bool], patience: float, what: str) -> None:
-        deadline = time.monotonic() + patience
-        while not condition():
-            if time.monotonic() > deadline:
-                raise StackFailed(f"did not {what} within {patience:g} s:\n{self.last_words()}")
-            time.sleep(0.03)
+        try:
+            until(condition, what, seconds=patience, pause=0.03)
+        except NotInTime as error:
+            raise StackFailed(f"did not {what}: {error}\n{self.last_words()}") from None
 
 
 @contextlib.contextmanager
@@ -206,12 +206,8 @@ def started(
         yield stack
 
 
-def _wait_until_gone(pids: list[int], patience: float = 10.0) -> None:
-    deadline = time.monotonic() + patience
-    while any(_alive(pid) for pid in pids):
-        if time.monotonic() > deadline:
-            raise StackFailed(f"processes {pids} survived SIGKILL for {patience:g} s")
-        time.sleep(0.01)
+def _wait_until_gone(pids: list[int]) -> None:
+    until(lambda: not any(_alive(pid) for pid in pids), f"processes {pids} end after SIGKILL", pause=0.01)
 
 
 def _alive(pid: int) -> bool:

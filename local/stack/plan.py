@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from local import ports as free_ports
+from local.patience import Patience
 from local.postgres import cluster
 from local.stack import services
 from local.stack.services import Service
@@ -134,9 +135,9 @@ def _ports(before: Mapping[str, int], gateway: int | None) -> dict[str, int]:
 
 def _wait_for_the_dead(known: Mapping[str, Any], patience: float = 5.0) -> None:
     """After a SIGKILL of the last stack its children end within moments: let them free their ports."""
-    deadline = time.monotonic() + patience
+    supply = Patience(patience)
     pids = [entry.get("pid") for entry in known.get("services", {}).values()]
-    while time.monotonic() < deadline and any(pid and _is_ours(pid) for pid in pids):
+    while not supply.over() and any(pid and _is_ours(pid) for pid in pids):
         time.sleep(0.05)
 
 

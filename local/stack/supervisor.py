@@ -16,9 +16,11 @@ from pathlib import Path
 from typing import IO, Any
 
 from local.cloud.serving.process import die_with_parent
+from local.patience import Patience
 from local.stack.plan import Plan, StackError, read_state, write_private
 from local.stack.services import Service, root
 
+# In seconds of a quiet machine.
 _READY_WITHIN = 60.0
 _STOP_WITHIN = 5.0
 _STABLE_AFTER = 30.0
@@ -75,9 +77,9 @@ class Supervisor:
     def wait_ready(self, *names: str) -> None:
         """Return when these services serve; without names, all. Raises StackError when one can't."""
         wanted = names or tuple(self.children)
-        deadline = time.monotonic() + _READY_WITHIN
+        patience = Patience(_READY_WITHIN)
         while not all(self.children[name].ready for name in wanted if name in self.children):
-            if time.monotonic() > deadline:
+            if patience.over():
                 late = [name for name in wanted if name in self.children and not self.children[name].ready]
                 raise StackError(
                     f"{', '.join(late)}: not ready after {_READY_WITHIN:g} s; see {self._log(late[0])}"
@@ -166,11 +168,11 @@ class Supervisor:
         for process in running:
             process.send_signal(signal.SIGCONT)  # A service that a test paused can't hear SIGTERM.
             process.terminate()
-        deadline = time.monotonic() + _STOP_WITHIN
+        patience = Patience(_STOP_WITHIN)
+        while any(process.poll() is None for process in running) and not patience.over():
+            time.sleep(0.01)
         for process in running:
-            try:
-                process.wait(max(0.05, deadline - time.monotonic()))
-            except subprocess.TimeoutExpired:
+            if process.poll() is None:
                 process.kill()
                 process.wait()
 

@@ -18,8 +18,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 EFFECTS = (
-    ("lake", "put"), ("lake", "compose"), ("lake", "delete"),
-    ("hot", "put"), ("hot", "change"), ("tasks", "create"),
+    ("objects", "put"), ("objects", "compose"), ("objects", "delete"),
+    ("documents", "put"), ("documents", "change"), ("queues", "create"),
 )  # fmt: skip
 
 
@@ -53,7 +53,7 @@ def interrupt_after(effects: int, with_signal: int) -> None:
 
     pool.transaction = transaction
     for module, name in EFFECTS:
-        owner = importlib.import_module(f"shared.platform.{module}")
+        owner = importlib.import_module(f"shared.platform.cloud.{module}")
         setattr(owner, name, counting(getattr(owner, name)))
 
 

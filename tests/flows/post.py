@@ -25,6 +25,7 @@ import pytest
 import requests
 
 from local.cloud import identity
+from local.patience import until
 from local.stack.api import StackFailed
 from local.stack.services import BUCKET_PREFIX, EVENTS_ACCOUNT, PROJECT, STEP_ACCOUNT
 
@@ -86,7 +87,6 @@ class Post:
         answer = requests.get(
             f"{self.stack.env['STORAGE_EMULATOR_HOST']}/storage/v1/b/{BUCKET_PREFIX}-{role}/o",
             params={"prefix": prefix, "maxResults": "1000"},
-            timeout=30,
         )
         answer.raise_for_status()
         return list(answer.json().get("items", []))
@@ -97,7 +97,6 @@ class Post:
             f"{self.stack.env['STORAGE_EMULATOR_HOST']}/storage/v1/b/{BUCKET_PREFIX}-{role}/o/{quote(name, safe='')}",
             params={"alt": "media"},
             headers={"Accept-Encoding": "gzip"},
-            timeout=30,
         )
         answer.raise_for_status()
         return answer.content
@@ -108,7 +107,6 @@ class Post:
             f"{self.stack.env['STORAGE_EMULATOR_HOST']}/upload/storage/v1/b/{BUCKET_PREFIX}-{role}/o",
             params={"uploadType": "media", "name": name},
             data=data,
-            timeout=30,
         ).raise_for_status()
 
     def end_leases(self) -> None:
@@ -122,15 +120,14 @@ class Post:
         """The transaction of a worker that died holds the document until the server gives it up."""
         from google.api_core.exceptions import Aborted
 
-        deadline = time.monotonic() + patience
-        while True:
+        def given_up() -> bool:
             try:
                 lease.update({"until": 0.0})
-                return
             except Aborted:
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(0.2)
+                return False
+            return True
+
+        until(given_up, f"the lease {lease.id} can be ended", seconds=patience, pause=0.2)
 
     @cached_property
     def firestore(self) -> Any:
@@ -208,7 +205,7 @@ class Post:
         barrier = threading.Barrier(len(waiting))
 
         def go(item: Delivery) -> int:
-            barrier.wait(30)
+            barrier.wait(600)
             return self.deliver(item)
 
         with ThreadPoolExecutor(len(waiting)) as workers:
@@ -227,14 +224,14 @@ class Post:
 
     def wait_quiet(self, patience: float = 60.0) -> None:
         """Return when nothing is due. Watches over turns that are over wait on, for their time."""
-        deadline = time.monotonic() + patience
-        while True:
-            state = self.stack.local("GET", "/_local/dispatch")
+        state: dict[str, Any] = {}
+
+        def quiet() -> bool:
+            state.update(self.stack.local("GET", "/_local/dispatch"))
             waiting = sum(queue["tasks"] for name, queue in state["queues"].items() if name != "chat")
-            if not waiting and not state["events"]:
-                return
-            assert time.monotonic() < deadline, f"the post is not quiet: {state}"
-            time.sleep(0.05)
+            return not waiting and not state["events"]
+
+        until(quiet, lambda: f"the post is quiet: {state}", seconds=patience, pause=0.05)
 
     @contextlib.contextmanager
     def weather(self, **settings: Any) -> Iterator[None]:

@@ -13,11 +13,12 @@ from typing import Any
 import pytest
 import requests
 
-from local.stack import api
+from local.patience import Patience, until
 from local.stack.services import PROJECT
 from tests.conftest import World
 from tests.flows.chains import connection, document, new_slug
 from tests.flows.post import Post
+from tests.servers import started_stack
 
 pytestmark = [pytest.mark.stack, pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -33,7 +34,7 @@ Event = tuple[str, Any, str | None]
 @pytest.fixture(scope="module")
 def mortal() -> Iterator[World]:
     """A stack of its own, which does not survive its tests, with a warehouse that takes a while to scan."""
-    with api.started(demo=True) as stack:
+    with started_stack(demo=True) as stack:
         _fill(stack.env["BIGQUERY_EMULATOR_HOST"])
         yield World(stack)
 
@@ -51,10 +52,10 @@ def _fill(bigquery: str) -> None:
     fields = [{"name": f"column_{n}", "type": "STRING"} for n in range(5)]
     for number in range(SYNTHETIC):
         name = {"projectId": PROJECT, "datasetId": f"synthetic_{number:03d}"}
-        requests.post(base, json={"datasetReference": name}, timeout=30).raise_for_status()
+        requests.post(base, json={"datasetReference": name}).raise_for_status()
         for table in ("first", "second"):
             body = {"tableReference": name | {"tableId": table}, "schema": {"fields": fields}}
-            requests.post(f"{base}/{name['datasetId']}/tables", json=body, timeout=30).raise_for_status()
+            requests.post(f"{base}/{name['datasetId']}/tables", json=body).raise_for_status()
 
 
 # Following a generation ------------------------------------------------------------------------
@@ -87,8 +88,8 @@ class Generation:
 
     def until(self, told: Callable[[Event], bool], patience: float = 60) -> None:
         """Wait for an event."""
-        end = time.monotonic() + patience
-        while not any(told(event) for event in list(self.seen)):
+
+        def seen() -> bool:
             assert not self.refusal, self.refusal
             over = (
                 bool(self.seen)
@@ -96,8 +97,9 @@ class Generation:
                 and self.seen[-1][1]["state"] != "completed"
             )
             assert not over, f"{self.goal}: {self.told()}"
-            assert time.monotonic() < end, f"{self.goal}: {self.told()}"
-            time.sleep(0.002)
+            return any(told(event) for event in list(self.seen))
+
+        until(seen, lambda: f"{self.goal}: {self.told()}", seconds=patience, pause=0.002)
 
     def told(self) -> str:
         """What the stream said besides tokens, for the message of a failure."""
@@ -114,11 +116,11 @@ class Generation:
         """All events: those that were seen, and the rest from where the connection broke."""
         assert self.thread is not None
         if self.seen and self.seen[-1][0] != "complete":
-            self.thread.join(30)
+            self.thread.join(60)
         session, turn = self.ids
-        end = time.monotonic() + patience
+        supply = Patience(patience)
         while self.seen[-1][0] != "complete":
-            assert time.monotonic() < end, f"{self.goal}: not complete after {patience} s: {self.seen[-1]}"
+            assert not supply.over(), f"{self.goal}: not complete after {patience} s: {self.seen[-1]}"
             path = f"/v1/chat/sessions/{session}/turns/{turn}/events"
             last = self.seen[-1][2] or "0"
             try:

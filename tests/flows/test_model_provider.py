@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from local import ports
+from tests.servers import started_stack
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
 
@@ -76,11 +77,11 @@ def with_model(
     server.stdout.readline()
     variables = {"ANTHROPIC_API_KEY": "sk-canary-1", "ANTHROPIC_BASE_URL": f"http://127.0.0.1:{port}"}
     try:
-        with api.temporary_home() as home, api.started(home, demo=True, variables=variables) as stack:
+        with api.temporary_home() as home, started_stack(home, demo=True, variables=variables) as stack:
             yield world_of(stack), data
     finally:
         server.terminate()
-        server.wait(10)
+        server.wait()
 
 
 def test_a_model_makes_a_dashboard_and_the_tools_hold_their_order(with_model: tuple[Any, Path]) -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import json
-import time
 import uuid
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from local.patience import until
 from local.stack.services import BUCKET_PREFIX, PROJECT
 from tests.flows.chains import connection, document, new_slug, team_of
 from tests.flows.conftest import Doomed
@@ -120,14 +120,11 @@ def test_what_the_clock_operates_runs_beside_itself(world: Any, post: Post, func
     dead = post.dead_letters()
     before = post.sql("SELECT id, version, status FROM dashboards ORDER BY id")
     post.strike(function, 3)
-    deadline = time.monotonic() + 30
     # What a worker that was killed in another test had in hand stays as it was: a tick is not repeated.
     unfinished = (
         "SELECT key FROM attempts WHERE step = :step AND state <> 'done' AND created_at > now() - interval '1 minute'"
         " AND lease_until > now()"
     )
-    while post.sql(unfinished, step=function):
-        assert time.monotonic() < deadline, "it does not end"
-        time.sleep(0.1)
+    until(lambda: not post.sql(unfinished, step=function), "it ends", pause=0.1)
     assert post.dead_letters() == dead
     assert post.sql("SELECT id, version, status FROM dashboards ORDER BY id") == before

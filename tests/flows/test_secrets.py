@@ -109,9 +109,9 @@ def _put_cell(world: World, cell: str) -> None:
     """A table whose one row holds the canary."""
     base = f"{world.stack.env['BIGQUERY_EMULATOR_HOST']}/bigquery/v2/projects/{PROJECT}"
     name = {"projectId": PROJECT, "datasetId": "canary"}
-    requests.post(f"{base}/datasets", json={"datasetReference": name}, timeout=30)
+    requests.post(f"{base}/datasets", json={"datasetReference": name})
     query = f"CREATE OR REPLACE TABLE `{PROJECT}.canary.accounts` AS SELECT '{cell}' AS owner"
-    made = requests.post(f"{base}/queries", json={"query": query, "useLegacySql": False}, timeout=30)
+    made = requests.post(f"{base}/queries", json={"query": query, "useLegacySql": False})
     made.raise_for_status()
 
 
@@ -170,9 +170,9 @@ def _traces(world: World, _post: Post) -> Iterator[tuple[str, bytes]]:
     view = f"{world.stack.url}/_local/traces"
     asked = {"format": "json", "limit": "1000"}
     while True:
-        page = requests.get(view, params=asked, timeout=30).json()
+        page = requests.get(view, params=asked).json()
         for trace in page["traces"]:
-            spans = requests.get(f"{view}/{trace['trace_id']}", params={"format": "json"}, timeout=30)
+            spans = requests.get(f"{view}/{trace['trace_id']}", params={"format": "json"})
             if spans.status_code != 404:  # Only the latest are kept.
                 spans.raise_for_status()
                 yield f"trace of {trace['name']}", spans.content

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-import time
 import uuid
 from typing import Any
 
 import pytest
 
+from local.patience import until
+
 pytestmark = pytest.mark.stack
 
 
-def trace_of(world: Any, trace_id: str, until: set[str]) -> dict[str, Any]:
+def trace_of(world: Any, trace_id: str, told_by: set[str]) -> dict[str, Any]:
     """The trace, once these functions have told their spans."""
-    end = time.monotonic() + 30
-    while True:
+    found: dict[str, Any] = {}
+
+    def whole() -> bool:
         answer = world.get(f"/_local/traces/{trace_id}?format=json")
-        if answer.status == 200 and until <= set(answer.json["functions"]):
-            return dict(answer.json)
-        assert time.monotonic() < end, answer.content
-        time.sleep(0.2)
+        if answer.status == 200:
+            found.update(answer.json)
+        return answer.status == 200 and told_by <= set(found["functions"])
+
+    until(whole, lambda: f"{told_by} have told their spans: {found}", pause=0.1)
+    return found
 
 
 def causes(trace: dict[str, Any], name: str, function: str) -> list[str]:

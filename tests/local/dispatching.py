@@ -24,15 +24,6 @@ from local import ports
 LOCATION = "projects/bridge-local/locations/us-central1"
 
 
-def until(condition: Callable[[], Any], patience: float = 60.0) -> Any:
-    """The first true value of a condition; fails the test when it stays false."""
-    deadline = time.monotonic() + patience
-    while not (value := condition()):
-        assert time.monotonic() < deadline, "the condition did not come true in time"
-        time.sleep(0.01)
-    return value
-
-
 @dataclass(frozen=True)
 class Call:
     at: float
@@ -145,7 +136,7 @@ class Dispatch:
             method=method,
         )
         try:
-            with urllib.request.urlopen(request, timeout=30) as answer:
+            with urllib.request.urlopen(request) as answer:
                 return answer.status, json.loads(answer.read())
         except urllib.error.HTTPError as error:
             return error.code, json.loads(error.read())
@@ -163,7 +154,7 @@ class Dispatch:
         if self.process is None:
             return 0
         self.process.terminate()
-        code = self.process.wait(60)
+        code = self.process.wait()
         self._close()
         return code
 

@@ -52,7 +52,7 @@ class Serving:
     def _reap(self) -> int:
         assert self.process is not None
         try:
-            return self.process.wait(60)
+            return self.process.wait()
         finally:
             if self.process.stdout is not None:
                 self.process.stdout.close()

@@ -70,7 +70,7 @@ class Running:
 
     def stop(self) -> int:
         self.process.terminate()
-        code = self.process.wait(30)
+        code = self.process.wait()
         assert self.process.stdout is not None
         self.process.stdout.close()
         return code

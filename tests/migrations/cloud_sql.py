@@ -86,7 +86,7 @@ class Proxy:
             answers = threading.Thread(target=_pump, args=(server, client), daemon=True)
             answers.start()
             _pump(client, server)
-            answers.join(5)
+            answers.join(60)
         client.close()
 
 

@@ -17,7 +17,7 @@ import threading
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -26,6 +26,7 @@ import pytest
 
 from local import ports
 from shared.platform.limit_defaults import RATES
+from tests.servers import launched
 
 ROOT = Path(__file__).resolve().parents[2]
 DOORS = ("auth", "teams", "connections", "catalog", "jobs", "ops")
@@ -376,22 +377,8 @@ def dying_after(effects: int) -> Iterator[None]:
 # Servers ---------------------------------------------------------------------------------------
 
 
-@contextmanager
-def _serving(module: str, port: int, data: Path, *options: str) -> Iterator[None]:
-    child = subprocess.Popen(
-        [sys.executable, "-m", module, "--port", str(port), "--data", str(data), *options],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert child.stdout is not None
-    try:
-        assert "ready" in child.stdout.readline(), f"{module} did not start"
-        yield
-    finally:
-        child.terminate()
-        child.wait(60)
-        child.stdout.close()
+def _serving(module: str, port: int, data: Path, *options: str) -> AbstractContextManager[Any]:
+    return launched(module, "--port", str(port), "--data", str(data), *options)
 
 
 @contextmanager
@@ -556,4 +543,4 @@ def _make_buckets(endpoint: str) -> None:
 
     for role in services.BUCKETS:
         body = {"name": f"{PROJECT}-{role}", "versioning": {"enabled": role in services.VERSIONED}}
-        requests.post(f"{endpoint}/storage/v1/b?project={PROJECT}", json=body, timeout=10).raise_for_status()
+        requests.post(f"{endpoint}/storage/v1/b?project={PROJECT}", json=body).raise_for_status()

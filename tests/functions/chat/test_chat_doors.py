@@ -8,6 +8,8 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
+from local.patience import Patience
+
 pytestmark = [pytest.mark.stack, pytest.mark.slow]
 
 QUESTION = "Show monthly flights and average departure delay by carrier"
@@ -27,7 +29,7 @@ def test_a_session_begins_empty_and_is_the_current_one(world: Any, session: str)
     assert manifest["gcs_path"].endswith(f"-sessions/{session}/messages-0001.jsonl")
     assert (manifest["status"], manifest["total_tokens"], manifest["total_cost_usd"]) == ("active", 0, 0)
     assert world.get("/v1/chat/sessions/current").json["session_id"] == session
-    assert world.get("/v1/chat/sessions", timeout=10).json["sessions"][0]["session_id"] == session
+    assert world.get("/v1/chat/sessions").json["sessions"][0]["session_id"] == session
     assert world.get(f"/v1/chat/sessions/{session}/messages").json == {
         "messages": [], "total_count": 0, "has_more": False, "warnings": [],
     }  # fmt: skip
@@ -190,9 +192,9 @@ def test_a_turn_survives_the_death_of_everything(world: Any, session: str) -> No
     world.stack.start()
     world.url = world.stack.url
     path = f"/v1/chat/sessions/{session}/turns/{heard[0][1]['turn_id']}/events"
-    began = time.monotonic()
+    supply = Patience(90)
     while heard[-1][0] != "complete":
-        assert time.monotonic() - began < 90, heard[-1]
+        assert not supply.over(), heard[-1]
         try:
             for event in world.stream("GET", path, headers={"Last-Event-ID": str(heard[-1][2])}):
                 heard.append(event)

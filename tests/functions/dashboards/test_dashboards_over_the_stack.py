@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import textwrap
-import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+
+from local.patience import until
 
 pytestmark = pytest.mark.stack
 
@@ -56,16 +57,6 @@ def save(world: Any, slug: str, **options: Any) -> Any:
     answer = world.post("/v1/dashboards", body, **options)
     assert answer.status == 201, answer.content
     return answer.json
-
-
-def until(what: Any, patience: float = 20.0) -> Any:
-    """The first truthy answer."""
-    end = time.monotonic() + patience
-    while time.monotonic() < end:
-        if found := what():
-            return found
-        time.sleep(0.1)
-    raise AssertionError("it did not happen")
 
 
 def test_a_dashboard_is_saved_warmed_and_served_from_the_cache(world: Any, slug: str) -> None:

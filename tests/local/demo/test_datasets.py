@@ -33,7 +33,7 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[bigquery.Client
     assert len(datasets.load(made, "bridge-local")) == sum(len(d.tables) for d in tables.DATASETS)
     yield made
     process.terminate()
-    process.wait(20)
+    process.wait()
     process.stdout.close()
 
 

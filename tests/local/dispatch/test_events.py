@@ -10,7 +10,9 @@ from google.auth.transport import requests as google_requests
 from google.oauth2 import id_token
 
 from local.cloud import identity
-from tests.local.dispatching import Call, Dispatch, Receiver, until
+from local.dispatch import events
+from local.patience import until
+from tests.local.dispatching import Call, Dispatch, Receiver
 
 Finalize = Callable[..., tuple[int, Any]]
 
@@ -73,13 +75,27 @@ def test_a_failing_function_is_tried_again_and_then_is_a_dead_letter(
     assert len(receiver.calls) == 3
     assert (dead["id"], dead["function"], dead["attempts"]) == ("e1", "dashboards-index", 3)
     assert dead["reason"] == "HTTP status 500"
-    assert receiver.calls[2].at - receiver.calls[1].at > 0.35, "the wait doubles"
     receiver.script = lambda _call: 200
     assert dispatch.ask("POST", "/_local/events/dead/e1/replay") == (200, {"replayed": 1})
     until(lambda: len(receiver.calls) == 4)
     until(dispatch.idle)
     assert dispatch.ask("GET", "/_local/events/dead")[1]["dead"] == []
     assert dispatch.ask("POST", "/_local/events/dead/e1/replay")[0] == 404
+
+
+def test_the_wait_doubles_and_is_never_shorter_than_asked_for() -> None:
+    """From a fifth of a second to ten; a function that says Retry-After is left alone for as long."""
+    assert [events.wait_after(failures, None) for failures in range(1, 9)] == [
+        0.2,
+        0.4,
+        0.8,
+        1.6,
+        3.2,
+        6.4,
+        10,
+        10,
+    ]
+    assert (events.wait_after(1, 30.0), events.wait_after(8, 0.5)) == (30, 10)
 
 
 def test_the_same_event_twice_is_kept_once_while_it_waits(

@@ -10,7 +10,8 @@ import pytest
 from local.cloud.serving.post import Weather
 from local.dispatch.schedules import Clock, next_after
 from local.manifest import Watched
-from tests.local.dispatching import Dispatch, Receiver, dispatching, receiving, until
+from local.patience import until
+from tests.local.dispatching import Dispatch, Receiver, dispatching, receiving
 
 
 def utc(text: str) -> float:

@@ -4,7 +4,6 @@ import http.client
 import json
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 import pytest
 
 from local import ports
+from local.patience import until
 
 
 @dataclass
@@ -84,14 +84,14 @@ class Tree:
         if self.process is None:
             return 0
         self.process.terminate()
-        code = self.process.wait(60)
+        code = self.process.wait()
         assert self.process.stdout is not None
         self.process.stdout.close()
         self.process = None
         return code
 
     def ask(self, path: str, method: str = "GET", body: Any = None, **headers: str) -> Got:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port)
         try:
             fields = {name.replace("_", "-"): value for name, value in headers.items()}
             connection.request(method, path, body, fields)
@@ -106,12 +106,13 @@ class Tree:
 
     def until(self, path: str, body: bytes, patience: float = 60.0) -> None:
         """Wait until three answers in a row, which reach both workers, have this body."""
-        deadline, right = time.monotonic() + patience, 0
-        while right < 6:
-            got = self.ask(path).body
-            right = right + 1 if got == body else 0
-            assert time.monotonic() < deadline, f"{path} still answers {got!r}"
-            time.sleep(0.02)
+        answers: list[bytes] = []
+
+        def settled() -> bool:
+            answers.append(self.ask(path).body)
+            return answers[-6:] == [body] * 6
+
+        until(settled, lambda: f"{path} answers {body!r}, and not {answers[-1]!r}", seconds=patience)
 
 
 @pytest.fixture

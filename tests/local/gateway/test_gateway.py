@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from local.manifest import LastGood, Watched
+from local.patience import until
 from tests.local.gateway.conftest import Tree
 
 ECHO = """\
@@ -69,7 +70,7 @@ def test_the_answer_to_head_has_no_body(tree: Tree) -> None:
     """What followed it on a kept connection would be read as the next answer."""
     tree.function("page", "    return 'fine'\n", "/page")
     tree.start()
-    connection = http.client.HTTPConnection("127.0.0.1", tree.port, timeout=30)
+    connection = http.client.HTTPConnection("127.0.0.1", tree.port)
     for path in ("/nothing", "/_local/", "/page"):
         connection.request("HEAD", path)
         assert connection.getresponse().read() == b""
@@ -225,11 +226,7 @@ STEPWISE = """\
     def tokens():
         for number in range(3):
             yield f"data: {{number}}\\n\\n"
-            end = time.monotonic() + 30
             while not (heard / str(number)).exists():
-                if time.monotonic() > end:
-                    yield "data: nobody has heard it\\n\\n"
-                    return
                 time.sleep(0.02)
     return Response(tokens(), mimetype="text/event-stream")
 """
@@ -241,11 +238,11 @@ def test_each_token_of_a_stream_arrives_before_the_next_is_sent_on_24_streams_at
     heard.mkdir()
     tree.function("stream", STEPWISE.format(heard=str(heard)), "/stream", kind="sse")
     tree.start()
-    meeting = threading.Barrier(24, timeout=30)
+    meeting = threading.Barrier(24, timeout=600)
 
     def listen() -> None:
         mine: list[str] = []
-        connection = http.client.HTTPConnection("127.0.0.1", tree.port, timeout=60)
+        connection = http.client.HTTPConnection("127.0.0.1", tree.port)
         connection.request("GET", "/stream")
         answer = connection.getresponse()
         while line := answer.readline():
@@ -270,10 +267,7 @@ def test_the_access_log_has_the_outcome_and_no_query(tree: Tree) -> None:
     tree.function("page", "    return 'hello'\n", "/page")
     tree.start()
     tree.ask("/page?ticket=secret-ticket", X_Correlation_Id="request-42")
-    deadline = time.monotonic() + 30
-    while not (found := [entry for entry in tree.log() if entry.get("function") == "page"]):
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    found = until(lambda: [entry for entry in tree.log() if entry.get("function") == "page"], "it is written")
     assert found[0]["httpRequest"]["status"] == 200
     assert found[0]["httpRequest"]["responseSize"] == 5
     assert found[0]["correlation_id"] == "request-42"
@@ -281,15 +275,13 @@ def test_the_access_log_has_the_outcome_and_no_query(tree: Tree) -> None:
 
 
 def test_a_stop_does_not_wait_for_the_end_of_streams(tree: Tree) -> None:
-    """SIGTERM ends the gateway although a client still listens to a stream of minutes."""
-    tree.function("endless", STREAM.replace("range(5)", "range(1000)"), "/endless", kind="sse")
+    """SIGTERM ends the gateway although a client still listens to a stream that never ends."""
+    tree.function("endless", STREAM.replace("range(5)", "iter(int, 1)"), "/endless", kind="sse")
     tree.start()
-    connection = http.client.HTTPConnection("127.0.0.1", tree.port, timeout=30)
+    connection = http.client.HTTPConnection("127.0.0.1", tree.port)
     connection.request("GET", "/endless")
     connection.getresponse().readline()
-    begun = time.monotonic()
     assert tree.stop() == 0
-    assert time.monotonic() - begun < 30, "the stream alone lasts 100 s"
     connection.close()
 
 
@@ -300,10 +292,7 @@ def test_no_worker_outlives_a_killed_gateway(tree: Tree) -> None:
     assert tree.process is not None
     tree.process.kill()
     tree.process.wait()
-    deadline = time.monotonic() + 30
-    while any(Path(f"/proc/{worker}").exists() for worker in workers):
-        assert time.monotonic() < deadline, "a worker became an orphan"
-        time.sleep(0.02)
+    until(lambda: not any(Path(f"/proc/{worker}").exists() for worker in workers), "the workers end, too")
     with socket.socket() as probe:
         assert probe.connect_ex(("127.0.0.1", tree.port)) != 0
 
@@ -324,7 +313,7 @@ def test_a_replaced_worker_lets_its_streams_end(tree: Tree) -> None:
     tree.function("page", "    from shared import words\n    return words.WORD\n", "/page")
     tree.function("stream", STREAM.replace("range(5)", "range(30)"), "/stream", kind="sse")
     tree.start()
-    connection = http.client.HTTPConnection("127.0.0.1", tree.port, timeout=30)
+    connection = http.client.HTTPConnection("127.0.0.1", tree.port)
     connection.request("GET", "/stream")
     answer = connection.getresponse()
     assert answer.readline().startswith(b"data: 0")

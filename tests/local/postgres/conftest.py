@@ -58,7 +58,7 @@ class Postgres:
         if self.process is None:
             return 0
         self.process.terminate()
-        code = self.process.wait(60)
+        code = self.process.wait()
         self._close()
         return code
 

@@ -4,12 +4,12 @@ import os
 import shutil
 import stat
 import subprocess
-import time
 from pathlib import Path
 
 import pg8000.native
 import pytest
 
+from local.patience import until
 from local.postgres import binaries
 from local.stack.api import temporary_home
 from tests.local.postgres.conftest import Postgres
@@ -94,10 +94,7 @@ def test_no_server_outlives_the_process_that_watches_it(postgres: Postgres) -> N
     assert postgres.process is not None
     postgres.process.kill()
     postgres.process.wait()
-    deadline = time.monotonic() + 30
-    while os.path.exists(f"/proc/{pid}"):
-        assert time.monotonic() < deadline, "the server became an orphan"
-        time.sleep(0.02)
+    until(lambda: not os.path.exists(f"/proc/{pid}"), "the server ends, too")
     postgres._close()
 
 

@@ -11,6 +11,7 @@ from google.cloud.tasks_v2.services.cloud_tasks.transports import CloudTasksGrpc
 
 from local.stack import api
 from tests.local.dispatching import LOCATION
+from tests.servers import started_stack
 
 # Writes down every call, so that a test in another process can read what arrived.
 RECORDER = '''\
@@ -81,7 +82,7 @@ def variables(manifest: Path, record: Recorded) -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def shared_stack(variables: dict[str, str]) -> Iterator[api.Stack]:
-    with api.started(variables=variables) as stack:
+    with started_stack(variables=variables) as stack:
         yield stack
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from local.patience import until
 from local.stack.api import temporary_home
-from tests.local.dispatching import until
 
 pytestmark = pytest.mark.stack
 
@@ -40,7 +40,7 @@ def test_the_command_gets_the_stack_and_its_exit_code_is_ours(
     script = tmp_path / "script.py"
     script.write_text(
         "import json, os, sys, urllib.request\n"
-        "status = urllib.request.urlopen(os.environ['BRIDGE_URL'] + '/_local/health', timeout=5).status\n"
+        "status = urllib.request.urlopen(os.environ['BRIDGE_URL'] + '/_local/health').status\n"
         "print(json.dumps({'status': status} | {k: os.environ.get(k) for k in sys.argv[1:]}))\n"
         "sys.exit(7)\n"
     )
@@ -96,5 +96,5 @@ def test_a_signal_reaches_the_command_and_the_stack_is_cleaned_up(
     )  # fmt: skip
     until(mark.exists, 60)
     process.send_signal(signal.SIGTERM)
-    assert process.wait(60) == 9
+    assert process.wait() == 9
     assert not Path(mark.read_text().strip()).exists()

@@ -7,7 +7,6 @@ import socket
 import stat
 import subprocess
 import sys
-import time
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -21,9 +20,10 @@ from google.cloud.tasks_v2.services.cloud_tasks.transports import CloudTasksGrpc
 
 from local.cloud import identity
 from local.gateway import front
+from local.patience import until
 from local.stack import api
 from migrations import runner
-from tests.local.dispatching import LOCATION, until
+from tests.local.dispatching import LOCATION
 from tests.local.stack.conftest import Recorded
 
 pytestmark = pytest.mark.stack
@@ -86,7 +86,7 @@ def test_a_finished_object_reaches_the_function_that_waits_for_it(stack: api.Sta
 def test_a_schedule_can_be_fired_through_the_gateway(stack: api.Stack, record: Recorded) -> None:
     """POST /_local/clock/fire/<name> works at the public address, too."""
     request = urllib.request.Request(f"{stack.url}/_local/clock/fire/sample-tick", b"{}", method="POST")
-    with urllib.request.urlopen(request, timeout=10) as answer:
+    with urllib.request.urlopen(request) as answer:
         assert answer.status == 200
     (call,) = record.calls()
     assert call["headers"]["X-Cloudscheduler"] == "true"
@@ -115,7 +115,7 @@ def test_what_holds_secrets_is_readable_by_its_owner_alone(stack: api.Stack) -> 
         assert stat.S_IMODE((stack.home / name).stat().st_mode) == 0o600, name
     assert stat.S_IMODE((stack.home / "storage").stat().st_mode) == 0o700
     state = (stack.home / "stack.json").read_text()
-    page = urllib.request.urlopen(f"{stack.url}/_local/", timeout=10).read().decode()
+    page = urllib.request.urlopen(f"{stack.url}/_local/").read().decode()
     for secret in json.loads((stack.home / "postgres" / "passwords.json").read_text()).values():
         assert secret not in state
         assert secret not in page
@@ -171,14 +171,15 @@ def test_no_process_outlives_a_killed_stack(stack: api.Stack) -> None:
     """The kernel ends every child of a supervisor that was killed, grandchildren included."""
     home = str(stack.home).encode()
     stack.crash()
-    deadline = time.monotonic() + 30
-    while orphans := [
-        process.name
-        for process in Path("/proc").iterdir()
-        if process.name.isdigit() and home in _command_line(process) and int(process.name) != os.getpid()
-    ]:
-        assert time.monotonic() < deadline, f"orphans: {orphans}"
-        time.sleep(0.05)
+
+    def orphans() -> list[str]:
+        return [
+            process.name
+            for process in Path("/proc").iterdir()
+            if process.name.isdigit() and home in _command_line(process) and int(process.name) != os.getpid()
+        ]
+
+    until(lambda: not orphans(), lambda: f"no process is left: {orphans()}")
 
 
 def _command_line(process: Path) -> bytes:
@@ -204,7 +205,7 @@ def test_a_second_stack_on_the_same_folder_is_refused(stack: api.Stack) -> None:
     assert done.returncode == 1
     assert "already uses" in done.stderr
     assert "BRIDGE_HOME" in done.stderr
-    assert urllib.request.urlopen(f"{stack.url}/_local/health", timeout=5).status == 200
+    assert urllib.request.urlopen(f"{stack.url}/_local/health").status == 200
 
 
 def test_a_taken_port_is_refused_with_the_way_out(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 import json
 import socket
-import time
 from html.parser import HTMLParser
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -10,6 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from local import ports
+from local.patience import until
 from local.traces import page, store
 from local.traces.store import Traces
 
@@ -183,9 +183,7 @@ def test_spans_are_taken_from_a_socket() -> None:
     traces.listen(port)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
         sender.sendto(datagram("a"), ("127.0.0.1", port))
-    end = time.monotonic() + 5
-    while not traces.spans() and time.monotonic() < end:
-        time.sleep(0.01)
+    until(traces.spans, "the span arrives")
     assert traces.spans()[0].span_id == "a"
 
 

@@ -13,7 +13,6 @@ from typing import Any
 
 from shared.agents import store
 from shared.agents.conversation import log
-from shared.agents.turn import lease as turn_lease
 from shared.agents.turns import service as turns
 from shared.agents.turns.service import Ask
 from tests.shared.agents.playing import Echo, Save, Scripted, agent, calls, says
@@ -73,8 +72,6 @@ def die_in(place: str, nth: int) -> None:
 
 def main() -> None:
     told = json.loads(sys.argv[1])
-    turn_lease.LEASE_SECONDS = turns.LEASE_SECONDS = 2.0
-    turn_lease.BEAT_SECONDS = 0.3
     if told.get("die"):
         die_in(*told["die"])
     started = turns.start(

@@ -14,19 +14,10 @@ from typing import Any
 import pytest
 
 from local import ports
+from tests.servers import launch
 
 ROOT = Path(__file__).resolve().parents[3]
 BUCKETS = ("sessions", "cache")
-
-
-def launch(module: str, *arguments: str) -> subprocess.Popen[str]:
-    """Start a server and wait for its ready line."""
-    child = subprocess.Popen(
-        [sys.executable, "-m", module, *arguments], cwd=ROOT, stdout=subprocess.PIPE, text=True
-    )
-    assert child.stdout is not None
-    assert "ready" in child.stdout.readline(), module
-    return child
 
 
 @pytest.fixture(scope="session")
@@ -84,7 +75,7 @@ def stores(open_folder: Path) -> Iterator[dict[str, str]]:
     for child in children:
         child.terminate()
     for child in children:
-        child.wait(60)
+        child.wait()
         assert child.stdout is not None
         child.stdout.close()
 
@@ -191,7 +182,7 @@ def messages_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Messag
     child = launch("local.anthropic", "--port", str(port), "--data", str(data), "--key", "test-key")
     yield MessagesApi(f"http://127.0.0.1:{port}", data)
     child.terminate()
-    assert child.wait(60) == 0
+    assert child.wait() == 0
     assert child.stdout is not None
     child.stdout.close()
 

@@ -322,7 +322,7 @@ def test_each_token_comes_before_the_model_says_the_next(me: Any, session_id: st
     told, in_time, heard = threading.Semaphore(0), list[bool](), list[str]()
 
     def until_heard() -> None:
-        in_time.append(told.acquire(timeout=20))
+        in_time.append(told.acquire(timeout=60))
 
     scene: list[Any] = []
     for event in says("one two three"):

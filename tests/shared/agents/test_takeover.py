@@ -5,18 +5,17 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from local.patience import until
 from shared.agents import store
 from shared.agents.conversation import sessions
 from shared.agents.conversation.sessions import MessagePage
 from shared.agents.flow import ResumeTurn
-from shared.agents.turn import lease as turn_lease
 from shared.agents.turns import service as turns
 from shared.agents.turns.publisher import EPOCH
 from shared.platform.cloud import event_stream
@@ -27,13 +26,6 @@ from tests.shared.agents.child_turn import assembled
 
 ROOT = Path(__file__).resolve().parents[3]
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(autouse=True)
-def _short_leases(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(turn_lease, "LEASE_SECONDS", 2.0)
-    monkeypatch.setattr(turns, "LEASE_SECONDS", 2.0)
-    monkeypatch.setattr(turn_lease, "BEAT_SECONDS", 0.3)
 
 
 class Child:
@@ -69,29 +61,25 @@ class Child:
                     return
 
     def wait_for_tool(self) -> None:
-        entered = Path(f"{self.runs}.entered")
-        end = time.monotonic() + 60
-        while not entered.exists():
-            assert time.monotonic() < end, "the tool was never entered"
-            time.sleep(0.02)
+        until(Path(f"{self.runs}.entered").exists, "the tool is entered")
 
     def kill(self) -> None:
         self.process.send_signal(signal.SIGKILL)
-        self.process.wait(10)
+        self.process.wait()
 
     def step(self, check: int = 0) -> ResumeTurn:
         return ResumeTurn(team=self.me.team, turn=self.turn_id, check=check)
 
-    def wait_for_lease(self) -> None:
-        end = time.monotonic() + 60
-        while True:
-            with pool.transaction(self.me.team) as tx:
-                row = store.find_turn(tx, self.turn_id)
-            assert row is not None
-            if row["lease_left"] == 0:
-                return
-            assert time.monotonic() < end
-            time.sleep(0.1)
+    def let_the_lease_end(self) -> None:
+        """The time passes that the lease of a process lasts which does not keep it any more."""
+        with pool.transaction(self.me.team) as tx:
+            tx.run(
+                "UPDATE turns SET lease_until = now() WHERE id = :turn AND lease_until > now()",
+                turn=self.turn_id,
+            )
+            row = store.find_turn(tx, self.turn_id)
+        assert row is not None
+        assert row["lease_left"] == 0
 
     def resume(self) -> None:
         turns.resume(self.step(), assembled(self.runs))
@@ -119,7 +107,7 @@ def test_a_turn_killed_in_a_tool_goes_on_without_repeating_the_finished_one(
     child = Child(me, session_id, tmp_path, stall="second")
     child.wait_for_tool()
     child.kill()
-    child.wait_for_lease()
+    child.let_the_lease_end()
     child.resume()
     assert child.ran() == ["first call-1", "second call-2", "second call-2"]
     log = child.log()
@@ -136,7 +124,7 @@ def test_a_turn_killed_between_tokens_says_where_to_go_on_reading(
     child.hear_until(lambda event: event["event"] == "token" and event["data"] == {"text": "all "})
     child.kill()
     seen = child.heard[-1]["id"]
-    child.wait_for_lease()
+    child.let_the_lease_end()
     child.resume()
     rest = child.events(after=seen)
     # What it published between the last word that was heard and its death is there, too.
@@ -173,8 +161,8 @@ def test_wherever_it_dies_the_log_has_each_message_once(
 ) -> None:
     """Killed before and after each durable step: the same six messages, the same end, one count."""
     child = Child(me, session_id, tmp_path, die=die)
-    assert child.process.wait(20) == -signal.SIGKILL
-    child.wait_for_lease()
+    assert child.process.wait() == -signal.SIGKILL
+    child.let_the_lease_end()
     child.resume()
     log = child.log()
     assert [line.role for line in log] == ROLES
@@ -192,14 +180,14 @@ def test_a_process_that_wakes_up_after_the_takeover_writes_nothing(
     child = Child(me, session_id, tmp_path, slow="0.15")
     child.hear_until(lambda event: event["event"] == "token" and event["data"] == {"text": "is "})
     child.process.send_signal(signal.SIGSTOP)
-    child.wait_for_lease()
+    child.let_the_lease_end()
     child.resume()
     log, events = child.log(), child.events()
     before = sessions.get(me.teams, me.user, session_id)
     batches = len(list(event_stream.read(child.turn_id, 0)))
     child.process.send_signal(signal.SIGCONT)
     child.hear_until(lambda event: event["event"] == "complete")
-    assert child.process.wait(20) == 0
+    assert child.process.wait() == 0
     assert child.log() == log
     assert [event.id for event in child.events()] == [event.id for event in events]
     assert len(list(event_stream.read(child.turn_id, 0))) == batches
@@ -224,7 +212,7 @@ def test_a_living_turn_is_looked_at_again_and_left_alone(
     assert row["epoch"] == 1
     assert _promised(child.turn_id) == [0, 1]
     child.hear_until(lambda event: event["event"] == "complete")
-    child.process.wait(10)
+    child.process.wait()
     turns.resume(child.step(1), assembled(child.runs))
     assert _promised(child.turn_id) == [0, 1]
     assert [line.role for line in child.log()] == ROLES
@@ -237,7 +225,7 @@ def test_a_turn_that_is_given_up_ends_as_failed_with_what_it_has(
     child = Child(me, session_id, tmp_path, stall="second")
     child.wait_for_tool()
     child.kill()
-    child.wait_for_lease()
+    child.let_the_lease_end()
     turns.gave_up(child.step(), BridgeError("No more attempts."))
     assert [line.role for line in child.log()] == ["user", "assistant", "tool", "assistant"]
     events = child.events()
@@ -256,7 +244,7 @@ def test_a_cancelled_turn_whose_process_died_ends_as_cancelled(
     child.wait_for_tool()
     child.kill()
     assert turns.cancel(me.teams, me.user, session_id) == child.turn_id
-    child.wait_for_lease()
+    child.let_the_lease_end()
     child.resume()
     assert child.events()[-1].data["state"] == "cancelled"
     assert child.ran() == ["first call-1", "second call-2"]

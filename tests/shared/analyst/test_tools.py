@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import uuid
 from typing import Any
 
@@ -74,13 +73,12 @@ def desk(cloud: Any, receipts: str) -> Any:
         connection_id=connection,
     )
     turn = ids.new_id()
-    until = time.monotonic() + 60
     emitted: list[tuple[str, Any]] = []
 
     def context(call_id: str = "call_1") -> ToolContext:
         return ToolContext(
             team, person.id, session.session_id, turn, call_id, connection,
-            remaining=lambda: until - time.monotonic(), emit=lambda kind, data: emitted.append((kind, data)),
+            remaining=lambda: 60.0, emit=lambda kind, data: emitted.append((kind, data)),
         )  # fmt: skip
 
     context.emitted = emitted  # type: ignore[attr-defined]

@@ -6,8 +6,6 @@ import contextlib
 import importlib
 import importlib.util
 import json
-import os
-import subprocess
 import sys
 import textwrap
 from collections.abc import Iterator
@@ -17,6 +15,7 @@ from typing import Any
 import pytest
 
 from local import ports
+from tests.servers import launched
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[2]
@@ -72,22 +71,10 @@ DOCUMENT = textwrap.dedent(
 def firestore(servers: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The local Firestore."""
     port = ports.free()
-    child = subprocess.Popen(
-        [
-            *(sys.executable, "-m", "local.cloud.firestore", "--port", str(port)),
-            *("--data", str(tmp_path_factory.mktemp("firestore"))),
-        ],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        text=True,
-        env=dict(os.environ),
-    )
-    assert child.stdout is not None
-    assert "ready" in child.stdout.readline()
-    yield f"127.0.0.1:{port}"
-    child.terminate()
-    child.wait(60)
-    child.stdout.close()
+    with launched(
+        "local.cloud.firestore", "--port", str(port), "--data", str(tmp_path_factory.mktemp("firestore"))
+    ):
+        yield f"127.0.0.1:{port}"
 
 
 class Board:

@@ -47,7 +47,7 @@ def test_of_eight_saves_over_the_same_generation_one_wins(
     write, all_have_looked = objects.put, threading.Barrier(8)
 
     def put(*arguments: Any, **options: Any) -> Any:
-        all_have_looked.wait(30)
+        all_have_looked.wait(60)
         return write(*arguments, **options)
 
     monkeypatch.setattr(objects, "put", put)

@@ -220,9 +220,9 @@ def test_a_holder_that_stalled_past_its_lease_can_not_overwrite_its_successor(bo
     key = f"dash:{board.team}:fence"
     assert entries.take_lease(f"{key}:held", 60) is not None
     assert entries.take_lease(f"{key}:held", 60) is None
-    slow = entries.take_lease(key, 0.05)
+    slow = entries.take_lease(key, 60)
     assert slow is not None
-    time.sleep(0.1)
+    age_lease(key, 60)
     quick = entries.take_lease(key, 60)
     assert quick is not None
     assert quick.fence > slow.fence
@@ -242,21 +242,42 @@ def test_a_slow_query_keeps_its_lease_and_a_dead_instance_does_not(
     from shared.dashboards import serving
     from shared.dashboards.results import entries, memory, settling
 
-    monkeypatch.setattr(settling, "LEASE_SECONDS", 2.0)
-    monkeypatch.setattr(settling, "BEAT_SECONDS", 0.2)
+    monkeypatch.setattr(settling, "BEAT_SECONDS", 0.05)
     monkeypatch.setattr(serving, "_together", memory.Together())
     serving._together.do = lambda _key, make, patience: make()  # type: ignore[method-assign]
     board.save()
-    board.warehouse.delay = 3.0
+    at_work, begun_anew = threading.Event(), threading.Semaphore(0)
+    real_query, real_renew = board.warehouse.query, entries.renew
+
+    def query(*asked: Any) -> Any:
+        at_work.wait()
+        return real_query(*asked)
+
+    def renew(lease: Any, seconds: float) -> bool:
+        age_lease(lease.key, seconds / 2)
+        aged = seconds_left(lease.key)
+        kept = real_renew(lease, seconds)
+        if seconds_left(lease.key) > aged + seconds / 4:
+            begun_anew.release()
+        return kept
+
+    monkeypatch.setattr(board.warehouse, "query", query)
+    monkeypatch.setattr(entries, "renew", renew)
     with ThreadPoolExecutor(2) as workers:
-        answers = list(workers.map(lambda _n: board.data(), range(2)))
+        asking = [workers.submit(board.data) for _ in range(2)]
+        # Longer than the lease would have lasted by itself.
+        for _ in range(4):
+            begun_anew.acquire()
+        at_work.set()
+        answers = [one.result() for one in asking]
+    monkeypatch.setattr(entries, "renew", real_renew)
     assert len(board.warehouse.executions) == 3
     assert all(answer["queries"]["total"]["rows"] == [[3650]] for answer in answers)
     key = f"dash:{board.team}:dead"
     dead = entries.take_lease(key, settling.LEASE_SECONDS)
     assert dead is not None
     assert entries.is_leased(key)
-    time.sleep(2.1)
+    age_lease(key, settling.LEASE_SECONDS)
     successor = entries.take_lease(key, 60)
     assert successor is not None
     assert entries.renew(dead, 60) is False, "a holder that wakes up can't take the lease back by a beat"
@@ -460,6 +481,21 @@ def test_an_unexpected_error_of_a_query_is_told_without_its_text(board: Any) -> 
     assert answer.json["queries"]["total"]["error"]["code"] == "INTERNAL"
     assert b"hunter2" not in answer.content
     board.warehouse.broken = QueryInvalid("no such column")
+
+
+def age_lease(key: str, seconds: float) -> None:
+    """Let so much time pass for the lease of a result."""
+    from shared.platform.cloud import documents
+
+    lease = documents.reference("leases", key)
+    lease.update({"until": lease.get().get("until") - seconds})
+
+
+def seconds_left(key: str) -> float:
+    """Until the lease of a result ends."""
+    from shared.platform.cloud import documents
+
+    return float(documents.reference("leases", key).get().get("until")) - time.time()
 
 
 def age(board: Any, *, fresh: float, serve: float) -> None:

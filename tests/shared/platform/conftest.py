@@ -13,6 +13,7 @@ import pytest
 
 from local import ports
 from shared.platform.limit_defaults import RATES
+from tests.servers import launched
 
 ROOT = Path(__file__).resolve().parents[3]
 ROLES = ("bridge_owner", "bridge_app")
@@ -26,27 +27,17 @@ def postgres(open_folder: Path) -> Iterator[dict[str, str]]:
     home = open_folder / "postgres"
     home.mkdir()
     port = ports.free()
-    child = subprocess.Popen(
-        [sys.executable, "-m", "local.postgres", "--port", str(port), "--data", str(home)],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert child.stdout is not None
-    assert "ready" in child.stdout.readline()
-    secrets = cluster.passwords(home)
-    urls = {role: cluster.url(role, secrets[role], port) for role in ROLES}
-    subprocess.run(
-        [sys.executable, "-m", "migrations", "up"],
-        cwd=ROOT,
-        env={**os.environ, "MIGRATIONS_DATABASE_URL": urls["bridge_owner"]},
-        check=True,
-        capture_output=True,
-    )
-    yield urls
-    child.terminate()
-    child.wait(60)
-    child.stdout.close()
+    with launched("local.postgres", "--port", str(port), "--data", str(home)):
+        secrets = cluster.passwords(home)
+        urls = {role: cluster.url(role, secrets[role], port) for role in ROLES}
+        subprocess.run(
+            [sys.executable, "-m", "migrations", "up"],
+            cwd=ROOT,
+            env={**os.environ, "MIGRATIONS_DATABASE_URL": urls["bridge_owner"]},
+            check=True,
+            capture_output=True,
+        )
+        yield urls
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from local.patience import until
 from shared.platform import deadline
 from shared.platform import settings as module
 from shared.platform.cloud import documents, identity, keys, objects, queues, secrets
@@ -92,7 +93,7 @@ def away(request: pytest.FixtureRequest) -> Iterator[str]:
 
 
 def _all_at_once(operations: dict[str, Callable[[], Any]], seconds: float) -> dict[str, Any]:
-    """What each raised, if it was done within so many seconds."""
+    """What each raised; fails where one still asks after so many seconds of a quiet machine."""
     found: dict[str, Any] = {}
 
     def run(name: str, ask: Callable[[], Any]) -> None:
@@ -105,12 +106,14 @@ def _all_at_once(operations: dict[str, Callable[[], Any]], seconds: float) -> di
         threading.Thread(target=contextvars.copy_context().run, args=(run, *one), daemon=True)
         for one in operations.items()
     ]
-    end = time.monotonic() + seconds
     for thread in threads:
         thread.start()
-    for thread in threads:
-        thread.join(max(0.0, end - time.monotonic()))
-    return dict(found)
+    until(
+        lambda: not any(thread.is_alive() for thread in threads),
+        lambda: f"all give up; these still ask: {sorted(operations.keys() - found.keys())}",
+        seconds=seconds,
+    )
+    return found
 
 
 def test_a_request_whose_services_are_away_is_answered_before_it_is_cut_off(
@@ -119,7 +122,7 @@ def test_a_request_whose_services_are_away_is_answered_before_it_is_cut_off(
     """Every kind of call gives up in time, says that the service is away, and nothing else comes through."""
     services(away)
     with deadline.over(ALLOWED):
-        # Some seconds for a busy machine; without the deadline it is 20 to 120.
+        # Without the deadline it is 20 to 120 s.
         raised = _all_at_once(OPERATIONS, ALLOWED + 6)
     assert sorted(raised) == sorted(OPERATIONS)
     assert {name: error for name, error in raised.items() if not isinstance(error, Unavailable)} == {}
@@ -142,7 +145,7 @@ def test_a_transaction_that_took_too_long_lets_go_of_what_it_locked(
     tmp_path: Any, services: Callable[[str], None]
 ) -> None:
     """The next one need not wait until Firestore finds out by itself, which takes a minute."""
-    with serving("local.cloud.firestore", tmp_path) as server:
+    with serving("local.cloud.firestore", tmp_path, "--idle-seconds", "3600") as server:
         services(server.address)
         documents.put("memo", "x", {"n": 1}, ttl_seconds=60)
         slept: list[float] = []
@@ -155,21 +158,20 @@ def test_a_transaction_that_took_too_long_lets_go_of_what_it_locked(
 
         with pytest.raises(Unavailable):
             documents.change("memo", "x", slow, ttl_seconds=60, timeout_seconds=1)
-        began = time.monotonic()
-        assert documents.change("memo", "x", lambda d: ({"n": 3}, d), ttl_seconds=60) == {"n": 1}
-        assert time.monotonic() - began < 5  # It idles out after 10 s here.
+        # Of this server no transaction ever idles out: only one that was given back lets another in.
+        changed = documents.change("memo", "x", lambda d: ({"n": 3}, d), ttl_seconds=60, timeout_seconds=600)
+        assert changed == {"n": 1}
 
 
 def test_a_statement_ends_with_its_request(directory: dict[str, str]) -> None:
     """Of 15 s that a statement may take, it gets what the request has left; the next transaction has all again."""
-    began = time.monotonic()
     with (
         pytest.raises(Unavailable, match="busy"),
         deadline.over(ALLOWED),
         pool.transaction() as tx,
     ):
-        tx.all("SELECT pg_sleep(20)")
-    assert time.monotonic() - began < 10
+        tx.all("SELECT pg_sleep(12)")
+        pytest.fail("it went on for longer than its request")
     with pool.transaction() as tx:
         assert tx.one("SHOW statement_timeout") == {"statement_timeout": "15s"}
 

@@ -352,17 +352,22 @@ def test_a_body_without_a_length_is_bounded_too() -> None:
 
 
 def dripping(begin: bytes, drop: bytes) -> Any:
-    """Sends a beginning, then a byte every 50 ms, for four seconds."""
+    """Sends a beginning, then a byte every 50 ms, until the other side has gone."""
 
     def talk(connection: socket.socket) -> None:
-        connection.settimeout(5)
         connection.recv(65536)
         connection.sendall(begin)
-        for _ in range(80):
+        while True:
             time.sleep(0.05)
             connection.sendall(drop)
 
     return talk
+
+
+def silence(connection: socket.socket) -> None:
+    """Listens until the other side has gone."""
+    while connection.recv(65536):
+        pass
 
 
 @pytest.mark.parametrize(
@@ -374,13 +379,14 @@ def dripping(begin: bytes, drop: bytes) -> Any:
         dripping(b"HTTP/1.1 200 OK\r\n\r\n", b"x"),
         dripping(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n"),
         dripping(b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n", gzip.compress(b"")),
-        lambda connection: time.sleep(5),
+        silence,
     ],
     ids=["status line", "headers", "body", "body without length", "chunks", "packed nothings", "silence"],
 )
 @pytest.mark.parametrize("scheme", ["http", "https"])
 def test_a_peer_that_drips_holds_nobody(talk: Any, scheme: str, certificates: Authority) -> None:
-    """The limit is for everything: each byte in time does not prolong it, and what was cut is no answer."""
+    """The limit is for everything: each byte in time does not prolong it, and what was cut is no answer. The peer
+    itself would go on for ever."""
     context = certificates.server("here.example")
 
     def encrypted(connection: socket.socket) -> None:
@@ -388,7 +394,6 @@ def test_a_peer_that_drips_holds_nobody(talk: Any, scheme: str, certificates: Au
             talk(wrapped)
 
     with talking(encrypted if scheme == "https" else talk) as peer:
-        started = time.monotonic()
         with pytest.raises(DeadlineExceeded):
             get(
                 f"{scheme}://here.example:{peer.port}/",
@@ -396,7 +401,6 @@ def test_a_peer_that_drips_holds_nobody(talk: Any, scheme: str, certificates: Au
                 seconds=0.5,
                 network={"tls": certificates.client},
             )
-        assert 0.4 < time.monotonic() - started < 2
 
 
 def test_a_handshake_that_never_ends_is_cut() -> None:
@@ -405,15 +409,12 @@ def test_a_handshake_that_never_ends_is_cut() -> None:
     def talk(connection: socket.socket) -> None:
         connection.recv(65536)
         connection.sendall(b"\x16\x03\x03\x40\x00")
-        for _ in range(80):
+        while True:
             time.sleep(0.05)
             connection.sendall(b"\x00")
 
-    with talking(talk) as peer:
-        started = time.monotonic()
-        with pytest.raises(DeadlineExceeded):
-            get(f"https://here.example:{peer.port}/", ports=(peer.port,), seconds=0.5)
-        assert time.monotonic() - started < 2
+    with talking(talk) as peer, pytest.raises(DeadlineExceeded):
+        get(f"https://here.example:{peer.port}/", ports=(peer.port,), seconds=0.5)
 
 
 def test_a_resolver_that_hangs_holds_nobody() -> None:
@@ -421,7 +422,7 @@ def test_a_resolver_that_hangs_holds_nobody() -> None:
     released = threading.Event()
 
     def hang(_host: str, _port: int) -> list[str]:
-        released.wait(10)
+        released.wait()
         return ["127.0.0.1"]
 
     try:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import threading
-import time
 import uuid
 from typing import Any
 
 import pytest
 
+from local.patience import until
 from tests.shared.conftest import WEATHER, together
 
 pytestmark = pytest.mark.slow
@@ -161,9 +161,10 @@ def test_a_cancel_and_the_effects_of_a_step_come_one_after_the_other(cloud: Any,
             attempt.finished = True
             canceller = threading.Thread(target=late)
             canceller.start()
-            time.sleep(0.3)
+            waits = "SELECT 1 FROM pg_locks WHERE NOT granted"
+            until(lambda: order or cloud.sql(waits), "the cancel waits for the job's row")
             order.append("effects")
-    canceller.join(10)
+    canceller.join()
     assert order == ["effects", "cancelled"]
     second = ledger.claim("test-step", new_id(), 60)
     assert second is not None
@@ -191,7 +192,7 @@ def test_a_query_under_way_is_stopped_when_its_job_is_cancelled(
     def endless(*_: Any) -> Any:
         with cancelling(stopped.set):
             waiting.set()
-            assert stopped.wait(10)
+            assert stopped.wait(60)
             raise QueryTimedOut
 
     monkeypatch.setattr(BigQuery, "tables", endless)
@@ -199,9 +200,9 @@ def test_a_query_under_way_is_stopped_when_its_job_is_cancelled(
     statuses: list[int] = []
     worker = threading.Thread(target=lambda: statuses.append(cloud.deliver(step)))
     worker.start()
-    assert waiting.wait(10)
+    assert waiting.wait(60)
     cancel(cloud, person, job)
-    worker.join(15)
+    worker.join(60)
     assert statuses == [204]
     assert letters(cloud) == before
     assert cloud.job(job, person)["errors"] == []

@@ -42,7 +42,7 @@ class Way(grpc.GenericRpcHandler):
 
         def forward(request: bytes, context: Any) -> bytes:
             try:
-                answer = kind.deserialize(self._channel.unary_unary(method)(request, timeout=10))
+                answer = kind.deserialize(self._channel.unary_unary(method)(request))
             except grpc.RpcError as error:
                 context.abort(error.code(), error.details())
             self.damage(answer)

@@ -1,8 +1,6 @@
 """Secrets by reference, over the real client and the local Secret Manager."""
 
 import socket
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +9,7 @@ import pytest
 
 from shared.platform.cloud import secrets
 from shared.platform.errors import Unavailable
+from tests.servers import launched
 
 ROOT = Path(__file__).resolve().parents[3]
 PARENT = "projects/bridge-local"
@@ -25,25 +24,14 @@ def manager(tmp_path: Path, directory: dict[str, str], monkeypatch: pytest.Monke
         one.bind(("127.0.0.1", 0))
         two.bind(("127.0.0.1", 0))
         keys, port = one.getsockname()[1], two.getsockname()[1]
-    child = subprocess.Popen(
-        [
-            sys.executable, "-m", "local.keys", "--port", str(keys), "--secrets-port", str(port),
-            "--data", str(tmp_path),
-        ],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        text=True,
-    )  # fmt: skip
-    assert child.stdout is not None
-    assert "ready" in child.stdout.readline()
-    monkeypatch.setenv("SECRET_MANAGER_EMULATOR_HOST", f"127.0.0.1:{port}")
-    module.settings.cache_clear()
-    secrets._client.cache_clear()
-    monkeypatch.setattr(secrets, "_known", {})
-    yield secrets._client()
-    secrets._client.cache_clear()
-    child.terminate()
-    child.wait(10)
+    arguments = ("--port", str(keys), "--secrets-port", str(port), "--data", str(tmp_path))
+    with launched("local.keys", *arguments):
+        monkeypatch.setenv("SECRET_MANAGER_EMULATOR_HOST", f"127.0.0.1:{port}")
+        module.settings.cache_clear()
+        secrets._client.cache_clear()
+        monkeypatch.setattr(secrets, "_known", {})
+        yield secrets._client()
+        secrets._client.cache_clear()
 
 
 def store(client: Any, name: str, value: bytes) -> str:

@@ -47,7 +47,7 @@ class Server:
     def stop(self, with_signal: int = signal.SIGTERM) -> int:
         assert self.process is not None
         self.process.send_signal(with_signal)
-        code = self.process.wait(20)
+        code = self.process.wait()
         if self.process.stdout:
             self.process.stdout.close()
         self.process = None

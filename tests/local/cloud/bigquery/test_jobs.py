@@ -171,7 +171,7 @@ def test_a_write_that_was_promised_is_applied_once_across_a_kill(own_server) -> 
     own_server.start()
     client = own_server.client()
     for job in jobs:
-        client.get_job(job.job_id).result(timeout=20)
+        client.get_job(job.job_id).result()
     assert [r.x for r in client.query_and_wait("SELECT x FROM d.t ORDER BY x")] == list(range(10))
     assert [t.table_id for t in client.list_tables("d")] == ["c0", "c1", "c2", "c3", "c4", "t"]
 

@@ -4,7 +4,6 @@ import os
 import shutil
 import signal
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from uuid import uuid4
@@ -56,7 +55,7 @@ def google_emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield address
     finally:
         os.killpg(process.pid, signal.SIGTERM)
-        process.wait(20)
+        process.wait()
 
 
 Connect = Callable[..., firestore.Client]
@@ -95,11 +94,3 @@ def db(address: str, connect: Connect) -> firestore.Client:
 def ours(our_server: Serving, connect: Connect) -> firestore.Client:
     """For what the service does and Google's emulator does not."""
     return connect(our_server.address)
-
-
-def eventually(check: Callable[[], bool], seconds: float = 60.0) -> None:
-    """Wait until it is true; fail with its name after `seconds`."""
-    end = time.monotonic() + seconds
-    while not check():
-        assert time.monotonic() < end, f"not true within {seconds} s"
-        time.sleep(0.02)

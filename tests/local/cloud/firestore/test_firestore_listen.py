@@ -5,7 +5,7 @@ from typing import Any
 from google.cloud import firestore
 from google.cloud.firestore_v1.base_query import FieldFilter
 
-from tests.local.cloud.firestore.conftest import eventually
+from local.patience import until
 
 
 class Seen:
@@ -30,15 +30,15 @@ def test_a_query_is_told_adds_changes_and_removals(db: firestore.Client) -> None
     seen = Seen()
     watch = rows.where(filter=FieldFilter("v", "<", 10)).on_snapshot(seen)
     try:
-        eventually(lambda: seen.is_now({"a": {"v": 1}}))
+        until(lambda: seen.is_now({"a": {"v": 1}}))
         rows.document("b").set({"v": 2})
-        eventually(lambda: seen.is_now({"a": {"v": 1}, "b": {"v": 2}}))
+        until(lambda: seen.is_now({"a": {"v": 1}, "b": {"v": 2}}))
         rows.document("a").update({"v": 3})
-        eventually(lambda: seen.is_now({"a": {"v": 3}, "b": {"v": 2}}))
+        until(lambda: seen.is_now({"a": {"v": 3}, "b": {"v": 2}}))
         rows.document("a").update({"v": 30})
-        eventually(lambda: seen.is_now({"b": {"v": 2}}))
+        until(lambda: seen.is_now({"b": {"v": 2}}))
         rows.document("b").delete()
-        eventually(lambda: seen.is_now({}))
+        until(lambda: seen.is_now({}))
     finally:
         watch.unsubscribe()
 
@@ -51,16 +51,16 @@ def test_the_changes_are_exact(ours: firestore.Client) -> None:
     seen = Seen()
     watch = rows.order_by("v").limit(2).on_snapshot(seen)
     try:
-        eventually(lambda: len(seen.changes) == 1)
+        until(lambda: len(seen.changes) == 1)
         rows.document("c").set({"v": 0})
-        eventually(lambda: len(seen.changes) == 2)
+        until(lambda: len(seen.changes) == 2)
         rows.document("a").update({"w": 1})
-        eventually(lambda: len(seen.changes) == 3)
+        until(lambda: len(seen.changes) == 3)
         rows.document("c").delete()
-        eventually(lambda: len(seen.changes) == 4)
+        until(lambda: len(seen.changes) == 4)
         rows.document("outside").set({"v": 99})
         rows.document("a").update({"w": 2})
-        eventually(lambda: len(seen.changes) >= 5)
+        until(lambda: len(seen.changes) >= 5)
     finally:
         watch.unsubscribe()
     assert [sorted(one) for one in seen.changes[:4]] == [
@@ -82,12 +82,12 @@ def test_a_document_is_told_creation_change_and_deletion(db: firestore.Client) -
         )
     )
     try:
-        eventually(lambda: states == [None])
+        until(lambda: states == [None])
         for value in ({"v": 1}, {"v": 2}):
             document.set(value)
-            eventually(lambda value=value: value in states)
+            until(lambda value=value: value in states)
         document.delete()
-        eventually(lambda: states[-1] is None)
+        until(lambda: states[-1] is None)
     finally:
         watch.unsubscribe()
 
@@ -98,12 +98,12 @@ def test_one_commit_arrives_as_one_snapshot(ours: firestore.Client) -> None:
     seen = Seen()
     watch = rows.on_snapshot(seen)
     try:
-        eventually(lambda: seen.is_now({}))
+        until(lambda: seen.is_now({}))
         batch = ours.batch()
         for name in "abc":
             batch.set(rows.document(name), {})
         batch.commit()
-        eventually(lambda: seen.is_now({"a": {}, "b": {}, "c": {}}))
+        until(lambda: seen.is_now({"a": {}, "b": {}, "c": {}}))
     finally:
         watch.unsubscribe()
     assert [len(state) for state in seen.states] == [0, 3]
@@ -143,7 +143,7 @@ class Stream:
 
     def close(self) -> None:
         self.asks.put(None)
-        self.thread.join(5)
+        self.thread.join(60)
 
 
 def test_a_resumed_listener_hears_only_what_it_missed(ours: firestore.Client) -> None:
@@ -153,12 +153,12 @@ def test_a_resumed_listener_hears_only_what_it_missed(ours: firestore.Client) ->
     rows.document("same").set({"v": 1})
     rows.document("gone").set({"v": 2})
     first = Stream(ours, query)
-    eventually(lambda: len(first.tokens) == 1)
+    until(lambda: len(first.tokens) == 1)
     first.close()
     rows.document("gone").delete()
     rows.document("new").set({"v": 3})
     second = Stream(ours, query, first.tokens[-1])
-    eventually(lambda: len(second.tokens) == 1)
+    until(lambda: len(second.tokens) == 1)
     second.close()
     assert [one for one in second.told if one[0] != "target"] == [("delete", "gone"), ("change", "new")]
 
@@ -168,7 +168,7 @@ def test_a_listener_with_a_token_from_too_long_ago_is_reset(ours: firestore.Clie
     rows = ours.collection("rows")
     rows.document("a").set({"v": 1})
     stream = Stream(ours, rows.order_by("v"), (1).to_bytes(8, "big"))
-    eventually(lambda: len(stream.tokens) == 1)
+    until(lambda: len(stream.tokens) == 1)
     stream.close()
     assert ("target", "RESET") in stream.told
     assert ("change", "a") in stream.told
@@ -177,5 +177,5 @@ def test_a_listener_with_a_token_from_too_long_ago_is_reset(ours: firestore.Clie
 def test_a_bad_target_ends_the_target_with_its_reason(db: firestore.Client) -> None:
     """The stream answers REMOVE with a cause instead of breaking."""
     stream = Stream(db, db.collection("rows").where(filter=FieldFilter("v", "in", [])))
-    eventually(lambda: ("target", "REMOVE") in stream.told)
+    until(lambda: ("target", "REMOVE") in stream.told)
     stream.close()

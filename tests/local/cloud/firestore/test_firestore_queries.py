@@ -44,7 +44,7 @@ def mixed(db: firestore.Client) -> firestore.CollectionReference:
 
 
 def ids(query: Any) -> list[str]:
-    return [one.id for one in query.get(timeout=20, retry=None)]
+    return [one.id for one in query.get(retry=None)]
 
 
 def where(field: str, op: str, value: Any) -> Callable[[Any], Any]:

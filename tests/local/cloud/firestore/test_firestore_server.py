@@ -8,16 +8,20 @@ import threading
 import time
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from google.api_core import exceptions
 from google.cloud import firestore
 from google.cloud.firestore_v1.base_query import FieldFilter, Or
-from google.cloud.firestore_v1.types import ListenRequest, Target, TargetChange
+from google.cloud.firestore_v1.types import ListenRequest, Target, TargetChange, TransactionOptions
 
 from local.cloud.faults import grpc_faults
-from tests.local.cloud.firestore.conftest import Connect, eventually
+from local.cloud.firestore import transactions
+from local.cloud.serving.grpc_server import Refused
+from local.patience import until
+from tests.local.cloud.firestore.conftest import Connect
 from tests.local.grpc_serving import Serving, serving
 
 UTC = datetime.UTC
@@ -49,9 +53,9 @@ def test_what_was_acknowledged_survives_sigkill(tmp_path: Path, connect: Connect
 
         writer = threading.Thread(target=write)
         writer.start()
-        eventually(lambda: len(acknowledged) > 100)
+        until(lambda: len(acknowledged) > 100)
         server.kill()
-        writer.join(10)
+        writer.join()
         server.start()
         again = connect(server.address, project="kept")
         found = {one.id: one for one in again.collection("c").stream()}
@@ -135,7 +139,7 @@ def test_expired_documents_go_away_some_time_later(tmp_path: Path, connect: Conn
         db.document("turns/text").set({"expires_at": "2020-01-01"})
         db.document("other/past").set({"expires_at": past})
         gone = [db.document("turns/past"), db.document("a/b/turns/past")]
-        eventually(lambda: not any(one.exists for one in db.get_all(gone)))
+        until(lambda: not any(one.exists for one in db.get_all(gone)))
         kept = [db.document(path) for path in ("turns/future", "turns/text", "other/past")]
         assert all(one.exists for one in db.get_all(kept))
 
@@ -309,7 +313,7 @@ def test_listening_needs_the_index_too(indexed_server: Serving, indexed: firesto
 
     def asks() -> Any:
         yield {"database": indexed._database_string, "add_target": {"query": request, "target_id": 3}}
-        done.wait(10)
+        done.wait()
 
     answers = indexed._firestore_api.listen(requests=asks(), metadata=indexed._rpc_metadata)
     next(answers)
@@ -321,7 +325,7 @@ def test_the_index_file_carries_ttl_policies(indexed: firestore.Client) -> None:
     """`"ttl": true` in a field override is a policy."""
     document = indexed.document("jobs/old")
     document.set({"expires_at": datetime.datetime(2020, 1, 1, tzinfo=UTC)})
-    eventually(lambda: not document.get().exists)
+    until(lambda: not document.get().exists)
 
 
 def test_an_idle_transaction_expires_and_frees_its_locks(tmp_path: Path, connect: Connect) -> None:
@@ -341,20 +345,38 @@ def test_an_idle_transaction_expires_and_frees_its_locks(tmp_path: Path, connect
 
 
 def test_a_used_transaction_expires_at_its_longest(tmp_path: Path, connect: Connect) -> None:
-    """Use keeps a transaction from idling out, but not beyond its longest life."""
-    with serving(
-        "local.cloud.firestore", tmp_path, "--idle-seconds", "2", "--longest-seconds", "3"
-    ) as server:
+    """Use does not keep a transaction beyond its longest life."""
+    options = ("--idle-seconds", "3600", "--longest-seconds", "1")
+    with serving("local.cloud.firestore", tmp_path, *options) as server:
         db = connect(server.address)
         db.document("c/d").set({"v": 0})
-        started = time.monotonic()
         transaction = begin(db)
         request = {"name": db.document("c/d")._document_path, "transaction": transaction}
-        with pytest.raises(exceptions.InvalidArgument, match="invalid or closed"):
-            while time.monotonic() < started + 60:
+
+        def closed() -> bool:
+            try:
                 db._firestore_api.get_document(request=request, metadata=db._rpc_metadata)
-                time.sleep(0.1)
-        assert time.monotonic() - started > 2.9
+            except exceptions.InvalidArgument as error:
+                return "invalid or closed" in str(error)
+            return False
+
+        until(closed, "it is closed although it is used all the time", pause=0.1)
+
+
+def test_use_keeps_a_transaction_from_idling_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each use begins the idle time anew, up to the longest life; over a clock that the test moves."""
+    now = [1000.0]
+    monkeypatch.setattr(transactions, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    kept = transactions.Transactions(idle=60.0, longest=270.0)
+    options = TransactionOptions.pb(TransactionOptions())
+    used, idle = kept.begin("d", options, 0), kept.begin("d", options, 0)
+    for _ in range(5):
+        now[0] += 50
+        assert kept.get(used.id, "d") is used
+    for closed in (idle, used):
+        now[0] += 50
+        with pytest.raises(Refused, match="invalid or closed"):
+            kept.get(closed.id, "d")
 
 
 def test_a_writer_gives_up_on_a_lock_in_the_end(tmp_path: Path, connect: Connect) -> None:
@@ -443,11 +465,10 @@ def test_chaos_refuses_delays_and_lies_as_told(our_server: Serving, ours: firest
     with pytest.raises(exceptions.DeadlineExceeded):
         document.set({"v": 2}, retry=None)
     assert document.get().to_dict() == {"v": 2}
-    slow = {"method": "BatchGetDocuments$", "action": "latency", "seconds": 0.3}
+    slow = {"method": "BatchGetDocuments$", "action": "latency", "seconds": 5}
     grpc_faults.set_rules(our_server.address, [slow])
-    started = time.monotonic()
-    document.get()
-    assert time.monotonic() - started > 0.3
+    with pytest.raises(exceptions.DeadlineExceeded):
+        document.get(retry=None, timeout=0.3)
 
 
 def test_a_bad_chaos_rule_is_refused_by_name(our_server: Serving) -> None:

@@ -156,7 +156,7 @@ def test_a_plain_write_waits_for_the_reader(ours: firestore.Client) -> None:
     time.sleep(0.3)
     assert ours.document("c/d").get().to_dict() == {"v": 0}
     reader.commit("c/d", 1)
-    plain.join(5)
+    plain.join(60)
     assert ours.document("c/d").get().to_dict() == {"v": 7}
 
 
@@ -171,7 +171,7 @@ def test_a_query_in_a_transaction_guards_against_new_matches(ours: firestore.Cli
         running = where(jobs).get(transaction=transaction)
         attempts.append(len(running))
         younger_ready.set()
-        older_done.wait(5)
+        older_done.wait(60)
         transaction.set(jobs.document("mine"), {"state": "running"})
 
     def where(source: Any) -> Any:
@@ -180,7 +180,7 @@ def test_a_query_in_a_transaction_guards_against_new_matches(ours: firestore.Cli
     older = Raw(ours)
     worker = threading.Thread(target=lambda: claim(ours.transaction()))
     worker.start()
-    assert younger_ready.wait(5)
+    assert younger_ready.wait(60)
     name = jobs.document("theirs")._document_path
     older.api.commit(
         request={
@@ -191,7 +191,7 @@ def test_a_query_in_a_transaction_guards_against_new_matches(ours: firestore.Cli
         metadata=ours._rpc_metadata,
     )
     older_done.set()
-    worker.join(10)
+    worker.join(60)
     assert attempts == [0, 1]
 
 

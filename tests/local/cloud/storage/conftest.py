@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 import urllib.request
 import uuid
 from collections.abc import Callable, Iterator
@@ -20,6 +19,7 @@ import pytest
 from google.cloud import storage
 
 from local import ports
+from local.patience import until
 
 
 @dataclass
@@ -74,7 +74,7 @@ class Running:
     def call(self, path: str, document: Any = None) -> Any:
         body = None if document is None else json.dumps(document).encode()
         request = urllib.request.Request(self.url + path, data=body, method="GET" if body is None else "POST")
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request) as answer:
             return json.load(answer)
 
     def chaos(self, *rules: dict[str, Any]) -> None:
@@ -149,20 +149,15 @@ class Receiver:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}/_local/events"
 
-    def wait_for(self, count: int, seconds: float = 15.0) -> list[Event]:
-        end = time.monotonic() + seconds
-        while len(self.received) < count and time.monotonic() < end:
-            time.sleep(0.01)
-        assert len(self.received) >= count, f"{len(self.received)} of {count} events arrived"
+    def wait_for(self, count: int) -> list[Event]:
+        until(lambda: len(self.received) >= count, lambda: f"{len(self.received)} of {count} events arrive")
         return list(self.received)
 
-    def wait_for_names(self, names: set[str], seconds: float = 15.0) -> None:
-        end = time.monotonic() + seconds
-        while (missing := names - {event.resource["name"] for event in list(self.received)}) and (
-            time.monotonic() < end
-        ):
-            time.sleep(0.01)
-        assert not missing
+    def wait_for_names(self, names: set[str]) -> None:
+        def missing() -> set[str]:
+            return names - {event.resource["name"] for event in list(self.received)}
+
+        until(lambda: not missing(), lambda: f"the events of {missing()} arrive")
 
 
 @contextlib.contextmanager

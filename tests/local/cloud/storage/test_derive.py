@@ -64,7 +64,7 @@ def test_a_source_that_can_not_be_read_is_refused(server, bucket: storage.Bucket
     """400 with the field, not a broken server."""
     put(bucket, "x", "x")
     url = f"{server.url}/storage/v1/b/{bucket.name}/o/whole/compose"
-    assert requests.post(url, json={"sourceObjects": [source]}, timeout=5).status_code == 400
+    assert requests.post(url, json={"sourceObjects": [source]}).status_code == 400
 
 
 def test_a_copy_takes_bytes_and_metadata_along(client: storage.Client, bucket: storage.Bucket) -> None:

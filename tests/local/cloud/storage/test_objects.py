@@ -33,6 +33,7 @@ def test_an_object_has_the_metadata_it_was_given(bucket: storage.Bucket) -> None
     blob.content_disposition = "inline"
     blob.content_language = "en"
     blob.custom_time = datetime.datetime(2026, 1, 2, tzinfo=datetime.UTC)
+    before = datetime.datetime.now(datetime.UTC)
     blob.upload_from_string("123456789", content_type="application/json")
     found = bucket.get_blob("report.json")
     assert found.metadata == {"author": "Zoë", "kind": "daily"}
@@ -47,7 +48,7 @@ def test_an_object_has_the_metadata_it_was_given(bucket: storage.Bucket) -> None
     assert base64.b64decode(found.md5_hash).hex() == "25f9e794323b453885f5181f1b624d0b"
     assert base64.b64decode(found.crc32c).hex() == "e3069283"
     assert (found.generation, found.metageneration) == (blob.generation, 1)
-    assert abs(found.time_created - datetime.datetime.now(datetime.UTC)) < datetime.timedelta(minutes=1)
+    assert before <= found.time_created <= datetime.datetime.now(datetime.UTC)
     assert found.media_link.endswith(f"?generation={blob.generation}&alt=media")
     assert found.id == f"{bucket.name}/report.json/{blob.generation}"
 
@@ -164,17 +165,17 @@ def test_settings_that_no_header_could_carry_are_refused(
     """At the upload and in a patch: what was stored could not be downloaded."""
     bucket.blob("x").upload_from_string(b"data")
     base = f"{server.url}/upload/storage/v1/b/{bucket.name}/o?uploadType=resumable&name=y"
-    assert requests.post(base, json=resource, timeout=5).status_code == 400
+    assert requests.post(base, json=resource).status_code == 400
     url = f"{server.url}/storage/v1/b/{bucket.name}/o/x"
-    assert requests.patch(url, json=resource, timeout=5).status_code == 400
+    assert requests.patch(url, json=resource).status_code == 400
     assert bucket.blob("x").download_as_bytes() == b"data"
 
 
 def test_a_setting_of_null_is_no_setting(server, bucket: storage.Bucket) -> None:
     """Also inside the metadata of a new object."""
     url = f"{server.url}/upload/storage/v1/b/{bucket.name}/o?uploadType=resumable&name=x"
-    session = requests.post(url, json={"cacheControl": None, "metadata": {"a": None, "b": "1"}}, timeout=5)
-    requests.put(session.headers["Location"], data=b"data", timeout=5).raise_for_status()
+    session = requests.post(url, json={"cacheControl": None, "metadata": {"a": None, "b": "1"}})
+    requests.put(session.headers["Location"], data=b"data").raise_for_status()
     found = bucket.get_blob("x")
     assert (found.cache_control, found.metadata) == (None, {"b": "1"})
 
@@ -183,9 +184,7 @@ def test_a_setting_of_null_is_no_setting(server, bucket: storage.Bucket) -> None
 def test_a_number_that_is_none_is_refused(server, bucket: storage.Bucket, number: str) -> None:
     """400 that names the parameter."""
     bucket.blob("x").upload_from_string(b"data")
-    answer = requests.get(
-        f"{server.url}/storage/v1/b/{bucket.name}/o/x", params={"generation": number}, timeout=5
-    )
+    answer = requests.get(f"{server.url}/storage/v1/b/{bucket.name}/o/x", params={"generation": number})
     assert (answer.status_code, answer.json()["error"]["errors"][0]["location"]) == (400, "generation")
 
 
@@ -222,7 +221,7 @@ def test_a_missing_object_is_not_found_in_googles_form(server, bucket: storage.B
     for attempt in (blob.reload, blob.delete, blob.patch, blob.download_as_bytes):
         with pytest.raises(NotFound, match="No such object"):
             attempt()
-    answer = requests.get(f"{server.url}/storage/v1/b/{bucket.name}/o/missing", timeout=5)
+    answer = requests.get(f"{server.url}/storage/v1/b/{bucket.name}/o/missing")
     message = f"No such object: {bucket.name}/missing"
     detail = {"message": message, "domain": "global", "reason": "notFound"}
     assert answer.json() == {"error": {"code": 404, "message": message, "errors": [detail]}}

@@ -1,6 +1,5 @@
 """The server misbehaves on request, and the real client meets it as it would meet the service's bad days."""
 
-import time
 from typing import Any
 
 import pytest
@@ -52,13 +51,12 @@ def test_latency_delays_only_what_matches(fair_weather: Any, bucket: Any) -> Non
     """The matching request waits and uses the rule up; another one doesn't meet it."""
     bucket.blob("slow").upload_from_string("x")
     bucket.blob("fast").upload_from_string("x")
-    rule = {"method": "GET", "path_regex": "/o/slow", "action": "latency", "value": 0.4, "times": 1}
+    rule = {"method": "GET", "path_regex": "/o/slow", "action": "latency", "value": 5, "times": 1}
     fair_weather.chaos(rule)
     bucket.blob("fast").download_as_bytes()
     assert fair_weather.call("/_local/chaos") == {"rules": [rule]}
-    began = time.monotonic()
-    bucket.blob("slow").download_as_bytes()
-    assert time.monotonic() - began >= 0.4
+    with pytest.raises(requests.exceptions.ReadTimeout):
+        bucket.blob("slow").download_as_bytes(timeout=0.4, retry=None)
     assert fair_weather.call("/_local/chaos") == {"rules": []}
 
 
@@ -67,7 +65,7 @@ def test_the_weather_can_be_read_and_cleared(fair_weather: Any) -> None:
     rule = {"method": "*", "path_regex": ".", "action": "status", "value": 500, "times": 2}
     fair_weather.chaos(rule)
     assert fair_weather.call("/_local/health")["status"] == "ok"
-    assert requests.get(f"{fair_weather.url}/storage/v1/b", timeout=5).status_code == 500
+    assert requests.get(f"{fair_weather.url}/storage/v1/b").status_code == 500
     assert fair_weather.call("/_local/chaos") == {"rules": [rule | {"value": 500.0, "times": 1}]}
     fair_weather.chaos()
     assert fair_weather.call("/_local/chaos") == {"rules": []}
@@ -91,7 +89,7 @@ def test_a_rule_that_makes_no_sense_is_refused(fair_weather: Any, body: dict[str
     """400 names the field, and the rules in force stay."""
     rule = {"method": "*", "path_regex": "nothing", "action": "latency", "value": 1.0, "times": None}
     fair_weather.chaos(rule)
-    answer = requests.post(f"{fair_weather.url}/_local/chaos", json=body, timeout=5)
+    answer = requests.post(f"{fair_weather.url}/_local/chaos", json=body)
     assert answer.status_code == 400
     assert field in answer.json()["error"]["message"]
     assert fair_weather.call("/_local/chaos") == {"rules": [rule]}

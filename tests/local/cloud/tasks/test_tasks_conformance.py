@@ -1,7 +1,6 @@
 """Cloud Tasks as its real client meets it; nothing here knows how the server is made."""
 
 import datetime as dt
-import itertools
 import threading
 import time
 from collections.abc import Callable
@@ -13,7 +12,8 @@ from google.auth.transport import requests as google_requests
 from google.cloud import tasks_v2
 from google.oauth2 import id_token
 
-from tests.local.dispatching import LOCATION, Call, Dispatch, Receiver, until
+from local.patience import until
+from tests.local.dispatching import LOCATION, Call, Dispatch, Receiver
 
 Make = Callable[..., tasks_v2.Queue]
 
@@ -30,6 +30,7 @@ def test_a_task_is_delivered_with_the_headers_of_the_service(
     client: tasks_v2.CloudTasksClient, queue: str, receiver: Receiver
 ) -> None:
     """A handler sees its own headers, the body, and the X-CloudTasks headers with short names."""
+    before = time.time()
     request = http(
         receiver, b'{"a":1}', headers={"Content-Type": "application/json", "X-CloudTasks-TaskName": "forged"}
     )
@@ -41,7 +42,7 @@ def test_a_task_is_delivered_with_the_headers_of_the_service(
     assert headers["X-CloudTasks-QueueName"] == queue.rsplit("/", 1)[-1]
     assert headers["X-CloudTasks-TaskName"] == "first"
     assert headers["X-CloudTasks-TaskRetryCount"] == headers["X-CloudTasks-TaskExecutionCount"] == "0"
-    assert abs(float(headers["X-CloudTasks-TaskETA"]) - time.time()) < 60
+    assert before <= float(headers["X-CloudTasks-TaskETA"]) <= time.time()
     assert "X-CloudTasks-TaskPreviousResponse" not in headers
     assert task.dispatch_deadline == dt.timedelta(minutes=10)
     assert task.http_request.body == b"", "the BASIC view leaves the body out"
@@ -134,20 +135,20 @@ def test_racing_creations_of_one_name_have_one_winner(
 
 def test_a_task_waits_for_its_time(client: tasks_v2.CloudTasksClient, queue: str, receiver: Receiver) -> None:
     """schedule_time holds a task back, and a later one does not hold up an earlier one."""
-    begun = time.time()
-    client.create_task(
-        parent=queue, task={"http_request": http(receiver, b"late"), "schedule_time": in_future(2.0)}
-    )
+    for body, wait in ((b"never", 3600.0), (b"late", 1.0)):
+        task = {"http_request": http(receiver, body), "schedule_time": in_future(wait)}
+        client.create_task(parent=queue, task=task)
     client.create_task(parent=queue, task={"http_request": http(receiver, b"now")})
     until(lambda: len(receiver.calls) == 2)
-    assert receiver.bodies() == [b"now", b"late"]
-    assert receiver.calls[1].at - begun > 1.95
+    assert sorted(receiver.bodies()) == [b"late", b"now"]
+    late = next(call for call in receiver.calls if call.body == b"late")
+    assert late.at >= float(late.headers["X-CloudTasks-TaskETA"])
 
 
 def test_failures_are_retried_with_growing_waits_and_then_given_up(
     client: tasks_v2.CloudTasksClient, make_queue: Make, receiver: Receiver
 ) -> None:
-    """Four attempts, none before its wait of 0.1, 0.2 and 0.4 s is over, and headers that tell the handler about them."""
+    """Four attempts, each due 0.1, 0.2 and 0.4 s after the one before, and headers that tell the handler of them."""
     queue = make_queue(
         retry_config={"max_attempts": 4, "min_backoff": {"nanos": 100_000_000}, "max_doublings": 5}
     )
@@ -157,9 +158,10 @@ def test_failures_are_retried_with_growing_waits_and_then_given_up(
     until(lambda: not list(client.list_tasks(parent=queue.name)))
     time.sleep(0.3)
     calls = receiver.calls
-    gaps = [after.at - before.at for before, after in itertools.pairwise(calls)]
+    due = [float(call.headers["X-CloudTasks-TaskETA"]) for call in calls]
     assert len(calls) == 4
-    assert all(gap >= 0.9 * wait for gap, wait in zip(gaps, (0.1, 0.2, 0.4), strict=True)), gaps
+    assert all(call.at >= at for call, at in zip(calls, due, strict=True))
+    assert [due[0] + 0.1 <= due[1], due[1] + 0.2 <= due[2], due[2] + 0.4 <= due[3]] == [True] * 3, due
     assert [call.headers["X-CloudTasks-TaskRetryCount"] for call in calls] == ["0", "1", "2", "3"]
     assert [call.headers["X-CloudTasks-TaskExecutionCount"] for call in calls] == ["0", "0", "1", "1"]
     assert [call.headers.get("X-CloudTasks-TaskPreviousResponse") for call in calls] == [
@@ -179,37 +181,9 @@ def test_a_handler_that_asks_to_be_left_alone_is(
     receiver.script = lambda _call: next(answers)
     client.create_task(parent=queue, task={"http_request": http(receiver)})
     until(lambda: len(receiver.calls) == 2)
-    assert receiver.calls[1].at - receiver.calls[0].at > 0.95
-
-
-def test_an_overloaded_handler_slows_its_queue(
-    client: tasks_v2.CloudTasksClient, make_queue: Make, receiver: Receiver
-) -> None:
-    """429 halves the rate again and again: ten tasks at 200 a second take far longer than their 0.05 s."""
-    queue = make_queue(
-        rate_limits={"max_dispatches_per_second": 200, "max_concurrent_dispatches": 1},
-        retry_config={"max_attempts": 1},
-    )
-    receiver.script = lambda _call: 429
-    client.pause_queue(name=queue.name)
-    for _ in range(50):
-        client.create_task(parent=queue.name, task={"http_request": http(receiver)})
-    client.resume_queue(name=queue.name)
-    until(lambda: len(receiver.calls) >= 46)
-    # Forty leave in the first burst; the six after it come at a 64th of the rate, 0.3 s apart.
-    assert receiver.calls[45].at - receiver.calls[39].at > 0.5
-
-
-def test_dispatches_keep_to_the_rate(
-    client: tasks_v2.CloudTasksClient, make_queue: Make, receiver: Receiver
-) -> None:
-    """Eight tasks at five a second with a burst of one take 1.4 s or longer."""
-    queue = make_queue(rate_limits={"max_dispatches_per_second": 5})
-    assert queue.rate_limits.max_burst_size == 1
-    for _ in range(8):
-        client.create_task(parent=queue.name, task={"http_request": http(receiver)})
-    until(lambda: len(receiver.calls) == 8)
-    assert receiver.calls[-1].at - receiver.calls[0].at > 1.2
+    first, second = (float(call.headers["X-CloudTasks-TaskETA"]) for call in receiver.calls)
+    assert second >= first + 1
+    assert receiver.calls[1].at >= second
 
 
 def test_no_more_deliveries_are_open_than_allowed(
@@ -217,7 +191,7 @@ def test_no_more_deliveries_are_open_than_allowed(
 ) -> None:
     """max_concurrent_dispatches bounds what a handler has open, and is used to the full."""
     queue = make_queue(rate_limits={"max_concurrent_dispatches": 3})
-    full = threading.Barrier(3, timeout=30)
+    full = threading.Barrier(3, timeout=600)
 
     def slow(_call: Call) -> int:
         full.wait()

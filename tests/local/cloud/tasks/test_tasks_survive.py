@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from google.api_core import exceptions
 
-from tests.local.dispatching import LOCATION, Call, Dispatch, Receiver, dispatching, until
+from local.patience import until
+from tests.local.dispatching import LOCATION, Call, Dispatch, Receiver, dispatching
 
 QUEUE = f"{LOCATION}/queues/survive"
 
@@ -67,7 +68,7 @@ def test_a_stop_does_not_wait_for_a_handler_that_hangs(own: Dispatch, receiver: 
     stopped, answered = threading.Event(), list[bool]()
 
     def hang(_call: Call) -> int:
-        answered.append(stopped.wait(50))
+        answered.append(stopped.wait(60))
         return 200
 
     receiver.script = hang

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
+import importlib.util
 import sys
-import time
 import uuid
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +17,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.platform.errors import RateLimited
+from shared.platform.ids import new_id
 from shared.platform.limits import rates
 
 pytestmark = pytest.mark.slow
-ROOT = Path(__file__).resolve().parents[4]
 Limited = Callable[..., dict[str, str]]
 
 
@@ -41,6 +39,9 @@ def limited(directory: dict[str, str], firestore: str, monkeypatch: pytest.Monke
         rates.forget()
         return directory | made
 
+    # On a busy machine Firestore is slow, not away.
+    monkeypatch.setattr(rates, "PATIENCE_SECONDS", 60.0)
+    monkeypatch.setattr(rates, "FIRST_PATIENCE_SECONDS", 60.0)
     yield set_limits
     documents.client.cache_clear()
     rates.forget()
@@ -60,6 +61,38 @@ def spend(who: str, times: int) -> int:
         except RateLimited:
             pass
     return passed
+
+
+class _Time:
+    """A clock that a test moves for all instances; each differs a little."""
+
+    def __init__(self, now: list[float], skew: float) -> None:
+        self._now, self._skew = now, skew
+
+    def epoch(self) -> float:
+        return self._now[0] + self._skew
+
+    monotonic = epoch
+
+
+def instance(now: list[float], *, skew: float, window: int) -> Any:
+    """The module once more, with meters of its own, as another process of the same function has it. The same
+    arithmetic over a shorter window, so that a test sees several of them."""
+    assert rates.__spec__ is not None
+    made: Any = importlib.util.module_from_spec(rates.__spec__)
+    # Its dataclasses look their module up by name, so it needs one of its own while it is loaded.
+    made.__name__ = f"{rates.__name__}_{new_id()}"
+    sys.modules[made.__name__] = made
+    try:
+        source = Path(str(rates.__file__)).read_text()
+        exec(compile(source, str(rates.__file__), "exec"), made.__dict__)
+    finally:
+        del sys.modules[made.__name__]
+    made.clock = _Time(now, skew)
+    made.SLOTS += window - made.WINDOW_SECONDS
+    made.WINDOW_SECONDS = window
+    made.PATIENCE_SECONDS = made.FIRST_PATIENCE_SECONDS = 60.0
+    return made
 
 
 def most_in_a_window(times: list[float], window: float = rates.WINDOW_SECONDS) -> int:
@@ -83,23 +116,25 @@ def test_one_instance_gets_its_limit_and_no_more(limited: Limited) -> None:
 
 
 def test_sixteen_instances_never_pass_the_limit(limited: Limited) -> None:
-    """Sixteen processes of two threads hammer for several windows: in none, wherever it begins, do more than
-    101 % pass, and most of what the limit allows does."""
+    """Sixteen instances of two threads hammer for several windows: in none, wherever it begins, do more pass than
+    the limit allows, and most of that does. The race for the shared document is real, the time is given."""
     window, limit = 10, 800
-    environment = os.environ | limited(rate_read=limit) | {"PYTHONPATH": str(ROOT)}
-    command = [sys.executable, str(Path(__file__).with_name("instance.py")), someone(), "25", str(window)]
-    pipes: Any = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    with ExitStack() as stack:
-        children = [
-            stack.enter_context(subprocess.Popen(command, cwd=ROOT, env=environment, **pipes))
-            for _ in range(rates.INSTANCES)
-        ]
-        assert [child.stdout.readline() for child in children if child.stdout] == ["ready\n"] * len(children)
-        with ThreadPoolExecutor(len(children)) as pool:
-            told = list(pool.map(lambda child: child.communicate("go\n", timeout=100)[0], children))
-    assert [child.returncode for child in children] == [0] * len(children)
-    most = most_in_a_window([float(line) for text in told for line in text.split()], window)
-    assert limit * 0.75 <= most <= limit * 1.01
+    limited(rate_read=limit)
+    who, now = someone(), [1_700_000_000.0]
+    instances = [instance(now, skew=0.01 * number, window=window) for number in range(rates.INSTANCES)]
+    passed: list[float] = []
+
+    def hammer(mine: Any) -> None:
+        with suppress(RateLimited):
+            while True:
+                mine.spend("rate_read", who)
+                passed.append(now[0])
+
+    with ThreadPoolExecutor(2 * len(instances)) as pool:
+        for _ in range(int(2.5 * window)):
+            now[0] += 1.0
+            list(pool.map(hammer, instances * 2))
+    assert limit * 0.75 <= most_in_a_window(passed, window) <= limit
 
 
 def test_a_person_at_work_never_asks_the_shared_document(
@@ -125,28 +160,36 @@ def test_without_firestore_each_instance_keeps_a_bucket_of_its_own(
     monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", "127.0.0.1:1")
     monkeypatch.setattr(rates, "FIRST_PATIENCE_SECONDS", 0.5)
     documents.client.cache_clear()
-    who = someone()
-    started = time.monotonic()
-    assert spend(who, 100) == 20
+    asked = counted(monkeypatch)
+    assert spend(someone(), 100) == 20
     assert spend(someone(), 5) == 5
-    assert time.monotonic() - started < 3
+    assert len(asked) == 1
     told = capsys.readouterr()
     assert (told.out + told.err).count("kept by each instance alone") == 1
 
 
-def test_the_hot_path_costs_microseconds(limited: Limited) -> None:
-    """Two limits for each request stay far below a millisecond, the questions to Firestore included."""
-    limited(rate_read=1_000_000, rate_team_read=1_000_000)
-    who, team = someone(), f"team:{uuid.uuid4()}"
-    rates.spend("rate_read", who)
-    costs = []
-    for _ in range(5_000):
-        begun = time.perf_counter()
-        rates.spend("rate_read", who)
-        rates.spend("rate_team_read", team)
-        costs.append(time.perf_counter() - begun)
-    assert sorted(costs)[len(costs) // 2] < 0.000_2
-    assert sorted(costs)[int(len(costs) * 0.99)] < 0.001
+def counted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The keys of the shared documents, as they are asked for."""
+    real, asked = rates.documents.change, list[str]()
+
+    def counting(collection: str, key: str, *given: Any, **options: Any) -> Any:
+        asked.append(key)
+        return real(collection, key, *given, **options)
+
+    monkeypatch.setattr(rates.documents, "change", counting)
+    return asked
+
+
+def test_the_hot_path_hardly_ever_asks(limited: Limited, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Grants double with what is spent of them, so of thousands of requests in a second a handful asks Firestore.
+    What one costs is measured by `make bench`."""
+    limited(rate_read=16_000_000)
+    monkeypatch.setattr(rates, "POCKET_SHARE", 0.0)
+    monkeypatch.setattr(rates, "clock", _Time([1_700_000_000.0], 0.0))
+    asked = counted(monkeypatch)
+    assert spend(someone(), 4_000) == 4_000
+    # Grants of 1, 2, 4, … make 4,095 with the twelfth.
+    assert len(asked) == 12
 
 
 def test_callers_do_not_share_a_limit(limited: Limited) -> None:
@@ -182,7 +225,7 @@ def test_grants_never_exceed_the_limit_in_any_window(
         unspent, slot = 0, 0
         for pause, want, back, skew in questions:
             now += pause
-            patch.setattr(rates.clock, "epoch", lambda at=now + skew: at)
+            patch.setattr(rates, "clock", _Time([now], skew))
             document, grant = rates.granted(document, shared=shared, want=want, unspent=unspent, slot=slot)
             used = max(0, grant.tokens - back)
             unspent, slot = grant.tokens - used, grant.slot
@@ -194,12 +237,12 @@ def test_grants_never_exceed_the_limit_in_any_window(
 def test_two_bursts_a_minute_apart_do_not_meet_in_one_window(monkeypatch: pytest.MonkeyPatch) -> None:
     """All is granted at the end of a second and spent a second later: for 60 s after that nothing is granted."""
     start = 1_700_000_000.0
-    monkeypatch.setattr(rates.clock, "epoch", lambda: start + 0.99)
+    monkeypatch.setattr(rates, "clock", _Time([start], 0.99))
     document, first = rates.granted(None, shared=10, want=10, unspent=0, slot=0)
     last_spent = start + 0.99 + rates.SLOT_SECONDS
     granted_at = []
     for second in range(1, 70):
-        monkeypatch.setattr(rates.clock, "epoch", lambda at=start + second: at)
+        monkeypatch.setattr(rates, "clock", _Time([start], second))
         if rates.granted(document, shared=10, want=1, unspent=0, slot=0)[1].tokens:
             granted_at.append(start + second)
     assert first.tokens == 10
@@ -216,9 +259,9 @@ def test_what_is_not_spent_is_given_back() -> None:
 
 def test_a_clock_far_ahead_does_not_stop_everybody(monkeypatch: pytest.MonkeyPatch) -> None:
     """Seconds that nobody can have seen yet are ignored."""
-    monkeypatch.setattr(rates.clock, "epoch", lambda: 1_700_003_600.0)
+    monkeypatch.setattr(rates, "clock", _Time([1_700_003_600.0], 0.0))
     document, _ = rates.granted(None, shared=10, want=10, unspent=0, slot=0)
-    monkeypatch.setattr(rates.clock, "epoch", lambda: 1_700_000_000.0)
+    monkeypatch.setattr(rates, "clock", _Time([1_700_000_000.0], 0.0))
     assert rates.granted(document, shared=10, want=10, unspent=0, slot=0)[1].tokens == 10
 
 
@@ -227,24 +270,16 @@ def test_a_token_that_was_not_spent_in_time_is_gone(
 ) -> None:
     """After its second an instance asks again, however many tokens it still has."""
     limited(rate_read=16_000)
-    who, asked = someone(), 0
-    real, now = rates.documents.change, time.monotonic()
-
-    def counting(*given: Any, **options: Any) -> Any:
-        nonlocal asked
-        asked += 1
-        return real(*given, **options)
-
-    monkeypatch.setattr(rates.documents, "change", counting)
-    monkeypatch.setattr(rates.clock, "monotonic", lambda: now)
+    who, asked, now = someone(), counted(monkeypatch), [1_700_000_000.0]
+    monkeypatch.setattr(rates, "clock", _Time(now, 0.0))
     # The pocket money, then grants that grow with what is spent.
     spend(who, 100 + 1 + 2 + 4 + 1)
-    assert asked == 4
+    assert len(asked) == 4
     spend(who, 1)
-    assert asked == 4
-    monkeypatch.setattr(rates.clock, "monotonic", lambda: now + rates.SLOT_SECONDS)
+    assert len(asked) == 4
+    now[0] += rates.SLOT_SECONDS
     spend(who, 1)
-    assert asked == 5
+    assert len(asked) == 5
 
 
 @pytest.mark.parametrize(

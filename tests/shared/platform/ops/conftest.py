@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +9,8 @@ from typing import Any
 import pytest
 
 from local import ports
-from tests.shared.conftest import ROOT, Delivery, Person
+from tests.servers import launched
+from tests.shared.conftest import Delivery, Person
 
 QUEUES = ("catalog", "connections", "dashboards", "chat", "default")
 
@@ -57,22 +56,11 @@ def dispatch(servers: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) 
     home: Path = tmp_path_factory.mktemp("dispatch")
     http, grpc = ports.free(), ports.free()
     options = [word for queue in QUEUES for word in ("--queue", queue)]
-    child = subprocess.Popen(
-        [
-            *(sys.executable, "-m", "local.dispatch", "--port", str(http), "--grpc-port", str(grpc)),
-            *("--data", str(home), "--no-clock", *options),
-            *("--step-url", f"http://127.0.0.1:{ports.free()}/{{name}}"),
-        ],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert child.stdout is not None
-    assert "ready" in child.stdout.readline()
-    yield {"CLOUD_TASKS_EMULATOR_HOST": f"127.0.0.1:{grpc}"}
-    child.terminate()
-    child.wait(60)
-    child.stdout.close()
+    with launched(
+        *("local.dispatch", "--port", str(http), "--grpc-port", str(grpc), "--data", str(home), "--no-clock"),
+        *(*options, "--step-url", f"http://127.0.0.1:{ports.free()}/{{name}}"),
+    ):
+        yield {"CLOUD_TASKS_EMULATOR_HOST": f"127.0.0.1:{grpc}"}
 
 
 @pytest.fixture
