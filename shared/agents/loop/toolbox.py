@@ -211,7 +211,9 @@ def _arguments(tool: Tool, given: Mapping[str, Any]) -> BaseModel:
     except ValidationError as error:
         problems = [
             {"path": ".".join(str(part) for part in issue["loc"]) or "arguments", "message": issue["msg"]}
-            for issue in error.errors(include_url=False, include_input=False, include_context=False)[:MOST_PROBLEMS]
+            for issue in error.errors(include_url=False, include_input=False, include_context=False)[
+                :MOST_PROBLEMS
+            ]
         ]
         more = error.error_count() - len(problems)
         if more > 0:

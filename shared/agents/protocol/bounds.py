@@ -1,8 +1,8 @@
 """How much a model may say at once: its prose, its calls and their arguments come from outside, too.
 
-    reply ── events, characters ── too much: the call of the model fails
-      └─ calls ── more than are run: the others answer with an error ── more than are kept: left out
-           └─ arguments ── characters, depth, values: replaced by what is wrong with them
+reply ── events, characters ── too much: the call of the model fails
+  └─ calls ── more than are run: the others answer with an error ── more than are kept: left out
+       └─ arguments ── characters, depth, values: replaced by what is wrong with them
 """
 
 from __future__ import annotations

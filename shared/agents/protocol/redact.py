@@ -32,9 +32,7 @@ _SHAPES: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("password", re.compile(r"(?<=://)[^\s:/@]{1,80}+:[^\s/@]{1,200}+(?=@)")),
     (
         "password",
-        re.compile(
-            r"(?i)(?<![a-z])(?:password|passwd|secret|api[_-]?key)\s*+[=:]\s*+[\"']?[^\s\"',;]{6,}+"
-        ),
+        re.compile(r"(?i)(?<![a-z])(?:password|passwd|secret|api[_-]?key)\s*+[=:]\s*+[\"']?[^\s\"',;]{6,}+"),
     ),
 )
 _DOTTED = re.compile(r"(?<![A-Za-z0-9_.-])[A-Za-z0-9_.-]{29,}+")
@@ -59,7 +57,11 @@ def _without_tokens(run: re.Match[str]) -> str:
     at = 0
     while at < len(parts):
         header = _HEADER.search(parts[at])
-        if header is not None and all(len(part) >= _LEAST for part in parts[at + 1 : at + 3]) and at + 2 < len(parts):
+        if (
+            header is not None
+            and all(len(part) >= _LEAST for part in parts[at + 1 : at + 3])
+            and at + 2 < len(parts)
+        ):
             kept.append(parts[at][: header.start()] + "[token removed]")
             at += 3
         else:

@@ -62,7 +62,9 @@ class _Clipper:
             return value
         if depth > MAX_DEPTH or self.left <= 0:
             self.found.append(
-                "what is nested deeply was left out" if depth > MAX_DEPTH else "the end of the result was left out"
+                "what is nested deeply was left out"
+                if depth > MAX_DEPTH
+                else "the end of the result was left out"
             )
             return None
         self.left -= 2

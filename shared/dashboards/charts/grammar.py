@@ -60,9 +60,7 @@ def missing(options: ChartOptions) -> Iterator[tuple[str, str]]:
         yield "y", f"a {mark} takes one y."
 
 
-def check(
-    tile: ChartTile, fields: Sequence[Field]
-) -> Iterator[tuple[tuple[str | int, ...], str, Hint]]:
+def check(tile: ChartTile, fields: Sequence[Field]) -> Iterator[tuple[tuple[str | int, ...], str, Hint]]:
     """Encodings that the result can't serve: (place below options, message, hint)."""
     names = {field.name: None for field in fields}
     options = tile.options

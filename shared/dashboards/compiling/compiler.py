@@ -201,9 +201,7 @@ class _Texts:
                 reason="the queries are too long together",
             )
         own = sqltext.replace_refs(self._sql[id], names)
-        return rewrites.bind_clock(
-            rewrites.with_common_tables(own, common, self._dialect), self._dialect
-        )
+        return rewrites.bind_clock(rewrites.with_common_tables(own, common, self._dialect), self._dialect)
 
 
 def _prepare_one(

@@ -16,7 +16,6 @@ from pydantic import BaseModel, ConfigDict
 
 from shared.platform.text.safe_yaml import Path, Positions
 
-
 MOST = 100
 MOST_MESSAGE, MOST_HINT, MOST_WORD = 600, 400, 120
 """Characters of a message, of a hint, and of a word that is shown or looked up in one."""
@@ -102,9 +101,7 @@ class Problems:
             path = path[:-1]
         return self.positions.get(path, (None, None))
 
-    def _add(
-        self, path: Path, message: str, hint: Hint, severity: Severity, code: str | None = None
-    ) -> None:
+    def _add(self, path: Path, message: str, hint: Hint, severity: Severity, code: str | None = None) -> None:
         if self.full(severity):
             self.count(1, severity)
             return

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from shared.warehouses.contract import Dialect
-from shared.warehouses.sql import parsing
+from shared.warehouses.sql import bounded, parsing
 
 _CLOCK = {"CURRENT_DATE": "@today", "CURRENT_TIMESTAMP": "@now"}
 _CONVERTED = {"CURRENT_DATE": "DATE", "CURRENT_DATETIME": "DATETIME", "CURRENT_TIME": "TIME"}
@@ -24,7 +24,7 @@ def bind_clock(sql: str, dialect: Dialect) -> str:
     CURRENT_DATE('Europe/Paris') becomes DATE(@now, 'Europe/Paris').
     """
     tokens = parsing.tokens(sql, dialect)
-    closers = parsing.pairs(tokens)
+    closers = bounded.pairs(tokens)
     parts: list[str] = []
     done = 0
     for index, token in enumerate(tokens):
