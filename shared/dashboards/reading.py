@@ -12,6 +12,7 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
@@ -19,7 +20,7 @@ from pydantic import BaseModel, ValidationError
 from shared.dashboards.compiling import references
 from shared.dashboards.document import layout
 from shared.dashboards.document.model import Document
-from shared.dashboards.document.problems import Problem, Problems, did_you_mean
+from shared.dashboards.document.problems import MOST, MOST_WORD, Problem, Problems, did_you_mean
 from shared.platform.text import safe_yaml
 from shared.platform.text.safe_yaml import MalformedYaml, Path, Positions
 
@@ -131,10 +132,17 @@ def _validated(value: Any, problems: Problems) -> Document | None:
     try:
         return Document.model_validate(value)
     except ValidationError as error:
-        for issue in error.errors(include_url=False, include_context=True):
-            path = _path(value, issue["loc"])
-            problems.error(path, _message(dict(issue), path), _hint(dict(issue), value, path))
+        _report(error, value, problems)
         return None
+
+
+def _report(error: ValidationError, value: Any, problems: Problems) -> None:
+    """The first of them in the order of the text, as many as are told, and the number of the others."""
+    found = [(_path(value, issue["loc"]), issue) for issue in error.errors(include_url=False)]
+    found.sort(key=lambda one: tuple(number or 0 for number in problems.place(one[0])))
+    for path, issue in found[:MOST]:
+        problems.error(path, _message(dict(issue), path), partial(_hint, dict(issue), value, path))
+    problems.count(len(found[MOST:]))
 
 
 def _migrated(value: dict[str, Any]) -> dict[str, Any]:
@@ -163,7 +171,7 @@ def _path(value: Any, loc: tuple[str | int, ...]) -> Path:
 
 
 def _message(issue: dict[str, Any], path: Path) -> str:
-    name = path[-1] if path else "document"
+    name = str(path[-1])[:MOST_WORD] if path else "document"
     match issue["type"]:
         case "missing":
             return f"{name} is required."
@@ -172,7 +180,7 @@ def _message(issue: dict[str, Any], path: Path) -> str:
         case "union_tag_not_found":
             return "type is required."
         case "union_tag_invalid":
-            return f"{issue['ctx']['tag']!r} is not a known type."
+            return f"{issue['ctx']['tag'][:MOST_WORD]!r} is not a known type."
         case "value_error":
             return f"{name}: {issue['ctx']['error']}."
         case "string_pattern_mismatch":

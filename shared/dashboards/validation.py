@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from shared.catalog import service as catalog
 from shared.connections import service as connections
@@ -211,7 +212,7 @@ def _has(path: Path, name: str, fields: Sequence[Field], problems: Problems) -> 
     names: Iterable[str] = [column.name for column in fields]
     if name in names:
         return True
-    problems.error(path, f"The result has no column {name}.", did_you_mean(name, names))
+    problems.error(path, f"The result has no column {name}.", partial(did_you_mean, name, list(names)))
     return False
 
 

@@ -2,7 +2,7 @@
 
 The provider's iterator runs in a thread of its own. So a silent provider can be given up, and a cancel
 or a lost lease is noticed between its events; whichever ends the call, what it said and used so far is
-answered with the reason.
+answered with the reason. What it says is bounded (`protocol.bounds`): a model is somebody else's program.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from shared.agents.protocol import redact
+from shared.agents.protocol import bounds, redact
 from shared.agents.protocol.model import (
     Block,
     Provider,
@@ -32,6 +32,8 @@ from shared.platform.errors import BridgeError, ProviderError, ProviderUnavailab
 from shared.platform.telemetry import context as telemetry
 
 _TICK_SECONDS = 0.2
+_WAITING = 1_000
+"""Events that may wait for the listener; a provider that is faster waits itself."""
 
 
 @dataclass
@@ -46,6 +48,47 @@ class Answer:
     first_token_ms: int | None = None
     total_ms: int = 0
     error: BaseException | None = None
+    dropped_calls: int = 0
+    """Calls beyond those that one reply may hold."""
+    _prose: list[str] = field(default_factory=list)
+    """Pieces of the text that is being said; joined once, at its end."""
+    _events: int = 0
+    _characters: int = 0
+
+    def add(self, event: ProviderEvent) -> None:
+        """Take a piece of the reply. Raises ProviderError when it gets too long."""
+        match event:
+            case TextDelta(text):
+                self._prose.append(text)
+                self._count(len(text))
+            case ToolCallReady(id, name, arguments):
+                self.end_of_text()
+                self._count(bounds.size(arguments))
+                if len(self.calls) < bounds.MAX_KEPT_CALLS:
+                    self.blocks.append(ToolUse(id, name, arguments))
+                else:
+                    self.dropped_calls += 1
+            case Usage():
+                self.usage = event
+            case Stop(reason):
+                self.stop = reason
+            case _:
+                self._count(0)
+
+    def end_of_text(self) -> None:
+        """What was said so far is a block."""
+        if self._prose:
+            self.blocks.append(Text("".join(self._prose)))
+            self._prose.clear()
+
+    def _count(self, characters: int) -> None:
+        self._events += 1
+        self._characters += characters
+        if self._events > bounds.MAX_EVENTS or self._characters > bounds.MAX_REPLY:
+            raise ProviderError(
+                "The model's reply was longer than one may be, so it was cut. Ask for less at once.",
+                reason=f"more than {bounds.MAX_REPLY:,} characters or {bounds.MAX_EVENTS:,} pieces",
+            )
 
     @property
     def began(self) -> bool:
@@ -75,13 +118,14 @@ class Watch:
 def call(provider: Provider, request: Request, watch: Watch, on_text: Callable[[str], None]) -> Answer:
     """Make one call. Never raises: an error is in the answer, beside what came before it."""
     answer = Answer(provider.name, request.model)
-    events: queue.Queue[Any] = queue.Queue()
+    events: queue.Queue[Any] = queue.Queue(_WAITING)
     gone = threading.Event()
     started = clock.monotonic()
-    threads.start("provider", _pump, provider, request, events, gone)
+    threads.start("provider", _pump, provider, replace(request, stopped=gone.is_set), events, gone)
     try:
         _listen(answer, events, watch, started, on_text)
     except Exception as error:
+        answer.end_of_text()
         answer.error = error
         answer.stop = "error" if isinstance(error, BridgeError) else "cancelled"
         answer.usage = _at_least(answer)
@@ -113,32 +157,13 @@ def _listen(
                 raise event.error
             if answer.stop == "error":
                 raise ProviderUnavailable("The model provider's answer ended before its end.")
+            answer.end_of_text()
             return
-        if _take(answer, event) and answer.first_token_ms is None:
+        if not isinstance(event, Usage | Stop) and answer.first_token_ms is None:
             answer.first_token_ms = _since(started)
+        answer.add(event)
         if isinstance(event, TextDelta) and event.text:
             on_text(event.text)
-
-
-def _take(answer: Answer, event: ProviderEvent) -> bool:
-    """Add the event to the answer; True for one that shows that the model is answering."""
-    match event:
-        case TextDelta(text):
-            if answer.blocks and isinstance(answer.blocks[-1], Text):
-                answer.blocks[-1] = Text(answer.blocks[-1].text + text)
-            else:
-                answer.blocks.append(Text(text))
-            return True
-        case ToolCallReady(id, name, arguments):
-            answer.blocks.append(ToolUse(id, name, arguments))
-            return True
-        case Usage():
-            answer.usage = event
-            return False
-        case Stop(reason):
-            answer.stop = reason
-            return False
-    return True
 
 
 def _storable(event: Any) -> Any:
@@ -146,7 +171,8 @@ def _storable(event: Any) -> Any:
         case TextDelta(text):
             return TextDelta(redact.storable(text))
         case ToolCallReady(id, name, arguments):
-            return ToolCallReady(id, redact.storable(name), redact.storable_tree(dict(arguments)))
+            kept = redact.storable_tree(bounds.bounded(arguments))
+            return ToolCallReady(id[: bounds.MAX_NAME], redact.storable(name[: bounds.MAX_NAME]), kept)
     return event
 
 
@@ -160,21 +186,31 @@ def _pump(provider: Provider, request: Request, events: queue.Queue[Any], gone: 
     try:
         stream = provider.stream(request)
         for event in stream:
-            if gone.is_set():
+            if not _put(events, event, gone):
                 return
-            events.put(event)
-        events.put(_Ended())
+        _put(events, _Ended(), gone)
     except BridgeError as error:
-        events.put(_Ended(error))
+        _put(events, _Ended(error), gone)
     except Exception as error:
         telemetry.log_exception("a provider failed unexpectedly", error, provider=provider.name)
         failure = ProviderError("The model provider failed unexpectedly.")
         failure.__cause__ = error
-        events.put(_Ended(failure))
+        _put(events, _Ended(failure), gone)
     finally:
         close = getattr(stream, "close", None)
         if close is not None:
             close()
+
+
+def _put(events: queue.Queue[Any], event: Any, gone: threading.Event) -> bool:
+    """Hand an event on; False when nobody listens any more."""
+    while not gone.is_set():
+        try:
+            events.put(event, timeout=_TICK_SECONDS)
+        except queue.Full:
+            continue
+        return True
+    return False
 
 
 def _at_least(answer: Answer) -> Usage:

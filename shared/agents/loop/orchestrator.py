@@ -21,7 +21,7 @@ from typing import Any, Protocol
 from shared.agents.loop import model_call, numbers
 from shared.agents.loop.agent import Agent
 from shared.agents.loop.model_call import Answer, Watch
-from shared.agents.protocol import history
+from shared.agents.protocol import bounds, history
 from shared.agents.protocol.model import Message, Provider, Request, Text, ToolContext, ToolResult, ToolUse
 from shared.agents.turn.journal import Entry
 from shared.agents.turn.lease import TurnCancelled
@@ -287,6 +287,12 @@ def _cut_short(state: _State, answer: Answer) -> Result:
 
 
 def _note_stop(desk: Desk, answer: Answer) -> None:
+    if (more := len(answer.calls) + answer.dropped_calls - bounds.MAX_CALLS) > 0:
+        _warn(
+            desk,
+            "TOO_MANY_CALLS",
+            f"The model asked for more than {bounds.MAX_CALLS} tools at once; {more:,} of its calls are not run.",
+        )
     match answer.stop:
         case "max_tokens":
             _warn(desk, "ANSWER_CUT", "The answer reached the model's output limit and was cut.")

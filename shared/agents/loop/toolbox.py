@@ -17,7 +17,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from shared.agents.loop import tool_cache
-from shared.agents.protocol import redact, untrusted
+from shared.agents.protocol import bounds, redact, untrusted
 from shared.agents.protocol.model import Tool, ToolContext, ToolFailed, ToolSpec, ToolUse
 from shared.platform import clock, threads
 from shared.platform.errors import BridgeError, DeadlineExceeded
@@ -25,6 +25,8 @@ from shared.platform.telemetry import context as telemetry
 from shared.platform.text import strict_json
 
 MOST_AT_ONCE = 8
+MOST_PROBLEMS = 20
+"""Of one call's arguments that are told."""
 GRACE_SECONDS = 2.0
 """After the turn's deadline, for a tool that watches it to come back by itself."""
 
@@ -87,13 +89,15 @@ class Toolbox:
     ) -> Iterator[Outcome]:
         """Run the calls; answers each outcome as soon as it and all before it are there.
 
+        Calls beyond the most of one reply are answered with an error.
+
         Once `goes_on` says no, nothing more begins: a save that waits for a read must not happen after a cancel.
 
         A tool that outlasts the turn is left behind in its thread: the turn must end without it.
         """
         pool = threads.Pool(MOST_AT_ONCE, "tool")
         try:
-            for group in self._groups(calls):
+            for group in self._groups(calls[: bounds.MAX_CALLS]):
                 if not goes_on():
                     stopped = _error("TURN_STOPPED", "The turn was stopped before this tool ran.", {})
                     yield from (Outcome(call, stopped, True, 0) for call in group)
@@ -109,6 +113,9 @@ class Toolbox:
                     except TimeoutError:
                         late = DeadlineExceeded("The tool took longer than the turn may.")
                         yield Outcome(call, _error(late.code, late.message, {}), True, 0)
+            message = f"At most {bounds.MAX_CALLS} calls of one reply are run; this was not. Call it again if you need it."
+            for call in calls[bounds.MAX_CALLS :]:
+                yield Outcome(call, _error("TOO_MANY_CALLS", message, {}), True, 0)
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 
@@ -119,7 +126,7 @@ class Toolbox:
         def outcome(content: Any, *, error: bool = False, found: tool_cache.Found | None = None) -> Outcome:
             return Outcome(
                 call,
-                untrusted.fit(redact.tree(content)),
+                _readable(content),
                 error,
                 round((clock.monotonic() - started) * 1000),
                 cached=found is not None and found.cached,
@@ -187,19 +194,35 @@ def _left(context: ToolContext) -> float:
         return 0.0
 
 
+def _readable(content: Any) -> Any:
+    """A result as a model may read it: cut to what fits, without secrets."""
+    clipped, left_out = untrusted.clip(content)
+    return untrusted.fit(redact.tree(clipped), left_out=left_out)
+
+
 def _arguments(tool: Tool, given: Mapping[str, Any]) -> BaseModel:
+    if (excess := given.get(bounds.REFUSED) or bounds.excess(given)) is not None:
+        raise ToolFailed(
+            f"The arguments of {tool.name} were not taken: {excess}. Send less at once.",
+            code="ARGUMENTS_TOO_LARGE",
+        )
     try:
         return tool.arguments.model_validate_json(strict_json.dumps(dict(given)), strict=True)
     except ValidationError as error:
         problems = [
             {"path": ".".join(str(part) for part in issue["loc"]) or "arguments", "message": issue["msg"]}
-            for issue in error.errors(include_url=False, include_input=False, include_context=False)
+            for issue in error.errors(include_url=False, include_input=False, include_context=False)[
+                :MOST_PROBLEMS
+            ]
         ]
+        more = error.error_count() - len(problems)
+        if more > 0:
+            problems.append({"path": "arguments", "message": f"and {more:,} more problems"})
     raise ToolFailed(
         f"The arguments of {tool.name} are not valid: "
         + "; ".join(f"{problem['path']}: {problem['message']}" for problem in problems[:5]),
         code="INVALID_ARGUMENTS",
-        details={"errors": problems[:20]},
+        details={"errors": problems},
     )
 
 

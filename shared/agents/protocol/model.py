@@ -82,6 +82,9 @@ class Request:
     tools: tuple[ToolSpec, ...]
     max_tokens: int = 8192
     timeout_seconds: float = 120.0
+    stopped: Callable[[], bool] = field(default=lambda: False, repr=False, compare=False)
+    """Whether nobody waits for the answer any more: the turn was stopped, or is somebody else's. A provider that
+    works here asks within its loops; one that waits for a network is closed."""
 
 
 @dataclass(frozen=True)

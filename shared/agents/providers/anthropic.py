@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from functools import cached_property
 from typing import Any
 
-from shared.agents.protocol import redact, untrusted
+from shared.agents.protocol import bounds, redact, untrusted
 from shared.agents.protocol.model import (
     Block,
     CacheControl,
@@ -169,6 +169,7 @@ def _translated(events: Any) -> Iterator[ProviderEvent]:
     stop: StopReason | None = None
     tool: tuple[str, str] | None = None
     arguments: list[str] = []
+    length = 0
     broken: list[tuple[str, str, str]] = []
     for event in events:
         match event.type:
@@ -176,12 +177,18 @@ def _translated(events: Any) -> Iterator[ProviderEvent]:
                 usage = _usage(event.message.usage)
                 yield usage
             case "content_block_start" if event.content_block.type == "tool_use":
-                tool, arguments = (event.content_block.id, event.content_block.name), []
+                tool, arguments, length = (event.content_block.id, event.content_block.name), [], 0
                 yield ToolCallStarted(*tool)
             case "content_block_delta" if event.delta.type == "text_delta":
                 yield TextDelta(event.delta.text)
             case "content_block_delta" if event.delta.type == "input_json_delta":
-                arguments.append(event.delta.partial_json)
+                length += len(event.delta.partial_json)
+                if length <= bounds.MAX_ARGUMENTS:
+                    arguments.append(event.delta.partial_json)
+            case "content_block_stop" if tool is not None and length > bounds.MAX_ARGUMENTS:
+                excess = f"the arguments have more than {bounds.MAX_ARGUMENTS:,} characters"
+                yield ToolCallReady(*tool, bounds.refused(excess))
+                tool = None
             case "content_block_stop" if tool is not None:
                 text = "".join(arguments)
                 known = _arguments(text)

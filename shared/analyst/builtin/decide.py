@@ -77,6 +77,8 @@ def decide(subject: Subject, goal: Goal, restrictions: list[Restriction]) -> Pla
         notes.append(
             f"“{goal.span.text.strip()}” is counted back from the last date of the data, {_day(data.end)}, not from today."
         )
+    if data and ranges.reaches_before(goal.span, data):
+        notes.append(f"The data begins on {_day(data.start)}, so that is as far back as I show.")
     if period and data and goal.span and (period.start > data.end or period.end < data.start):
         notes.append(
             f"There is no data for {ranges.spoken(period)}: it runs from {_day(data.start)} to {_day(data.end)}, so that is what I show."

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from shared.agents.protocol.model import Message, Text, ToolResult, ToolUse
+from shared.analyst.builtin.effort import MOST_CALLS, Effort
 
 CONTEXT_BLOCK = "conversation_context"
 """The system block in which the service tells what the conversation is about: lines of `name: value`."""
@@ -71,8 +72,9 @@ class Finished(Exception):
 class Desk:
     """The procedure's view of the turn."""
 
-    def __init__(self, answers: Mapping[str, Answer]) -> None:
+    def __init__(self, answers: Mapping[str, Answer], effort: Effort | None = None) -> None:
         self._answers = answers
+        self.effort = effort or Effort()
         self._said: list[str] = []
 
     @property
@@ -85,10 +87,13 @@ class Desk:
         self._said.append(text)
 
     def ask(self, *calls: Call) -> list[Answer]:
-        """The tools' answers, in the order of the calls; raises Waiting while some are missing."""
+        """The tools' answers, in the order of the calls; raises Waiting while some are missing.
+
+        Many are asked in several rounds.
+        """
         missing = list({call.key: call for call in calls if call.key not in self._answers}.values())
         if missing:
-            raise Waiting(missing)
+            raise Waiting(missing[:MOST_CALLS])
         if calls:
             self._said.clear()
         return [self._answers[call.key] for call in calls]

@@ -75,7 +75,9 @@ _MARKS = {
     "stacked bar": "stacked_bar",
     "point": "point",
 }
-MOST_WORDS = 12
+MOST_WORDS, MOST_CHARACTERS = 12, 400
+"""Of a change; what is longer is a goal of its own."""
+MOST_NAMES = 20
 
 
 @dataclass(frozen=True)
@@ -109,9 +111,10 @@ def current_dashboard(turn: desks.Turn, context: Mapping[str, str]) -> Current |
 
 def read(text: str) -> Wish | None:
     """The change that a sentence asks for, or None where it is a goal of its own."""
-    said = text.strip()
-    if len(said.split()) > MOST_WORDS:
+    parts = text.split()
+    if len(parts) > MOST_WORDS or len(text) > MOST_CHARACTERS:
         return None
+    said = " ".join(parts)
     if found := _GRAIN.match(said):
         return Wish("grain", grain=_GRAIN_WORDS[found[1].lower()])
     if found := _TOP.match(said):
@@ -290,6 +293,8 @@ def _ranged(desk: Desk, document: dict[str, Any], wish: Wish) -> tuple[dict[str,
     line = f"It opens with {ranges.spoken(period)}."
     if wish.span.last or wish.span.this:
         line += f" That is counted back from the last date of the data, {data.end.isoformat()}."
+    if ranges.reaches_before(wish.span, data):
+        line += f" The data begins on {data.start.isoformat()}, so that is as far back as it goes."
     return rewrite.with_words(
         {**document, "filters": changed},
         r",? ?(?:since .+|(?<=, )[^,]*\b\d{4}\b[^,]*)$",
@@ -304,7 +309,7 @@ def _about(desk: Desk, document: Mapping[str, Any]) -> Subject:
     tables = [read_table(answer.content) for answer in answers if not answer.failed and answer.get("columns")]
     if not tables:
         desk.finish("I could not read the tables of this dashboard; scan the connection again.")
-    view = View(tuple(tables))
+    view = View(tuple(tables), effort=desk.effort)
     from shared.analyst.builtin import joins
 
     main = tables[0]
@@ -320,6 +325,10 @@ def _restricted(desk: Desk, document: dict[str, Any], wish: Wish) -> tuple[dict[
         Phrase(tuple(part.lower().split()), part, "not" if wish.without else "value", proper=True)
         for part in parts
     ]
+    if len(phrases) > MOST_NAMES:
+        desk.finish(
+            f"I can look for at most {MOST_NAMES} names at once, so I left the dashboard as it was. Which are the most important?"
+        )
     places = values.places(found)
     searches = {
         (place.table.name, place.column.path, values.said(phrase)): Call(
@@ -353,7 +362,8 @@ def _added(desk: Desk, document: dict[str, Any], text: str) -> tuple[dict[str, A
     names = rewrite.tables(document)
     answers = desk.ask(*[Call("get_table_schema", {"table": name}) for name in names])
     view = View(
-        tuple(read_table(answer.content) for answer in answers if not answer.failed and answer.get("columns"))
+        tuple(read_table(answer.content) for answer in answers if not answer.failed and answer.get("columns")),
+        effort=desk.effort,
     )
     ranked = subject.rank(view, goal)
     if not ranked or not ranked[0].hits:

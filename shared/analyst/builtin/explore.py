@@ -52,17 +52,20 @@ def view(desk: Desk, goal: Goal, tables: Sequence[Offer], hits: Sequence[str], d
     """The shapes of the tables that could matter: all of a small catalog, else the likely ones and their neighbours."""
     chosen = [offer.name for offer in tables]
     if len(chosen) > ALL_TABLES:
-        chosen = _likely(goal, tables, hits)
+        chosen = _likely(desk, goal, tables, hits)
     shapes = _shapes(desk, chosen)
     if len(tables) > ALL_TABLES:
         shapes += _shapes(desk, _neighbours(shapes, tables))
-    return View(tuple(shapes), dialect)
+    return View(tuple(shapes), dialect, desk.effort)
 
 
-def _likely(goal: Goal, tables: Sequence[Offer], hits: Sequence[str]) -> list[str]:
+def _likely(desk: Desk, goal: Goal, tables: Sequence[Offer], hits: Sequence[str]) -> list[str]:
     rank = {name: 1.0 - index / (len(hits) + 1) for index, name in enumerate(hits)}
 
+    words_said = sum(len(phrase.words) for phrase in goal.phrases)
+
     def score(offer: Offer) -> float:
+        desk.effort.spend(25 * words_said)
         own = words.split(offer.name.rsplit(".", 1)[-1])
         told = words.spoken(offer.description)[:20]
         named = [words.overlap(phrase.words, own) for phrase in goal.phrases] or [0.0]

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from shared.analyst.builtin import ranges, words
+from shared.analyst.builtin.effort import MOST_NAME, MOST_NAMED
 from shared.analyst.builtin.ranges import Span
 from shared.analyst.builtin.vocabulary import CALENDAR, NUMBERS, SILENT, SOFT
 
@@ -211,7 +212,9 @@ class _Reader:
         asked = self.aggregate not in (None, "count") or self.slot in ("by", "which") or not self.found
         if self.words and (asked or any(word not in SOFT for word in self.words)):
             self.found.append(
-                Phrase(tuple(self.words), " ".join(self.raw), self.slot, self.aggregate, self.proper)
+                Phrase(
+                    tuple(self.words), " ".join(self.raw)[:MOST_NAME], self.slot, self.aggregate, self.proper
+                )
             )
             self.aggregate = None
         elif self.words:
@@ -233,7 +236,7 @@ def _phrases(text: str) -> tuple[Phrase, ...]:
         if word[0] in "\"'":
             reader.close()
             reader.words, reader.raw, reader.proper = (
-                list(words.spoken(word)) or [word[1:-1].lower()],
+                list(words.spoken(word))[:MOST_NAMED] or [word[1:-1].lower()],
                 [word[1:-1]],
                 True,
             )

@@ -40,6 +40,7 @@ def find(view: View, subject: Table) -> tuple[Lookup, ...]:
     """The best lookup of each key-like column of the subject, most certain first."""
     found: list[Lookup] = []
     for column in subject.columns:
+        view.effort.spend(1)
         if roles.role(column) not in ("dimension", "key", "name") or roles.is_unique(subject, column):
             continue
         candidates = [

@@ -27,6 +27,7 @@ from shared.analyst.builtin import desk as desks
 from shared.analyst.builtin import goal as goals
 from shared.analyst.builtin.decide import Plan
 from shared.analyst.builtin.desk import CONTEXT_BLOCK, Answer, Call, Desk
+from shared.analyst.builtin.effort import MOST_PHRASES, TooMuch
 
 
 def run(desk: Desk, turn: desks.Turn, request: Request) -> None:
@@ -54,6 +55,8 @@ def read_context(system: tuple[SystemBlock, ...]) -> Mapping[str, str]:
 def create(desk: Desk, text: str, context: Mapping[str, str], *, lenient: bool = False) -> None:
     """Make a dashboard for a goal; `lenient` leaves out what is not there, because the person said so."""
     goal = goals.read(text)
+    if len(goal.phrases) > MOST_PHRASES:
+        raise TooMuch
     desk.say("I’ll look through the catalog for what this needs.\n\n")
     tables, hits, dialect = explore.offers(desk, goal)
     if not tables:

@@ -20,6 +20,7 @@ from shared.agents.protocol.model import (
 from shared.analyst.builtin import desk as desks
 from shared.analyst.builtin import procedure
 from shared.analyst.builtin.desk import Desk, Finished, Waiting
+from shared.analyst.builtin.effort import TOO_MUCH, Effort, Stopped, TooMuch
 
 _PIECE = re.compile(r"\S+\s*|\s+")
 _WORDS_A_PIECE = 2
@@ -36,7 +37,7 @@ class Builtin:
     def stream(self, request: Request) -> Iterator[ProviderEvent]:
         """Continue the conversation: a pure function of the request."""
         turn = desks.read(request.messages)
-        desk = Desk(turn.answers)
+        desk = Desk(turn.answers, Effort(request.stopped))
         calls: tuple[desks.Call, ...] = ()
         try:
             procedure.run(desk, turn, request)
@@ -44,6 +45,10 @@ class Builtin:
             calls = waiting.calls
         except Finished:
             pass
+        except TooMuch:
+            desk.say(TOO_MUCH)
+        except Stopped:
+            return
         yield from _spoken(desk.said)
         for call in calls:
             id = desks.call_id(turn, call)

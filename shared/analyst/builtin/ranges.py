@@ -13,6 +13,8 @@ from datetime import date, timedelta
 
 from shared.analyst.builtin.vocabulary import MONTHS, NUMBERS
 
+MOST_DIGITS = 7
+"""Of a number of steps; whatever is larger reaches beyond the calendar as well."""
 _MONTH = "|".join(sorted(MONTHS, key=len, reverse=True))
 _DATE = rf"(?:\d{{4}}-\d{{2}}-\d{{2}}|(?:{_MONTH})\.?(?: \d{{1,2}}(?:st|nd|rd|th)?,?)?(?: of)? \d{{4}}|q[1-4] (?:of )?\d{{4}}|\d{{4}} q[1-4]|\d{{4}}|(?:{_MONTH})\b)"
 _BETWEEN = re.compile(rf"\b(?:between|from)\s+({_DATE})\s+(?:and|to|until|till|through)\s+({_DATE})", re.I)
@@ -75,7 +77,7 @@ def read(text: str) -> tuple[Span | None, list[tuple[int, int]]]:
         if first and first.month and not first.start:
             return Span(month=first.month, text=f"since {since[1]}" if since else ""), _spans(since, until)
         end = (
-            last.start - timedelta(days=1)
+            _day_before(last.start)
             if last and last.start and until and "before" in until[0].lower()
             else last.end
             if last
@@ -91,6 +93,10 @@ def read(text: str) -> tuple[Span | None, list[tuple[int, int]]]:
     return None, []
 
 
+def _day_before(day: date) -> date:
+    return day - timedelta(days=1) if day > date.min else day
+
+
 def _spans(*matches: re.Match[str] | None) -> list[tuple[int, int]]:
     return [match.span() for match in matches if match]
 
@@ -98,14 +104,21 @@ def _spans(*matches: re.Match[str] | None) -> list[tuple[int, int]]:
 def _count(said: str | None) -> int:
     if said is None:
         return 1
-    return int(said) if said.isdigit() else NUMBERS[said.lower()]
+    return max(1, int(said[:MOST_DIGITS])) if said.isdigit() else NUMBERS[said.lower()]
 
 
 def _span(said: str) -> Span | None:
-    """A day, month, quarter or year as its first and last date."""
+    """A day, month, quarter or year as its first and last date; None for one that no calendar has."""
+    try:
+        return _dates(said)
+    except ValueError:
+        return None
+
+
+def _dates(said: str) -> Span | None:
     text = said.lower().replace(".", "").replace(",", " ").replace(" of ", " ")
     if found := re.fullmatch(r"(\d{4})-(\d{2})-(\d{2})", text):
-        return _day(int(found[1]), int(found[2]), int(found[3]))
+        return _day(date(int(found[1]), int(found[2]), int(found[3])))
     if found := re.fullmatch(r"q([1-4]) +(\d{4})", text) or re.fullmatch(
         r"(?P<y>\d{4}) +q(?P<q>[1-4])", text
     ):
@@ -116,7 +129,7 @@ def _span(said: str) -> Span | None:
     if found := re.fullmatch(rf"({_MONTH})(?: +(\d{{1,2}})(?:st|nd|rd|th)?)? +(\d{{4}})", text):
         month, year = MONTHS[found[1]], int(found[3])
         if found[2]:
-            return _day(year, month, int(found[2]))
+            return _day(date(year, month, int(found[2])))
         return Span(date(year, month, 1), date(year, month, calendar.monthrange(year, month)[1]))
     if re.fullmatch(r"\d{4}", text):
         year = int(text)
@@ -126,11 +139,13 @@ def _span(said: str) -> Span | None:
     return None
 
 
-def _day(year: int, month: int, day: int) -> Span | None:
-    try:
-        return Span(date(year, month, day), date(year, month, day))
-    except ValueError:
-        return None
+def _day(day: date) -> Span:
+    return Span(day, day)
+
+
+def reaches_before(span: Span | None, data: Period) -> bool:
+    """Whether a range that counts back begins before the data does: "last 3000 years"."""
+    return span is not None and span.last is not None and _back(data.end, *span.last) < data.start
 
 
 def resolve(span: Span | None, data: Period) -> Period:
@@ -143,7 +158,7 @@ def resolve(span: Span | None, data: Period) -> Period:
     if span.this is not None:
         return Period(max(data.start, _opening(data.end, span.this)), data.end)
     if span.month is not None:
-        year = data.end.year if date(data.end.year, span.month, 1) <= data.end else data.end.year - 1
+        year = data.end.year if date(data.end.year, span.month, 1) <= data.end else max(1, data.end.year - 1)
         start = date(year, span.month, 1)
         if span.text.startswith("since"):
             return Period(start, data.end)
@@ -152,10 +167,14 @@ def resolve(span: Span | None, data: Period) -> Period:
 
 
 def _back(end: date, count: int, size: str) -> date:
+    """The first day of so many steps that end here; the first day of the calendar where there are not so many."""
     if size in ("day", "week"):
-        return end - timedelta(days=count * (7 if size == "week" else 1) - 1)
+        days = count * (7 if size == "week" else 1) - 1
+        return end - timedelta(days=days) if days <= (end - date.min).days else date.min
     months = count * {"month": 1, "quarter": 3, "year": 12}[size]
     index = end.year * 12 + end.month - 1 - months
+    if index < 12:
+        return date.min
     year, month = divmod(index, 12)
     day = min(end.day, calendar.monthrange(year, month + 1)[1])
     return date(year, month + 1, day) + timedelta(days=1)

@@ -6,13 +6,13 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-import sqlglot
-import sqlglot.dialects.bigquery  # whole before a thread asks for it by name
 from sqlglot import exp
 
 from shared.analyst.builtin.goal import Grain
 from shared.analyst.builtin.trees import Restriction, column_of, table_of
 from shared.analyst.builtin.view import Table
+from shared.warehouses.contract import Dialect
+from shared.warehouses.sql import parsing
 
 _ADVERB = {
     "hour": "hourly",
@@ -23,7 +23,7 @@ _ADVERB = {
     "year": "yearly",
 }
 _STEPS = tuple(_ADVERB)
-DIALECT = "bigquery"
+DIALECT: Dialect = "bigquery"
 
 Document = dict[str, Any]
 
@@ -283,5 +283,5 @@ def _free(name: str, taken: set[str]) -> str:
     )
 
 
-def _parse(text: str) -> exp.Expression:
-    return sqlglot.parse_one(text, dialect=DIALECT)
+def _parse(text: str) -> Any:
+    return parsing.statement(text, DIALECT)

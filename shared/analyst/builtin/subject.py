@@ -12,6 +12,7 @@ from itertools import pairwise
 from typing import Literal
 
 from shared.analyst.builtin import joins, roles, words
+from shared.analyst.builtin.effort import MOST_SPLIT
 from shared.analyst.builtin.goal import Goal, Phrase, is_calendar
 from shared.analyst.builtin.joins import Lookup
 from shared.analyst.builtin.view import Column, Table, View
@@ -84,8 +85,9 @@ def _try(view: View, table: Table, goal: Goal) -> Subject:
     hits: list[Hit] = []
     unknown: list[Phrase] = []
     score = 0.0
+    sense = _Sense(view, table, lookups)
     for place, phrase in enumerate(_merged(goal.phrases, table)):
-        found, left = _ground(view, table, lookups, phrase)
+        found, left = sense.ground(phrase)
         hits += found
         unknown += left
         weight = 0.4 if phrase.slot in ("value", "not") else 0.9 if phrase.proper else 1.0
@@ -132,44 +134,72 @@ def _merged(phrases: tuple[Phrase, ...], table: Table) -> list[Phrase]:
     return out
 
 
-def _ground(
-    view: View, table: Table, lookups: tuple[Lookup, ...], phrase: Phrase
-) -> tuple[list[Hit], list[Phrase]]:
-    """The meanings of a phrase: of the whole, or of its parts where the whole means nothing."""
-    meant = _best(view, table, lookups, phrase) if is_calendar(phrase) else None
-    if meant is not None and meant.kind == "measure":
-        return [meant], []
-    if is_calendar(phrase) and phrase.slot in ("by", "which", "what") and roles.time_of(table):
-        return [Hit(phrase, "time", 0.5)], []
-    whole = _best(view, table, lookups, phrase)
-    if whole is not None and (whole.score >= 0.62 or len(phrase.words) == 1):
-        return [whole], []
-    best: tuple[float, list[Hit], list[Phrase]] | None = None
-    for cut in range(1, len(phrase.words)):
-        parts = [
-            replace(phrase, words=part, text=" ".join(part))
-            for part in (phrase.words[:cut], phrase.words[cut:])
-        ]
-        hits, left = [], []
-        for part in parts:
-            found = _best(view, table, lookups, part)
-            if found is not None and found.score >= 0.55:
-                hits.append(found)
-            elif len(part.words) > 1:
-                deeper, deeper_left = _ground(view, table, lookups, part)
-                hits += deeper
-                left += deeper_left
-            elif part.words[0] not in SOFT:
-                left.append(part)
-        heard = sum(len(hit.phrase.words) for hit in hits) or 1
-        score = sum(hit.score * len(hit.phrase.words) for hit in hits) / heard - 0.15 * len(left)
-        if hits and (best is None or score > best[0]):
-            best = (score, hits, left)
-    if whole is not None and (best is None or whole.score >= best[0]):
-        return [whole], []
-    if best is not None:
-        return best[1], best[2]
-    return [], [phrase]
+Grounded = tuple[list[Hit], list[Phrase]]
+
+
+class _Sense:
+    """What phrases mean to one table. Each phrase is looked up once, in whatever cut it comes."""
+
+    def __init__(self, view: View, table: Table, lookups: tuple[Lookup, ...]) -> None:
+        self._view, self._table, self._lookups = view, table, lookups
+        self._found: dict[Phrase, Hit | None] = {}
+        self._grounded: dict[Phrase, Grounded] = {}
+        others = [other for other in view.tables if other.name != table.name]
+        self._columns = sum(
+            len(one.columns) for one in (table, *(lookup.table for lookup in lookups), *others)
+        )
+
+    def best(self, phrase: Phrase) -> Hit | None:
+        """The best meaning of a whole phrase, or None."""
+        if phrase not in self._found:
+            self._view.effort.spend(len(phrase.words) * self._columns)
+            self._found[phrase] = _best(self._view, self._table, self._lookups, phrase)
+        return self._found[phrase]
+
+    def ground(self, phrase: Phrase) -> Grounded:
+        """The meanings of a phrase: of the whole, or of its parts where the whole means nothing."""
+        if phrase not in self._grounded:
+            self._grounded[phrase] = self._ground(phrase)
+        return self._grounded[phrase]
+
+    def _ground(self, phrase: Phrase) -> Grounded:
+        meant = self.best(phrase) if is_calendar(phrase) else None
+        if meant is not None and meant.kind == "measure":
+            return [meant], []
+        if is_calendar(phrase) and phrase.slot in ("by", "which", "what") and roles.time_of(self._table):
+            return [Hit(phrase, "time", 0.5)], []
+        whole = self.best(phrase)
+        if whole is not None and (whole.score >= 0.62 or len(phrase.words) == 1):
+            return [whole], []
+        best = self._cut(phrase) if len(phrase.words) <= MOST_SPLIT else None
+        if whole is not None and (best is None or whole.score >= best[0]):
+            return [whole], []
+        if best is not None:
+            return best[1], best[2]
+        return [], [phrase]
+
+    def _cut(self, phrase: Phrase) -> tuple[float, list[Hit], list[Phrase]] | None:
+        """The best of the ways to cut a phrase in two, each part grounded by itself."""
+        best: tuple[float, list[Hit], list[Phrase]] | None = None
+        for cut in range(1, len(phrase.words)):
+            hits: list[Hit] = []
+            left: list[Phrase] = []
+            for words_of in (phrase.words[:cut], phrase.words[cut:]):
+                part = replace(phrase, words=words_of, text=" ".join(words_of))
+                found = self.best(part)
+                if found is not None and found.score >= 0.55:
+                    hits.append(found)
+                elif len(part.words) > 1:
+                    deeper, deeper_left = self.ground(part)
+                    hits += deeper
+                    left += deeper_left
+                elif part.words[0] not in SOFT:
+                    left.append(part)
+            heard = sum(len(hit.phrase.words) for hit in hits) or 1
+            score = sum(hit.score * len(hit.phrase.words) for hit in hits) / heard - 0.15 * len(left)
+            if hits and (best is None or score > best[0]):
+                best = (score, hits, left)
+        return best
 
 
 def _best(view: View, table: Table, lookups: tuple[Lookup, ...], phrase: Phrase) -> Hit | None:

@@ -25,7 +25,7 @@ def _date(time: Times, value: object, month: int) -> date | None:
         if time.kind == "year":
             return date(int(str(value)), month, 31 if month == 12 else 1)
         return datetime.fromisoformat(str(value).replace("Z", "+00:00").replace(" UTC", "+00:00")).date()
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         return None
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from shared.analyst.builtin import words
+from shared.analyst.builtin.effort import Effort
 
 _ALIASES = {
     "INTEGER": "INT64", "INT": "INT64", "BIGINT": "INT64", "SMALLINT": "INT64", "INT4": "INT64", "INT8": "INT64",
@@ -106,6 +107,8 @@ class View:
 
     tables: tuple[Table, ...] = ()
     dialect: str = "bigquery"
+    effort: Effort = field(default_factory=Effort, repr=False, compare=False)
+    """What looking things up in it may cost."""
 
     def table(self, name: str) -> Table:
         """The table of this full name; raises KeyError."""

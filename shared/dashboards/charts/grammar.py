@@ -10,12 +10,13 @@ are sorted, time is UTC, series are told apart by grey and by dash, missing poin
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 from shared.dashboards.charts import marks, parts, raw_spec
 from shared.dashboards.charts.fields import Columns, humanize
 from shared.dashboards.document.model import ChartOptions, ChartTile, KpiTile
-from shared.dashboards.document.problems import did_you_mean
+from shared.dashboards.document.problems import Hint, did_you_mean
 from shared.dashboards.document.shapes import Channel
 from shared.warehouses.contract import Field
 
@@ -59,21 +60,21 @@ def missing(options: ChartOptions) -> Iterator[tuple[str, str]]:
         yield "y", f"a {mark} takes one y."
 
 
-def check(
-    tile: ChartTile, fields: Sequence[Field]
-) -> Iterator[tuple[tuple[str | int, ...], str, str | None]]:
+def check(tile: ChartTile, fields: Sequence[Field]) -> Iterator[tuple[tuple[str | int, ...], str, Hint]]:
     """Encodings that the result can't serve: (place below options, message, hint)."""
-    names = [field.name for field in fields]
+    names = {field.name: None for field in fields}
     options = tile.options
     if options.vega_lite is not None:
         for path, name in raw_spec.fields(options.vega_lite):
             if name.replace("\\", "") not in names:
-                yield ("vega_lite", *path), f"The result has no column {name}.", did_you_mean(name, names)
+                hint = partial(did_you_mean, name, names)
+                yield ("vega_lite", *path), f"The result has no column {name}.", hint
         return
     columns = Columns(fields)
     for place, channel in _channels(options):
         if channel.field not in names:
-            yield place, f"The result has no column {channel.field}.", did_you_mean(channel.field, names)
+            hint = partial(did_you_mean, channel.field, names)
+            yield place, f"The result has no column {channel.field}.", hint
             continue
         kind = columns.kind(channel)
         measured = place[0] == "y" or (place[0] == "series" and options.mark == "heatmap")

@@ -26,6 +26,8 @@ from shared.warehouses.contract import Dialect, Parameter
 from shared.warehouses.sql import rewrites
 
 MAX_ROWS = 10_000
+MAX_COMPILED = 400_000
+"""Characters of all statements of a document, each with the queries that it builds on."""
 RESULT_FORMAT = 1
 """Part of every key: a new form of stored results never meets an old one."""
 
@@ -111,11 +113,12 @@ def prepare(
 ) -> Prepared:
     """Inline, rewrite and check every query."""
     edges = references.dependencies(document)
+    texts = _Texts(document, dialect)
     queries: dict[str, PreparedQuery] = {}
     failed: dict[str, BridgeError] = {}
     for query in document.queries:
         try:
-            queries[query.id] = _prepare_one(document, query.id, dialect, project, allowed)
+            queries[query.id] = _prepare_one(document, query.id, texts, dialect, project, allowed)
         except BridgeError as error:
             failed[query.id] = error
     return Prepared(document, dialect, stages(edges), queries, failed, _comparisons(document, queries))
@@ -172,9 +175,44 @@ def query_hash(
     return hashlib.sha256(strict_json.canonical(whole)).hexdigest()
 
 
+class _Texts:
+    """The queries' texts as common table expressions, each made once, and how much of them is used in all.
+
+    A query is checked with all that it builds on, so forty that build on each other are read forty times over:
+    a document may be worth so many characters and no more.
+    """
+
+    def __init__(self, document: Document, dialect: Dialect) -> None:
+        self._sql = {query.id: query.sql for query in document.queries}
+        self._dialect = dialect
+        self._left = MAX_COMPILED
+        self._common: dict[str, str] = {}
+        self.refs = {id: sqltext.refs(sql) for id, sql in self._sql.items()}
+
+    def whole(self, id: str, below: Sequence[str]) -> str:
+        """The query's statement with those below it as its WITH; raises QueryNotReadOnly when it gets too much."""
+        names = {other: f"ref_{other}" for other in below}
+        for other in below:
+            if other not in self._common:
+                text = sqltext.replace_refs(self._sql[other], {id: f"ref_{id}" for id in self._sql})
+                self._common[other] = rewrites.trimmed(text, self._dialect)
+        common = [(names[other], self._common[other]) for other in below]
+        self._left -= len(self._sql[id]) + sum(len(text) for _, text in common)
+        if self._left < 0:
+            raise QueryNotReadOnly(
+                f"The dashboard's queries, each with those that it builds on, have more than {MAX_COMPILED:,} "
+                "characters together. Put what several share into a view.",
+                field="sql",
+                reason="the queries are too long together",
+            )
+        own = sqltext.replace_refs(self._sql[id], names)
+        return rewrites.bind_clock(rewrites.with_common_tables(own, common, self._dialect), self._dialect)
+
+
 def _prepare_one(
     document: Document,
     id: str,
+    texts: _Texts,
     dialect: Dialect,
     project: str,
     allowed: Collection[str] | None,
@@ -186,19 +224,9 @@ def _prepare_one(
             field="warehouse",
             reason="another connection",
         )
-    below = _below(document, id)
-    names = {other: f"ref_{other}" for other in below}
-    common = [
-        (
-            names[other],
-            rewrites.trimmed(sqltext.replace_refs(document.query(other).sql, names), dialect),
-        )
-        for other in below
-    ]
-    own = sqltext.replace_refs(query.sql, names)
-    text = rewrites.bind_clock(rewrites.with_common_tables(own, common, dialect), dialect)
+    below = _below(texts.refs, id)
     text, checked = querying.guarded(
-        text, dialect=dialect, project=project, allowed=allowed, most_rows=MAX_ROWS + 1
+        texts.whole(id, below), dialect=dialect, project=project, allowed=allowed, most_rows=MAX_ROWS + 1
     )
     config = settings()
     return PreparedQuery(
@@ -217,12 +245,12 @@ def _prepare_one(
     )
 
 
-def _below(document: Document, id: str) -> list[str]:
+def _below(refs: Mapping[str, Sequence[str]], id: str) -> list[str]:
     """The queries that this one is made of, each after those it needs."""
     found: list[str] = []
 
     def visit(current: str) -> None:
-        for other in sqltext.refs(document.query(current).sql):
+        for other in refs[current]:
             if other not in found:
                 visit(other)
                 found.append(other)

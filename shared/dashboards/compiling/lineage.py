@@ -6,6 +6,8 @@ query reads one table and no other source. Whatever is in doubt stays an edge to
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from shared.dashboards.compiling.compiler import Prepared, PreparedQuery
@@ -40,42 +42,57 @@ def _tiles(document: Document) -> dict[str, list[str]]:
     return shown
 
 
+@dataclass(frozen=True)
+class _Sources:
+    """What one SELECT reads, and the names that its list gives."""
+
+    tables: Mapping[str, str]
+    only: str | None
+    """The one table, where the SELECT reads nothing else."""
+    aliases: frozenset[str]
+
+
 def _columns(query: PreparedQuery) -> dict[str, set[str]]:
+    """One walk from the root down, with the SELECT around each column: the way up from each column is as long
+    as the chain of conditions that it stands in."""
     from sqlglot import exp
 
     names = {table.rsplit(".", 1)[-1].lower(): table for table in query.tables}
     found: dict[str, set[str]] = {}
-    for select in query.checked.tree.find_all(exp.Select):
-        sources = [
-            source.this
-            for source in [
-                select.args.get("from_") or select.args.get("from"),
-                *(select.args.get("joins") or []),
-            ]
-            if source is not None
-        ]
-        tables = {
-            source.alias_or_name.lower(): names[source.name.lower()]
-            for source in sources
-            if isinstance(source, exp.Table) and source.db and source.name.lower() in names
-        }
-        for column in select.find_all(exp.Column):
-            if column.find_ancestor(exp.Select) is not select:
-                continue
-            if column.table and column.table.lower() in tables:
-                found.setdefault(tables[column.table.lower()], set()).add(column.name)
-            elif not column.table and len(sources) == len(tables) == 1:
-                aliases = {alias.lower() for alias in select.named_selects}
-                if column.name.lower() not in aliases or _is_source(column):
-                    found.setdefault(next(iter(tables.values())), set()).add(column.name)
+    stack: list[tuple[Any, _Sources | None, bool]] = [(query.checked.tree, None, False)]
+    while stack:
+        node, sources, listed = stack.pop()
+        if isinstance(node, exp.Select):
+            inside = _sources(node, names)
+            for name, value in node.args.items():
+                for child in value if isinstance(value, list) else [value]:
+                    if isinstance(child, exp.Expression):
+                        stack.append((child, inside, name == "expressions"))
+            continue
+        if isinstance(node, exp.Column) and sources is not None:
+            table = _table_of(node, sources, listed)
+            if table is not None:
+                found.setdefault(table, set()).add(node.name)
+        stack += [(child, sources, listed) for child in node.iter_expressions()]
     return found
 
 
-def _is_source(column: Any) -> bool:
-    """Whether the column stands in the select list, where an alias of the same list can't be meant."""
+def _sources(select: Any, names: Mapping[str, str]) -> _Sources:
     from sqlglot import exp
 
-    node = column
-    while node.parent is not None and not isinstance(node.parent, exp.Select):
-        node = node.parent
-    return bool(node.arg_key == "expressions")
+    holders = [select.args.get("from_") or select.args.get("from"), *(select.args.get("joins") or [])]
+    sources = [holder.this for holder in holders if holder is not None]
+    tables = {
+        source.alias_or_name.lower(): names[source.name.lower()]
+        for source in sources
+        if isinstance(source, exp.Table) and source.db and source.name.lower() in names
+    }
+    only = next(iter(tables.values())) if len(sources) == len(tables) == 1 else None
+    return _Sources(tables, only, frozenset(alias.lower() for alias in select.named_selects))
+
+
+def _table_of(column: Any, sources: _Sources, listed: bool) -> str | None:
+    """`listed`: the column stands in the select list, where an alias of the same list can't be meant."""
+    if column.table:
+        return sources.tables.get(column.table.lower())
+    return sources.only if listed or column.name.lower() not in sources.aliases else None

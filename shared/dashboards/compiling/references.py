@@ -5,7 +5,9 @@ Every finding is reported, so an author (or a model) mends a document in one go.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from shared.dashboards.compiling import filters, sqltext
@@ -13,6 +15,7 @@ from shared.dashboards.document.model import (
     ChartOptions,
     ChartTile,
     Document,
+    Filter,
     FilterBarTile,
     KpiTile,
     MultiSelectFilter,
@@ -25,25 +28,48 @@ from shared.platform.text.safe_yaml import Path
 DATA_TILES = (KpiTile, ChartTile, TableTile)
 
 
+@dataclass(frozen=True)
+class _Said:
+    """What the texts of a document's queries say, each read once."""
+
+    refs: Mapping[str, list[str]]
+    parameters: Mapping[str, list[str]]
+    edges: Mapping[str, list[str]]
+
+    @classmethod
+    def of(cls, document: Document) -> _Said:
+        refs = {query.id: sqltext.refs(query.sql) for query in document.queries}
+        return cls(
+            refs,
+            {query.id: sqltext.parameters(query.sql) for query in document.queries},
+            _edges(document, refs),
+        )
+
+
 def check(document: Document, problems: Problems) -> None:
     """Report every id that is not unique and every reference that does not resolve."""
     for name in ("filters", "queries", "layout", "alerts"):
         _unique(name, getattr(document, name), problems)
     queries = [query.id for query in document.queries]
     _check_filters(document, queries, problems)
-    _check_queries(document, queries, problems)
-    _check_tiles(document, queries, problems)
+    said = _Said.of(document)
+    _check_queries(document, said, queries, problems)
+    _check_tiles(document, said, queries, problems)
     for index, alert in enumerate(document.alerts):
         _resolves(("alerts", index, "query"), alert.query, queries, "query", problems)
 
 
 def dependencies(document: Document) -> dict[str, list[str]]:
     """For each query the ones it builds on or was told to wait for, as far as they exist."""
+    return _edges(document, {query.id: sqltext.refs(query.sql) for query in document.queries})
+
+
+def _edges(document: Document, refs: Mapping[str, list[str]]) -> dict[str, list[str]]:
     known = {query.id for query in document.queries}
     return {
         query.id: [
             name
-            for name in dict.fromkeys([*sqltext.refs(query.sql), *query.depends_on])
+            for name in dict.fromkeys([*refs[query.id], *query.depends_on])
             if name in known and name != query.id
         ]
         for query in document.queries
@@ -87,7 +113,7 @@ def _unique(name: str, items: Sequence[Any], problems: Problems) -> None:
 def _resolves(path: Path, id: str, known: Iterable[str], noun: str, problems: Problems) -> bool:
     if id in (choices := list(known)):
         return True
-    problems.error(path, f"There is no {noun} {id}.", did_you_mean(id, choices))
+    problems.error(path, f"There is no {noun} {id}.", partial(did_you_mean, id, choices))
     return False
 
 
@@ -127,72 +153,70 @@ def _check_options(
             problems.error(
                 (*path, "default"),
                 f"The default {value} is not one of the options.",
-                did_you_mean(value, values),
+                partial(did_you_mean, value, values),
             )
 
 
-def _check_queries(document: Document, queries: list[str], problems: Problems) -> None:
+def _check_queries(document: Document, said: _Said, queries: list[str], problems: Problems) -> None:
     offered = {name: item for item in document.filters for name in filters.parameter_names(item)}
     for index, query in enumerate(document.queries):
         path: Path = ("queries", index)
         for position, name in enumerate(query.depends_on):
             _resolves((*path, "depends_on", position), name, queries, "query", problems)
-        for name in sqltext.refs(query.sql):
+        for name in said.refs[query.id]:
             _resolves((*path, "sql"), name, queries, "query", problems)
         for text in sqltext.unknown_templates(query.sql):
             problems.error(
                 (*path, "sql"), f"{text[:60]} is not understood.", "Only {{ ref('query_id') }} is a template."
             )
-        for name in sqltext.parameters(query.sql):
+        for name in said.parameters[query.id]:
             if name not in offered and name not in filters.CLOCK:
                 problems.error(
                     (*path, "sql"),
                     f"@{name} belongs to no filter.",
-                    did_you_mean(name, [*offered, *filters.CLOCK]),
+                    partial(did_you_mean, name, [*offered, *filters.CLOCK]),
                 )
         for name, item in offered.items():
-            if query.id in item.applies_to and not _mentions(document, query.id, item.id):
+            if query.id in item.applies_to and not _mentions(said, query.id, item):
                 problems.warning(
                     (*path, "sql"),
                     f"The filter {item.id} applies to {query.id}, which does not use @{name}.",
                     f"Use @{name} in the SQL or leave {query.id} out of applies_to.",
                 )
-    edges = dependencies(document)
+    edges = dict(said.edges)
     for query in document.queries:
-        if query.id in sqltext.refs(query.sql):
+        if query.id in said.refs[query.id]:
             edges[query.id] = [*edges[query.id], query.id]
     if (loop := cycle(edges)) is not None:
         at = queries.index(loop[0])
         problems.error(("queries", at), f"The queries build on each other in a circle: {' → '.join(loop)}.")
 
 
-def _mentions(document: Document, query: str, filter_id: str) -> bool:
-    item = next(item for item in document.filters if item.id == filter_id)
+def _mentions(said: _Said, query: str, item: Filter) -> bool:
     names = set(filters.parameter_names(item))
-    edges = dependencies(document)
     seen, stack = set[str](), [query]
     while stack:
         current = stack.pop()
         if current not in seen:
             seen.add(current)
-            if names & set(sqltext.parameters(document.query(current).sql)):
+            if not names.isdisjoint(said.parameters[current]):
                 return True
-            stack.extend(edges[current])
+            stack.extend(said.edges[current])
     return False
 
 
-def _check_tiles(document: Document, queries: list[str], problems: Problems) -> None:
+def _check_tiles(document: Document, said: _Said, queries: list[str], problems: Problems) -> None:
     used: set[str] = {alert.query for alert in document.alerts}
-    used |= {name for names in dependencies(document).values() for name in names}
+    used |= {name for names in said.edges.values() for name in names}
     used |= {getattr(item, "options_query", None) or "" for item in document.filters}
-    dated = [item.id for item in document.filters if item.type == "date_range"]
+    dated = [item for item in document.filters if item.type == "date_range"]
     for index, tile in enumerate(document.layout):
         path: Path = ("layout", index)
         if isinstance(tile, DATA_TILES):
             used.add(tile.query)
             known = _resolves((*path, "query"), tile.query, queries, "query", problems)
             if isinstance(tile, KpiTile):
-                _check_kpi(path, tile, document, queries, dated if known else None, problems)
+                _check_kpi(path, tile, said, queries, dated if known else None, problems)
                 used.add((tile.options.sparkline.query if tile.options.sparkline else None) or "")
             elif isinstance(tile, ChartTile):
                 _check_chart(path, tile.options, problems)
@@ -217,9 +241,9 @@ def _check_tiles(document: Document, queries: list[str], problems: Problems) -> 
 def _check_kpi(
     path: Path,
     tile: KpiTile,
-    document: Document,
+    said: _Said,
     queries: list[str],
-    dated: list[str] | None,
+    dated: Sequence[Filter] | None,
     problems: Problems,
 ) -> None:
     options = tile.options
@@ -228,7 +252,7 @@ def _check_kpi(
             (*path, "options", "sparkline", "query"), options.sparkline.query, queries, "query", problems
         )
     shifts = options.compare.to if options.compare is not None else None
-    if shifts and dated is not None and not any(_mentions(document, tile.query, name) for name in dated):
+    if shifts and dated is not None and not any(_mentions(said, tile.query, item) for item in dated):
         problems.error(
             (*path, "options", "compare"),
             f"compare: {shifts} needs a date_range filter that the query {tile.query} uses.",

@@ -32,8 +32,7 @@ def load(text: str) -> tuple[Any, Positions]:
     if len(text.encode("utf-8", "surrogatepass")) > MAX_BYTES:
         raise MalformedYaml(f"it is larger than {MAX_BYTES // 1024} KiB")
     try:
-        _refuse_dangerous_events(text)
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        node = yaml.compose(text, Loader=_Bounded)
         if node is None:
             raise MalformedYaml("it is empty")
         positions: Positions = {}
@@ -56,27 +55,38 @@ def dump(value: Any) -> str:
     )
 
 
-def _refuse_dangerous_events(text: str) -> None:
-    """One pass over the events bounds depth and size before any tree is built."""
-    depth = documents = 0
-    for nodes, event in enumerate(yaml.parse(text, Loader=yaml.SafeLoader), start=1):
+class _Bounded(yaml.SafeLoader):
+    """Refuses what is not plain data, and bounds depth and size, before anything is built of an event."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self._seen = self._depth = self._documents = 0
+
+    def get_event(self) -> Any:
+        event: yaml.Event | None = super().get_event()  # type: ignore[no-untyped-call]
+        if event is not None:
+            self._inspect(event)
+        return event
+
+    def _inspect(self, event: yaml.Event) -> None:
         mark = event.start_mark
         line, column = (mark.line + 1, mark.column + 1) if mark is not None else (1, 1)
+        self._seen += 1
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
             raise MalformedYaml("anchors and aliases are not accepted", line, column)
         if getattr(event, "tag", None) is not None:
-            raise MalformedYaml(f"the tag {getattr(event, 'tag', '')} is not accepted", line, column)
+            raise MalformedYaml(f"the tag {getattr(event, 'tag', '')[:80]} is not accepted", line, column)
         if isinstance(event, yaml.DocumentStartEvent):
-            documents += 1
-            if documents > 1:
+            self._documents += 1
+            if self._documents > 1:
                 raise MalformedYaml("there is more than one document", line, column)
         if isinstance(event, yaml.CollectionStartEvent):
-            depth += 1
-            if depth > MAX_DEPTH:
+            self._depth += 1
+            if self._depth > MAX_DEPTH:
                 raise MalformedYaml(f"it is nested deeper than {MAX_DEPTH} levels", line, column)
         elif isinstance(event, yaml.CollectionEndEvent):
-            depth -= 1
-        if nodes > MAX_NODES:
+            self._depth -= 1
+        if self._seen > MAX_NODES:
             raise MalformedYaml("it has too many values", line, column)
 
 
@@ -90,7 +100,7 @@ def _value(node: yaml.Node, path: Path, positions: Positions) -> Any:
                 raise MalformedYaml("a key must be a plain word", line, column)
             key = str(key_node.value)
             if key in found:
-                raise MalformedYaml(f"the key {key!r} stands twice", line, column)
+                raise MalformedYaml(f"the key {key[:80]!r} stands twice", line, column)
             found[key] = _value(value_node, (*path, key), positions)
             positions[(*path, key)] = (line, column)
         return found
@@ -106,7 +116,7 @@ def _value(node: yaml.Node, path: Path, positions: Positions) -> Any:
 
 def _construct(node: yaml.Node) -> Any:
     """JSON-like scalars only: a timestamp stays the text that the author wrote."""
-    if node.tag == "tag:yaml.org,2002:timestamp":
+    if node.tag in ("tag:yaml.org,2002:timestamp", "tag:yaml.org,2002:str"):
         return node.value
     # A loader of its own for each scalar: constructors keep state and are not shared between threads.
     value = yaml.SafeLoader("").construct_object(node)

@@ -1,6 +1,6 @@
 """The gate before the warehouse: one read-only SELECT over tables that the connection offers.
 
-    text ── characters ── tokens ── one tree ── every node ── every function ── every table ── Checked
+    text ── characters ── parsing ── one tree ── every node ── every function ── every table ── Checked
                                                                       dry run ── agree() ──┘
 
 It fails closed: whatever can't be understood is refused, also when the reason is a fault in the parser.
@@ -12,22 +12,18 @@ tests/guard/allowed.sql and refused.sql specify it, a statement a line.
 from __future__ import annotations
 
 import hashlib
-import logging
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from shared.platform.errors import DatasetNotAllowed, QueryNotReadOnly
 from shared.warehouses.contract import Dialect, DryRun
 from shared.warehouses.guard import rules_bigquery as rules
+from shared.warehouses.sql import parsing
 from shared.warehouses.sql.loading import loaded
 
-MAX_CHARACTERS = 100_000
 MAX_NODES = 20_000
-
-# The parser logs the statement when it falls back to a Command; a statement can hold values.
-logging.getLogger("sqlglot").setLevel(logging.CRITICAL)
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u0085\u2028\u2029]")
 _ESCAPED_QUOTE = re.compile(r"\\[\"'`]")
@@ -104,15 +100,10 @@ def fingerprint(sql: str, dialect: Dialect) -> str:
 
 
 def _parse(sql: str, dialect: Dialect) -> Any:
-    import sqlglot
     from sqlglot import exp
 
     if dialect != "bigquery":
         raise QueryNotReadOnly(f"Queries in {dialect} are not supported.", field="sql", reason="dialect")
-    if len(sql) > MAX_CHARACTERS:
-        raise QueryNotReadOnly(
-            f"The query is longer than {MAX_CHARACTERS} characters.", field="sql", reason="too long"
-        )
     if _CONTROL.search(sql):
         raise QueryNotReadOnly(field="sql", reason="it contains a control character")
     if _ESCAPED_QUOTE.search(sql):
@@ -122,11 +113,7 @@ def _parse(sql: str, dialect: Dialect) -> Any:
             field="sql",
             reason="a backslash before a quote",
         )
-    trees = [tree for tree in sqlglot.parse(sql, read=loaded(dialect)) if tree is not None]
-    if len(trees) != 1:
-        reason = "it is empty" if not trees else f"it has {len(trees)} statements"
-        raise QueryNotReadOnly(field="sql", reason=reason)
-    tree = trees[0]
+    tree = parsing.statement(sql, dialect)
     if not isinstance(tree, exp.Select | exp.SetOperation | exp.Subquery):
         raise QueryNotReadOnly(field="sql", reason=f"it is {_spoken(tree)}, not a SELECT")
     return tree
@@ -179,14 +166,62 @@ def _tables(tree: Any, project: str) -> Iterator[str]:
     """Every table that is not a name of a WITH, fully qualified."""
     from sqlglot import exp
 
-    for table in tree.find_all(exp.Table):
+    for table, scope in _in_scope(tree):
         parts = table.parts
         if not parts or not all(isinstance(part, exp.Identifier) for part in parts):
             raise QueryNotReadOnly(field="sql", reason="a function stands where a table is expected")
         names = [str(part.name) for part in parts]
-        if len(names) == 1 and _names_a_cte(table, names[0]):
+        if len(names) == 1 and _names_a_cte(scope, names[0]):
             continue
         yield _qualified(names, project)
+
+
+@dataclass(frozen=True)
+class _Scope:
+    """What a WITH defines, and what is visible around it."""
+
+    places: Mapping[str, int]
+    """Each name, with its place in the WITH."""
+    visible: int
+    """So many of them, from the first, can be seen."""
+    around: _Scope | None
+
+
+def _in_scope(tree: Any) -> Iterator[tuple[Any, _Scope | None]]:
+    """Every table of the tree, with the names that it may mean.
+
+    A WITH is seen by the query that carries it; inside it, a query sees those before it, and all of them
+    in a recursive one. One walk from the root down: the way up from each table is as long as the chain of
+    unions that it stands in.
+    """
+    from sqlglot import exp
+
+    stack: list[tuple[Any, _Scope | None]] = [(tree, None)]
+    while stack:
+        node, scope = stack.pop()
+        if isinstance(node, exp.Table):
+            yield node, scope
+        inside, carried = scope, node.args.get("with_")
+        if carried is not None:
+            common = carried.expressions
+            places: dict[str, int] = {}
+            for place, cte in enumerate(common):
+                places.setdefault(cte.alias.lower(), place)
+            inside = _Scope(places, len(common), scope)
+            recursive = carried.args.get("recursive")
+            stack += [
+                (cte, inside if recursive else _Scope(places, place, scope))
+                for place, cte in enumerate(common)
+            ]
+        stack += [(child, inside) for child in node.iter_expressions() if child is not carried]
+
+
+def _names_a_cte(scope: _Scope | None, name: str) -> bool:
+    while scope is not None:
+        if scope.places.get(name.lower(), scope.visible) < scope.visible:
+            return True
+        scope = scope.around
+    return False
 
 
 def _qualified(names: list[str], project: str) -> str:
@@ -202,28 +237,6 @@ def _qualified(names: list[str], project: str) -> str:
     if ("*" in table and not _WILDCARD.match(table)) or "." in table:
         raise DatasetNotAllowed(field="sql", reason=f"{'.'.join(names)} is not a plain table name")
     return ".".join(names if len(names) == 3 else [project, *names])
-
-
-def _names_a_cte(table: Any, name: str) -> bool:
-    """Whether a WITH that is visible from the table defines the name.
-
-    A WITH is seen by the query that carries it; inside it, a query sees those before it, and all of them
-    in a recursive one.
-    """
-    from sqlglot import exp
-
-    child, node = table, table.parent
-    while node is not None:
-        visible: list[Any] = []
-        if isinstance(node, exp.With):
-            index = next(i for i, cte in enumerate(node.expressions) if cte is child)
-            visible = node.expressions if node.args.get("recursive") else node.expressions[:index]
-        elif (carried := node.args.get("with_")) is not None and carried is not child:
-            visible = carried.expressions
-        if any(cte.alias.lower() == name.lower() for cte in visible):
-            return True
-        child, node = node, node.parent
-    return False
 
 
 def _check_dataset(table: str, allowed: Collection[str]) -> None:
