@@ -20,7 +20,7 @@ from shared.agents.loop import tool_cache
 from shared.agents.protocol import bounds, redact, untrusted
 from shared.agents.protocol.model import Tool, ToolContext, ToolFailed, ToolSpec, ToolUse
 from shared.platform import clock, threads
-from shared.platform.errors import BridgeError, DeadlineExceeded
+from shared.platform.errors import BridgeError, DeadlineExceeded, MalformedJson
 from shared.platform.telemetry import context as telemetry
 from shared.platform.text import strict_json
 
@@ -207,7 +207,9 @@ def _arguments(tool: Tool, given: Mapping[str, Any]) -> BaseModel:
             code="ARGUMENTS_TOO_LARGE",
         )
     try:
-        return tool.arguments.model_validate_json(strict_json.dumps(dict(given)), strict=True)
+        raw = strict_json.dumps(dict(given))
+        strict_json.loads(raw)  # As strictly as what a person sends: numbers, NULs, surrogates, depth.
+        return tool.arguments.model_validate_json(raw, strict=True)
     except ValidationError as error:
         problems = [
             {"path": ".".join(str(part) for part in issue["loc"]) or "arguments", "message": issue["msg"]}
@@ -218,6 +220,9 @@ def _arguments(tool: Tool, given: Mapping[str, Any]) -> BaseModel:
         more = error.error_count() - len(problems)
         if more > 0:
             problems.append({"path": "arguments", "message": f"and {more:,} more problems"})
+    except (MalformedJson, ValueError, RecursionError) as error:
+        reason = getattr(error, "reason", None)
+        problems = [{"path": "arguments", "message": str(reason or "they have no JSON form")}]
     raise ToolFailed(
         f"The arguments of {tool.name} are not valid: "
         + "; ".join(f"{problem['path']}: {problem['message']}" for problem in problems[:5]),

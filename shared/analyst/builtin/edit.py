@@ -362,7 +362,9 @@ def _added(desk: Desk, document: dict[str, Any], text: str) -> tuple[dict[str, A
     names = rewrite.tables(document)
     answers = desk.ask(*[Call("get_table_schema", {"table": name}) for name in names])
     view = View(
-        tuple(read_table(answer.content) for answer in answers if not answer.failed and answer.get("columns")),
+        tuple(
+            read_table(answer.content) for answer in answers if not answer.failed and answer.get("columns")
+        ),
         effort=desk.effort,
     )
     ranked = subject.rank(view, goal)

@@ -21,6 +21,7 @@ from urllib3.response import BaseHTTPResponse
 from shared.platform.fetch import targets, wire
 from shared.platform.fetch.errors import RemoteAnswerRefused
 from shared.platform.settings import settings
+from shared.platform.text import numerals
 
 Method = Literal["GET", "HEAD", "POST"]
 
@@ -46,6 +47,7 @@ _OURS = (
 )
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
 _VALUE = re.compile(r"[\x20-\x7e]*\Z")
+_DIGITS = re.compile(r"[0-9]+\Z")
 
 
 @dataclass(frozen=True)
@@ -162,8 +164,8 @@ def _body(target: targets.Target, response: BaseHTTPResponse, most: int) -> byte
             field="url",
             reason="encoding",
         )
-    length = response.headers.get("Content-Length", "")
-    if length.isdigit() and int(length) > most:
+    length = response.headers.get("Content-Length", "").strip()
+    if _DIGITS.match(length) and numerals.whole(length, most) is None:
         raise _too_large(target, most)
     pieces, size = [], 0
     for piece in _unpacked(target, response, most) if encoding in _PACKED else _raw(response):
