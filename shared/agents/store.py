@@ -67,7 +67,9 @@ def count_messages(tx: pool.Tx, team: str, session_id: str, **counts: Any) -> No
 
 
 def begin_turn(tx: pool.Tx, **values: Any) -> bool:
-    """Insert a running turn; False where the id exists. UniqueViolation where the session has a running one."""
+    """Insert a running turn; False where the id exists. UniqueViolation of `turns_one_running` where the
+    session has a running one.
+    """
     return tx.find(Q.begin_turn, **values) is not None
 
 

@@ -53,8 +53,8 @@ def create(new: NewConnection, *, team: TeamId, user: UserId, id: str) -> Connec
             raise _name_taken(new.name)
     stored = credentials.store(team, id, fields, replace=False)
     try:
-        with pool.transaction(team) as tx:
-            store.add(
+        with pool.meaning(connections_team_id_name_key=_name_taken(new.name)), pool.transaction(team) as tx:
+            made = store.add(
                 tx,
                 id=id,
                 team=team,
@@ -64,11 +64,12 @@ def create(new: NewConnection, *, team: TeamId, user: UserId, id: str) -> Connec
                 generation=stored.generation,
                 user=user,
             )
-            audit.write(tx, team=team, actor=user, action="connection.created", target=id, after=new.name)
+            if made:
+                audit.write(tx, team=team, actor=user, action="connection.created", target=id, after=new.name)
             return _view(store.get(tx, team, id))
-    except pool.UniqueViolation:
+    except SlugTaken:
         credentials.forget(team, id)
-        raise _name_taken(new.name) from None
+        raise
 
 
 def request_validation(team: TeamId, connection: str, *, user: UserId, job: str) -> JobAccepted:

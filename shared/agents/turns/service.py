@@ -119,7 +119,7 @@ def _begin(
     team: TeamId, user: UserId, session_id: str, turn_id: str, ask: Ask, credential: str | None
 ) -> Started:
     hold = Hold(team, turn_id)
-    try:
+    with pool.meaning(turns_one_running=TurnInProgress(retry_after=2)):
         with pool.transaction(team) as tx:
             session = store.get_session(tx, session_id, user)
             known = store.find_turn(tx, turn_id)
@@ -145,8 +145,6 @@ def _begin(
                     turn = _fresh(turn_id, team, user, session, ask)
                     return Started(turn, hold, (team,))
                 known = store.find_turn(tx, turn_id)
-    except pool.UniqueViolation:
-        raise TurnInProgress(retry_after=2) from None
     if known is None or known["session_id"] != session_id or known["user_id"] != user:
         raise NotFound
     if known["ask_sha256"] != ask.sha256:

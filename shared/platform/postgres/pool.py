@@ -18,7 +18,7 @@ from functools import lru_cache
 from typing import Any
 
 from shared.platform import deadline
-from shared.platform.errors import Conflict, NotFound, Unavailable
+from shared.platform.errors import BridgeError, NotFound, Unavailable
 from shared.platform.postgres import connect as pg_connect
 from shared.platform.postgres.session import OUTDATED, Session
 from shared.platform.settings import settings
@@ -36,12 +36,27 @@ _UUID, _UUID_ARRAY, _INT8 = 2950, 2951, 20
 _RETRYABLE = {"40001", "40P01", "55P03", "57014", "57P01", "57P02", "57P03", "53300", "53200", "25P03"}
 
 
-class UniqueViolation(Conflict):
-    """A row with the same key exists."""
+class UniqueViolation(Exception):
+    """A row with the same key exists; `constraint` says which key.
+
+    Not an answer for a caller: only the code that knows the constraint knows what it means (`meaning`). One that
+    nobody expected is a fault of ours, and is answered as such.
+    """
 
     def __init__(self, constraint: str) -> None:
-        super().__init__()
+        super().__init__(constraint)
         self.constraint = constraint
+
+
+@contextmanager
+def meaning(**errors: BridgeError) -> Iterator[None]:
+    """Raise the error that stands for the constraint that the block violates; others stay what they are."""
+    try:
+        yield
+    except UniqueViolation as violation:
+        if (error := errors.get(violation.constraint)) is None:
+            raise
+        raise error from violation
 
 
 class Tx:

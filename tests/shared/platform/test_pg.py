@@ -1,16 +1,20 @@
 """Transactions carry the tenant; connections are not shared; errors have our nouns."""
 
+import ast
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from shared.platform.background import jobs
-from shared.platform.errors import Unavailable
+from shared.platform.errors import BridgeError, SlugTaken, Unavailable
 from shared.platform.ids import new_id
 from shared.platform.postgres import pool
 
 pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def test_a_transaction_sees_only_the_rows_of_its_teams(two_teams: dict[str, Any]) -> None:
@@ -127,12 +131,43 @@ def test_a_request_does_not_wait_for_ever_for_a_connection(
         assert tx.one("SELECT 1 AS one")["one"] == 1
 
 
-def test_a_duplicate_key_is_a_conflict_that_names_its_constraint(two_teams: dict[str, Any]) -> None:
-    """A unique violation arrives as our noun, so a store can decide what it means."""
-    with pytest.raises(pool.UniqueViolation) as caught, pool.transaction() as tx:
+def twice(email: str) -> None:
+    """Insert two people with one address."""
+    with pool.transaction() as tx:
         for _ in range(2):
-            tx.run("INSERT INTO users (id, email) VALUES (:id, 'twice@example.com')", id=new_id())
+            tx.run("INSERT INTO users (id, email) VALUES (:id, :email)", id=new_id(), email=email)
+
+
+def test_a_duplicate_key_names_its_constraint(two_teams: dict[str, Any]) -> None:
+    """So the code that knows the constraint can say what it means."""
+    with pytest.raises(pool.UniqueViolation) as caught:
+        twice("twice@example.com")
     assert caught.value.constraint == "users_email_key"
+
+
+def test_a_duplicate_key_means_what_its_constraint_stands_for(two_teams: dict[str, Any]) -> None:
+    """The one that is named becomes its error; another one, in the same block, does not."""
+    with pytest.raises(SlugTaken), pool.meaning(users_email_key=SlugTaken()):
+        twice("thrice@example.com")
+    with pytest.raises(pool.UniqueViolation), pool.meaning(users_pkey=SlugTaken()):
+        twice("thrice@example.com")
+
+
+def test_a_duplicate_key_that_nobody_expected_is_no_answer_to_a_caller() -> None:
+    """It is a fault of ours: what is not a BridgeError is answered as INTERNAL, and logged."""
+    assert not issubclass(pool.UniqueViolation, BridgeError)
+
+
+def test_every_constraint_that_has_a_meaning_exists(owner: Any) -> None:
+    """A constraint that was renamed would lose its meaning without a sign."""
+    known = {name for (name,) in owner.run("SELECT indexname FROM pg_indexes WHERE schemaname = 'public'")}
+    named: dict[str, str] = {}
+    for path in sorted((ROOT / "shared").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) in ("pg.meaning", "meaning"):
+                named |= {str(word.arg): path.name for word in node.keywords}
+    assert {"turns_one_running", "connections_team_id_name_key"} <= set(named)
+    assert set(named) - known == set()
 
 
 def test_many_threads_get_their_own_answers(directory: dict[str, str]) -> None:
