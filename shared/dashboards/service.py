@@ -343,7 +343,12 @@ def _store(
             raise PreconditionFailed(field="If-Match", reason="it has a newer generation") from None
         data, stored = objects.get(indexing.BUCKET, name, generation=current.generation)
         text = data.decode()
-    indexing.keep(team, slug, text, stored, verdict, metadata=metadata)
+    try:
+        indexing.keep(team, slug, text, stored, verdict, metadata=metadata)
+    except pool.OutcomeUnknown:
+        if (kept := _saved(team, id)) is not None:
+            return kept
+        raise
     saved = _saved(team, id)
     if saved is None:
         raise PreconditionFailed(field="If-Match", reason="it was replaced or deleted meanwhile")

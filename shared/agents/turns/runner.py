@@ -84,28 +84,21 @@ class Work:
 
     def billed(self, answer: Answer) -> Decimal:
         """Not fenced: the money is spent even if the turn is lost."""
-        cost = self._price(answer)
-
-        def write() -> tuple[int, Decimal]:
-            with pool.transaction(self.turn.team) as tx:
-                return self._bill(tx, answer, cost)
-
-        return self._tell_cost(*patiently(write))
+        return self._tell_cost(*self._billed(new_id(), answer, self._price(answer)))
 
     def answered(self, answer: Answer, entry: Entry) -> Decimal:
-        cost = self._price(answer)
+        cost, bill = self._price(answer), new_id()
 
         def write() -> tuple[int, Decimal]:
             with pool.transaction(self.turn.team) as tx:
                 store.hold_turn(tx, self.turn.team, self.turn.id, self.hold.owner)
                 self._journal(tx, entry)
-                return self._bill(tx, answer, cost)
+                return self._bill(tx, bill, answer, cost)
 
         try:
             totals = patiently(write)
         except LostTurn:
-            with pool.transaction(self.turn.team) as tx:
-                self._bill(tx, answer, cost)
+            self._billed(bill, answer, cost)
             raise
         self.entries += 1
         return self._tell_cost(*totals)
@@ -151,13 +144,23 @@ class Work:
             self.emit("warning", {"code": "COST_UNKNOWN", "message": price.warning})
         return price.cost_usd
 
-    def _bill(self, tx: pool.Tx, answer: Answer, cost: Decimal | None) -> tuple[int, Decimal]:
+    def _billed(self, bill: str, answer: Answer, cost: Decimal | None) -> tuple[int, Decimal]:
+        def write() -> tuple[int, Decimal]:
+            with pool.transaction(self.turn.team) as tx:
+                return self._bill(tx, bill, answer, cost)
+
+        return patiently(write)
+
+    def _bill(self, tx: pool.Tx, bill: str, answer: Answer, cost: Decimal | None) -> tuple[int, Decimal]:
+        """Put a call on the bill under this id, once; answers what the turn has used and cost.
+
+        The transaction may be a repetition of one that was kept. Where the conversation is deleted by now, the team
+        pays all the same.
+        """
         turn, usage = self.turn, answer.usage
-        recording.count("bridge.model.tokens", usage.total, provider=answer.provider, model=answer.model)
-        recording.count("bridge.model.cost", float(cost or 0), provider=answer.provider, model=answer.model)
-        store.add_model_call(
+        added = store.add_model_call(
             tx,
-            id=new_id(),
+            id=bill,
             team=turn.team,
             user=turn.user,
             session=turn.session_id,
@@ -179,6 +182,11 @@ class Work:
             else getattr(answer.error, "code", type(answer.error).__name__),
             trace_id=telemetry.context().trace_id,
         )
+        if not added:
+            return store.turn_totals(tx, turn.team, turn.id)
+        of = {"provider": answer.provider, "model": answer.model}
+        tx.after_commit(lambda: recording.count("bridge.model.tokens", usage.total, **of))
+        tx.after_commit(lambda: recording.count("bridge.model.cost", float(cost or 0), **of))
         if self._reserved:
             budgets.end(tx, turn.team, "model_cost", self._reserved, _micro(cost or Decimal(0)))
         return store.add_to_totals(tx, turn.team, turn.id, usage.total, cost)
@@ -276,7 +284,9 @@ def _finish(work: Work, agent: Agent | None, result: orchestrator.Result) -> Non
 
     def write() -> pool.Row:
         with pool.transaction(turn.team) as tx:
-            row = store.finish_turn(tx, turn.team, turn.id, hold.owner, state, answer_id, closing)
+            row, ended = store.finish_turn(tx, turn.team, turn.id, hold.owner, state, answer_id, closing)
+            if not ended:
+                return row
             budgets.end(tx, turn.team, "generations", turn.id, 1)
             store.count_messages(
                 tx,
