@@ -12,7 +12,7 @@ Q = sql.load(__file__)
 def add(
     tx: pool.Tx, *, id: str, team: TeamId, name: str, type: str, uri: str, generation: int, user: UserId
 ) -> bool:
-    """Insert; False where an earlier attempt at this request did. Raises pg.UniqueViolation of
+    """Insert; False where an earlier attempt at this request did. Raises UniqueViolation of
     `connections_team_id_name_key` where the team has a connection of this name.
     """
     added = tx.run(

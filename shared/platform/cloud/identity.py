@@ -18,8 +18,8 @@ from functools import lru_cache
 from typing import Any
 
 from shared.platform import clock
+from shared.platform.cloud.issuer_keys import ASK_SECONDS, IssuerKeys
 from shared.platform.errors import Unauthenticated, Unavailable
-from shared.platform.issuer_keys import ASK_SECONDS, IssuerKeys
 from shared.platform.settings import settings
 
 ISSUERS = ("https://accounts.google.com", "accounts.google.com")

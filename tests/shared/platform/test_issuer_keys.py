@@ -11,13 +11,13 @@ import pytest
 from shared.platform import clock
 from shared.platform import settings as module
 from shared.platform.cloud import identity as oidc
-from shared.platform.errors import Unauthenticated, Unavailable
-from shared.platform.issuer_keys import (
+from shared.platform.cloud.issuer_keys import (
     ASK_AGAIN_SECONDS,
     FRESH_SECONDS,
     LONGEST_SECONDS,
     IssuerKeys,
 )
+from shared.platform.errors import Unauthenticated, Unavailable
 from tests.shared.platform.peers import answer, serving
 
 

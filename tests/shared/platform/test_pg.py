@@ -164,7 +164,7 @@ def test_every_constraint_that_has_a_meaning_exists(owner: Any) -> None:
     named: dict[str, str] = {}
     for path in sorted((ROOT / "shared").rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Call) and ast.unparse(node.func) in ("pg.meaning", "meaning"):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) in ("pool.meaning", "meaning"):
                 named |= {str(word.arg): path.name for word in node.keywords}
     assert {"turns_one_running", "connections_team_id_name_key"} <= set(named)
     assert set(named) - known == set()
