@@ -164,7 +164,7 @@ class Settings(BaseModel):
     @field_validator("limits")
     @classmethod
     def _are_limits(cls, value: dict[str, int]) -> dict[str, int]:
-        known = {**defaults.LIMITS, **defaults.RATES}
+        known = {**defaults.LIMITS, **defaults.RATES, **defaults.PERSONAL}
         for name, most in value.items():
             if name not in known:
                 raise ValueError(f"there is no limit {name!r}")

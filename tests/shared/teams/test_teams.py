@@ -1,8 +1,11 @@
 """Signing in, teams and access tokens, through their doors."""
 
 import base64
+import json
+import os
 import re
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -180,14 +183,69 @@ def test_a_team_is_made_with_its_maker_as_admin(cloud):
     assert listed["has_more"] is False
 
 
-def test_a_taken_slug_is_numbered_even_for_teams_that_one_cant_see(cloud):
-    """Slugs are unique over all teams; the second one tells nothing but its number."""
-    name = f"Same {cloud.person().id[-12:]}"
-    slugs = [
-        cloud.call("POST", "/v1/onboarding/teams", {"name": name}, as_=cloud.person()).json["slug"]
-        for _ in range(3)
+def _make(cloud, person, name, **headers):
+    return cloud.call("POST", "/v1/onboarding/teams", {"name": name}, as_=person, headers=headers)
+
+
+def test_a_slug_tells_nothing_of_teams_that_one_cant_see(cloud):
+    """Strangers who choose one name get one slug; among a person's own teams the second is numbered."""
+    people = [cloud.person() for _ in range(3)]
+    name = f"Same {people[0].id[-12:]}"
+    slugs = [_make(cloud, person, name).json["slug"] for person in people]
+    assert slugs == [slug(name)] * 3
+    assert [_make(cloud, people[0], name).json["slug"] for _ in range(2)] == [
+        f"{slug(name)}-2",
+        f"{slug(name)}-3",
     ]
-    assert slugs == [slugs[0], f"{slugs[0]}-2", f"{slugs[0]}-3"]
+
+
+def _limited(monkeypatch, most):
+    from shared.platform import settings
+
+    known = json.loads(os.environ["BRIDGE_LIMITS"]) if "BRIDGE_LIMITS" in os.environ else {}
+    monkeypatch.setenv("BRIDGE_LIMITS", json.dumps(known | {"teams_per_person": most}))
+    settings.settings.cache_clear()
+
+
+def test_a_person_makes_only_so_many_teams(cloud, monkeypatch):
+    """The refusal tells usage and limit; who repeats a request that succeeded gets its answer; another person may."""
+    _limited(monkeypatch, 3)
+    person = cloud.person()
+    key = {"Idempotency-Key": str(uuid.uuid4())}
+    third = [_make(cloud, person, f"Team {n}", **(key if n == 2 else {})) for n in range(3)][-1]
+    refused = _make(cloud, person, "One more")
+    assert (refused.status, refused.error["code"]) == (403, "QUOTA_EXCEEDED")
+    assert refused.error["field"] == "teams_per_person"
+    assert {name: refused.error["details"][name] for name in ("usage", "limit", "requested")} == {
+        "usage": 3,
+        "limit": 3,
+        "requested": 1,
+    }
+    assert _make(cloud, person, "Team 2", **key).content == third.content
+    _lose_answer(cloud, person)
+    assert _make(cloud, person, "Team 2", **key).json["id"] == third.json["id"]
+    assert len(cloud.call("GET", "/v1/onboarding/teams", as_=person).json["teams"]) == 3
+    assert _make(cloud, cloud.person(), "Another's").status == 201
+
+
+def test_a_team_that_its_maker_left_counts_and_one_that_is_deleted_does_not(cloud, monkeypatch):
+    """Leaving makes no room: the team has its quotas still."""
+    _limited(monkeypatch, 1)
+    person = cloud.person()
+    team = cloud.team(person)
+    cloud.sql("DELETE FROM team_members WHERE team_id = :t AND user_id = :u", t=team, u=person.id)
+    assert _make(cloud, person, "More").status == 403
+    cloud.sql("DELETE FROM teams WHERE id = :t", t=team)
+    assert _make(cloud, person, "More").status == 201
+
+
+def test_teams_made_at_the_same_moment_are_counted_one_after_the_other(cloud, monkeypatch):
+    """Eight requests at once, room for two: two are made."""
+    _limited(monkeypatch, 2)
+    person = cloud.person()
+    with ThreadPoolExecutor(8) as pool:
+        statuses = list(pool.map(lambda n: _make(cloud, person, f"Team {n}").status, range(8)))
+    assert sorted(statuses) == [201] * 2 + [403] * 6
 
 
 def test_a_repeated_creation_with_its_key_makes_one_team(cloud):
