@@ -346,11 +346,9 @@ def _store(
     try:
         indexing.keep(team, slug, text, stored, verdict, metadata=metadata)
     except pool.OutcomeUnknown:
-        if (kept := _saved(team, id)) is not None:
-            return kept
-        raise
-    saved = _saved(team, id)
-    if saved is None:
+        if _saved(team, id) is None:
+            raise
+    if (saved := _saved(team, id)) is None:
         raise PreconditionFailed(field="If-Match", reason="it was replaced or deleted meanwhile")
     return saved
 

@@ -46,6 +46,8 @@ class Answer:
     first_token_ms: int | None = None
     total_ms: int = 0
     error: BaseException | None = None
+    told: bool = False
+    """Whether the vendor said what was used, or ended the call itself. A call that was cut before that cost something."""
 
     @property
     def began(self) -> bool:
@@ -109,6 +111,7 @@ def _listen(
         last = clock.monotonic()
         event = _storable(event)
         if isinstance(event, _Ended):
+            answer.told = True
             if event.error is not None:
                 raise event.error
             if answer.stop == "error":
@@ -133,7 +136,7 @@ def _take(answer: Answer, event: ProviderEvent) -> bool:
             answer.blocks.append(ToolUse(id, name, arguments))
             return True
         case Usage():
-            answer.usage = event
+            answer.usage, answer.told = event, True
             return False
         case Stop(reason):
             answer.stop = reason
