@@ -100,9 +100,9 @@ def test_whichever_commit_loses_its_answer_the_turn_is_the_same(line: Wire, some
         line.lose(number)
         events = answer(me, conversation.session_id, agent_)
         line.lose()
+        assert of(events, "error") == [], f"commit {number} of {most}"
         assert state_of(me, conversation.session_id) == right, f"commit {number} of {most}"
         assert [data["state"] for data in of(events, "complete")] == ["completed"], number
-        assert of(events, "error") == [], number
         assert (len(provider.requests), save.runs) == (3, ["keep"]), number
         lost += line.lost
     assert lost >= most / 2
