@@ -54,6 +54,12 @@ SELECT id, team_id, session_id, user_id, state, ask, ask_sha256, owner, epoch, t
        greatest(extract(epoch FROM lease_until - now()), 0)::float8 AS lease_left
   FROM turns WHERE id = :id AND team_id = ANY(bridge_teams());
 
+-- find_turn_before --
+-- A conversation has one turn at a time, so the newest of the others came before this one.
+SELECT id FROM turns
+ WHERE session_id = :session AND team_id = :team AND id <> :turn
+ ORDER BY created_at DESC, id DESC LIMIT 1;
+
 -- find_turn_of_user --
 SELECT id, team_id, session_id, user_id, state, ask, ask_sha256, epoch, total_tokens, total_cost_usd,
        message_id, closing, created_at, extract(epoch FROM now() - finished_at)::float8 AS finished_ago,

@@ -83,6 +83,12 @@ def find_turn(tx: pool.Tx, turn_id: str) -> pool.Row | None:
     return tx.find(Q.find_turn, id=turn_id)
 
 
+def find_turn_before(tx: pool.Tx, team: str, session_id: str, turn_id: str) -> str | None:
+    """The turn of the session before this one."""
+    row = tx.find(Q.find_turn_before, session=session_id, team=team, turn=turn_id)
+    return None if row is None else str(row["id"])
+
+
 def get_turn_of_user(tx: pool.Tx, turn_id: str, session_id: str, user: str) -> pool.Row:
     """The user's own turn in their own session; raises NotFound."""
     return tx.one(Q.find_turn_of_user, id=turn_id, session=session_id, user=user)

@@ -196,7 +196,8 @@ def _run(turn: Turn, hold: Hold, publisher: Publisher, assemble: Callable[[Turn]
         if not isinstance(error, BridgeError):
             telemetry.log_exception("a turn ended with an unexpected error", error, turn=turn.id)
             error = BridgeError()
-        result = orchestrator.Result(_journal_of(turn)[0], "error", error=error)
+        # What is journaled by now, also by this process: it was said and paid for.
+        result = orchestrator.Result(_kept_of(turn)[0], "error", error=error)
     _finish(work, agent, result)
 
 
@@ -301,8 +302,11 @@ def patiently(write: Callable[[], T]) -> T:
 
 
 def _journal_of(turn: Turn) -> tuple[list[Entry], Decimal]:
-    if turn.epoch == 1 and turn.fresh:
-        return [], Decimal(0)
+    return ([], Decimal(0)) if turn.epoch == 1 and turn.fresh else _kept_of(turn)
+
+
+def _kept_of(turn: Turn) -> tuple[list[Entry], Decimal]:
+    """What is kept of the turn: its journal, and what it has cost."""
     with pool.transaction(turn.team) as tx:
         rows = store.read_journal(tx, turn.team, turn.id)
         row = store.find_turn(tx, turn.id)
