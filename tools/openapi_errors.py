@@ -19,7 +19,7 @@ _NEVER_ANSWERED = {"LEASE_LOST", "STEP_STILL_RUNNING", "MALFORMED_EVENT"}
 
 def codes_of(declaration: Any) -> list[str]:
     """Every code that an endpoint can answer with, by what its parts can raise and what was declared."""
-    from shared.platform.edge import hosts, intake, repeats
+    from shared.platform.edge import intake, repeats
     from shared.platform.errors import PreconditionFailed
 
     source = ROOT / (declaration.module.replace(".", "/") + ".py")
@@ -27,7 +27,7 @@ def codes_of(declaration: Any) -> list[str]:
     for name in sorted(modules):
         importlib.import_module(name)
     handler = getattr(sys.modules[declaration.module], declaration.entry_point)
-    roots: list[Any] = [handler, hosts.check, intake.check_method, intake.read_caller]
+    roots: list[Any] = [handler, intake.check_method, intake.read_caller]
     if not declaration.any_query:
         roots.append(intake.read_query)
     if declaration.body is not None:

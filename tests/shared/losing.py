@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from urllib.parse import urlsplit, urlunsplit
 
 _COMMIT = b"COMMIT\x00"
@@ -61,6 +61,9 @@ class Wire:
             return
         finally:
             for one in (source, target):
+                # A close alone waits for the other thread, which reads from it.
+                with suppress(OSError):
+                    one.shutdown(socket.SHUT_RDWR)
                 one.close()
 
     def _is_lost(self) -> bool:

@@ -179,7 +179,7 @@ def at(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
 def test_a_step_is_reached_while_the_issuer_is_away(at: Any, later: Any, tmp_path: Path) -> None:
     """Two hours after the issuer was last reached a genuine token still opens; a forged one does not."""
-    from local import identity
+    from local.cloud import identity
 
     identity.ensure(tmp_path)
     good = f"Bearer {identity.token(tmp_path, AUDIENCE, ACCOUNT)}"
@@ -197,7 +197,7 @@ def test_a_step_is_reached_while_the_issuer_is_away(at: Any, later: Any, tmp_pat
 @pytest.mark.parametrize("body", [b"[]", b"{}", b'{"a": 1}', b"<html>", b'"keys"'])
 def test_an_issuer_that_answers_something_else_is_away(at: Any, body: bytes, tmp_path: Path) -> None:
     """A page of a proxy is not the issuer's word that it has no keys."""
-    from local import identity
+    from local.cloud import identity
 
     identity.ensure(tmp_path)
     with serving(answer(body=body)) as issuer:
