@@ -1,4 +1,4 @@
-"""By which names the laptop's own pages are addressed: loopback names, and those in BRIDGE_HOSTS.
+"""By which names the laptop's own pages are addressed: of this machine, without a dot, and those in BRIDGE_HOSTS.
 
 A page of a stranger can have its own name lead to this machine (DNS rebinding). Its requests reach the gateway and say
 that name in `Host`: they must not read traces or stir the queues. Functions look by themselves.
@@ -17,7 +17,7 @@ def is_served(host: str) -> bool:
     if given is None:
         return False
     name = given[1].lower().removesuffix(".").strip("[]")
-    if name == "localhost" or name.endswith(".localhost"):
+    if name.endswith(".localhost") or not (set(name) & {".", ":"} or name.isdigit()):
         return True
     if name in {one.strip().lower() for one in os.environ.get("BRIDGE_HOSTS", "").split(",")}:
         return True

@@ -2,7 +2,8 @@
 
     BRIDGE_BASE_URL      the public origin
     BRIDGE_HOSTS         what the platform calls the function itself (`{name}-*.a.run.app`), other domains
-    loopback names       on a laptop: localhost, 127.0.0.0/8, [::1]
+    loopback names       on a laptop: localhost, 127.0.0.0/8, [::1]; also names without a dot, which no stranger
+                         can own: another machine or container of the person's
 
 A page of a stranger can have its own name lead to this machine's address (DNS rebinding): its requests then come from
 within, and say that name in `Host`. Nothing here makes an address from `Host`; this keeps it so that none can be.
@@ -39,7 +40,8 @@ def check(request: Request, function: str) -> None:
     config = settings()
     if _names(config.base_url, config.hosts, function).match(name):
         return
-    if _is_loopback(name) and (config.is_local or _is_loopback(urlsplit(config.base_url).hostname or "")):
+    near = config.is_local or _is_loopback(urlsplit(config.base_url).hostname or "")
+    if near and (_is_loopback(name) or _is_of_this_network(name)):
         return
     raise HostNotServed(field="Host", reason="not one of the configured names (BRIDGE_HOSTS)")
 
@@ -61,3 +63,7 @@ def _is_loopback(name: str) -> bool:
         return ipaddress.ip_address(name).is_loopback
     except ValueError:
         return False
+
+
+def _is_of_this_network(name: str) -> bool:
+    return "." not in name and ":" not in name and not name.isdigit()

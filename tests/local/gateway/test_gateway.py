@@ -75,7 +75,7 @@ def test_the_laptops_own_pages_answer_to_this_machines_names(
         host: tree.ask("/_local/", Host=host) for host in ("evil.example", "localhost.evil.example", "x@y")
     }
     assert {(got.status, got.json()["error"]["code"]) for got in asked.values()} == {(421, "HOST_NOT_SERVED")}
-    for host in ("localhost", "127.0.0.1:8080", "[::1]", "my-vm.example:8080"):
+    for host in ("localhost", "127.0.0.1:8080", "[::1]", "my-vm", "my-vm.example:8080"):
         assert tree.ask("/_local/", Host=host).status == 200
 
 
