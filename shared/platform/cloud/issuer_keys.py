@@ -11,12 +11,11 @@ it, each as long as its own request may.
 
 from __future__ import annotations
 
-import contextvars
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from shared.platform import clock, deadline
+from shared.platform import clock, deadline, threads
 from shared.platform.errors import Unavailable
 from shared.platform.telemetry import context as telemetry
 
@@ -55,7 +54,7 @@ class IssuerKeys:
         if not self._lasting() or (kid is not None and kid not in self._known.keys):
             question = self._begin(ASK_AGAIN_SECONDS if self._known.keys else FIRST_AGAIN_SECONDS)
             if question is not None:
-                question.wait(deadline.within(ASK_SECONDS))
+                clock.wait(question, deadline.within(ASK_SECONDS))
             if not self._lasting() or (self._failed and kid is not None and kid not in self._known.keys):
                 raise Unavailable("The keys of the token issuer are not reachable.", retry_after=2)
         elif clock.monotonic() - self._known.at >= FRESH_SECONDS:
@@ -74,9 +73,7 @@ class IssuerKeys:
                 return None
             self._begun = clock.monotonic()
             self._question = question = threading.Event()
-        threading.Thread(
-            target=contextvars.copy_context().run, args=(self._fetch, question), name="issuer", daemon=True
-        ).start()
+        threads.start("issuer", self._fetch, question)
         return question
 
     def _fetch(self, question: threading.Event) -> None:
