@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 
+from shared.platform import settings as module
 from shared.platform.background import jobs
 from shared.platform.errors import BridgeError, SlugTaken, Unavailable
 from shared.platform.ids import new_id
 from shared.platform.postgres import pool
+from tests.shared.losing import wire
 
 pytestmark = pytest.mark.slow
 
@@ -156,6 +158,54 @@ def test_a_duplicate_key_means_what_its_constraint_stands_for(two_teams: dict[st
 def test_a_duplicate_key_that_nobody_expected_is_no_answer_to_a_caller() -> None:
     """It is a fault of ours: what is not a BridgeError is answered as INTERNAL, and logged."""
     assert not issubclass(pool.UniqueViolation, BridgeError)
+
+
+def test_a_commit_whose_answer_is_lost_is_told_and_repeated_with_its_ids(
+    directory: dict[str, str], two_teams: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The row is there, though its writer was told that nobody knows; what is repeated with its id meets it."""
+    team, jobs_made = two_teams["ours"]["team"], [new_id(), new_id()]
+
+    def open_job(id: str) -> bool:
+        with pool.transaction(team) as tx:
+            return jobs.open_job(tx, id=id, team=team, kind="k", user=None)
+
+    with wire(directory["DATABASE_URL"]) as (line, url):
+        monkeypatch.setenv("DATABASE_URL", url)
+        module.settings.cache_clear()
+        pool._pool.cache_clear()
+        line.lose(1)
+        with pytest.raises(pool.OutcomeUnknown):
+            open_job(jobs_made[0])
+        assert open_job(jobs_made[0]) is False, "it was kept"
+        line.lose(1)
+        assert pool.surely(lambda: open_job(jobs_made[1])) is False, "the first try made it"
+        assert line.lost == 1
+        line.lose(1, 2)
+        with pytest.raises(pool.OutcomeUnknown):
+            pool.surely(lambda: open_job(jobs_made[1]))
+        line.lose()
+        with pool.transaction(team) as tx:
+            rows = tx.all("SELECT id FROM jobs WHERE team_id = :team ORDER BY id", team=team)
+    assert [row["id"] for row in rows] == sorted(jobs_made)
+
+
+def test_a_commit_that_the_server_refuses_is_not_in_doubt(two_teams: dict[str, Any]) -> None:
+    """Two that can't both be: the loser hears that it may try again, and nothing of it was kept."""
+    team, made = two_teams["ours"]["team"], [new_id(), new_id()]
+    with pytest.raises(Unavailable) as refused, pool.transaction(team) as one:
+        one.run("SET TRANSACTION ISOLATION LEVEL SERIALIZABLE")
+        one.all("SELECT count(*) FROM jobs")
+        with pool.transaction(team) as other:
+            other.run("SET TRANSACTION ISOLATION LEVEL SERIALIZABLE")
+            other.all("SELECT count(*) FROM jobs")
+            jobs.open_job(other, id=made[0], team=team, kind="k", user=None)
+        jobs.open_job(one, id=made[1], team=team, kind="k", user=None)
+    assert not isinstance(refused.value, pool.OutcomeUnknown)
+    with pool.transaction(team) as tx:
+        assert [row["id"] for row in tx.all("SELECT id FROM jobs WHERE team_id = :team", team=team)] == made[
+            :1
+        ]
 
 
 def test_every_constraint_that_has_a_meaning_exists(owner: Any) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from shared.teams.service import slug
 from tests.shared.conftest import Person
+from tests.shared.losing import wire
 
 
 def _sign_in(cloud, email="ada@example.com", **body):
@@ -226,6 +227,33 @@ def test_a_person_makes_only_so_many_teams(cloud, monkeypatch):
     assert _make(cloud, person, "Team 2", **key).json["id"] == third.json["id"]
     assert len(cloud.call("GET", "/v1/onboarding/teams", as_=person).json["teams"]) == 3
     assert _make(cloud, cloud.person(), "Another's").status == 201
+
+
+def test_whichever_commit_loses_its_answer_a_team_is_made_once(cloud, monkeypatch):
+    """The request succeeds, or is repeated with its key: one team, one record of it, one membership."""
+    from shared.platform import settings
+    from shared.platform.postgres import pool
+
+    person = cloud.person()
+    with wire(cloud.environment["DATABASE_URL"]) as (line, url):
+        monkeypatch.setenv("DATABASE_URL", url)
+        for cache in (settings.settings, pool._pool):
+            cache.cache_clear()
+        for number in range(1, 6):
+            key = {"Idempotency-Key": str(uuid.uuid4())}
+            line.lose(number)
+            made = _make(cloud, person, f"Team {number}", **key)
+            lost, _ = line.lost, line.lose()
+            assert made.status in (201, 503)
+            made = _make(cloud, person, f"Team {number}", **key) if made.status == 503 else made
+            assert made.status == 201, made.content
+            told = cloud.sql(
+                "SELECT count(*) AS n FROM audit_log WHERE team_id = :t AND action = 'team.created'",
+                t=made.json["id"],
+            )
+            assert (told[0]["n"], lost) == (1, 1)
+        named = [team["name"] for team in cloud.call("GET", "/v1/onboarding/teams", as_=person).json["teams"]]
+    assert named == [f"Team {number}" for number in range(1, 6)]
 
 
 def test_a_team_that_its_maker_left_counts_and_one_that_is_deleted_does_not(cloud, monkeypatch):
