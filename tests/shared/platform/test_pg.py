@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pg8000.exceptions import DatabaseError, InterfaceError
 
 from shared.platform import settings as module
 from shared.platform.background import jobs
 from shared.platform.errors import BridgeError, SlugTaken, Unavailable
 from shared.platform.ids import new_id
 from shared.platform.postgres import pool
+from shared.platform.postgres.session import Session
 from tests.shared.losing import wire
 
 pytestmark = pytest.mark.slow
@@ -190,22 +192,24 @@ def test_a_commit_whose_answer_is_lost_is_told_and_repeated_with_its_ids(
     assert [row["id"] for row in rows] == sorted(jobs_made)
 
 
-def test_a_commit_that_the_server_refuses_is_not_in_doubt(two_teams: dict[str, Any]) -> None:
-    """Two that can't both be: the loser hears that it may try again, and nothing of it was kept."""
-    team, made = two_teams["ours"]["team"], [new_id(), new_id()]
-    with pytest.raises(Unavailable) as refused, pool.transaction(team) as one:
-        one.run("SET TRANSACTION ISOLATION LEVEL SERIALIZABLE")
-        one.all("SELECT count(*) FROM jobs")
-        with pool.transaction(team) as other:
-            other.run("SET TRANSACTION ISOLATION LEVEL SERIALIZABLE")
-            other.all("SELECT count(*) FROM jobs")
-            jobs.open_job(other, id=made[0], team=team, kind="k", user=None)
-        jobs.open_job(one, id=made[1], team=team, kind="k", user=None)
-    assert not isinstance(refused.value, pool.OutcomeUnknown)
-    with pool.transaction(team) as tx:
-        assert [row["id"] for row in tx.all("SELECT id FROM jobs WHERE team_id = :team", team=team)] == made[
-            :1
-        ]
+@pytest.mark.parametrize(
+    ("error", "in_doubt"),
+    [
+        (DatabaseError({"C": "40001", "M": "could not serialize access"}), False),
+        (DatabaseError({"C": "40P01", "M": "deadlock detected"}), False),
+        (DatabaseError({"C": "57014", "M": "canceling statement"}), False),
+        (DatabaseError({"C": "57P01", "M": "terminating connection"}), True),
+        (DatabaseError({"C": "08006", "M": "connection failure"}), True),
+        (InterfaceError("network error"), True),
+        (TimeoutError("timed out"), True),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_only_the_servers_own_refusal_says_that_nothing_was_kept(error: Exception, in_doubt: bool) -> None:
+    """Both may be tried again; only one of them may have happened."""
+    found = pool._unkept(error, Session(None))
+    assert isinstance(found, Unavailable)
+    assert isinstance(found, pool.OutcomeUnknown) is in_doubt
 
 
 def test_every_constraint_that_has_a_meaning_exists(owner: Any) -> None:
