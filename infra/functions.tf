@@ -26,6 +26,8 @@ locals {
   endpoint_environment = {
     BRIDGE_CREDENTIAL_HEADER = "X-Forwarded-Authorization"
     BRIDGE_PROXY_HOPS        = "2"
+    # The gateway addresses a function by the names that Cloud Run gives it.
+    BRIDGE_HOSTS = "{name}-*.a.run.app,{name}-${data.google_project.this.number}.${var.region}.run.app"
   }
   # How many requests an instance works on at once. functions-framework needs as many threads.
   concurrency = { http = 16, sse = 24, task = 1, finalized = 1, scheduled = 1 }

@@ -14,7 +14,7 @@ _UNITS = {"bytes": " bytes", "micro_usd": " micro-dollars", "count": ""}
 
 def tables() -> dict[str, str]:
     """Each table's text, by the name of its place in the page."""
-    from shared.platform.limit_defaults import FLAGS, LIMITS, RATES
+    from shared.platform.limit_defaults import FLAGS, LIMITS, PERSONAL, RATES
 
     limits = ["| name | what | window | default |", "| --- | --- | --- | --- |"]
     limits += [
@@ -25,7 +25,10 @@ def tables() -> dict[str, str]:
     rates += [f"| `{one.name}` | {one.what} | {one.default:,} |" for one in RATES.values()]
     flags = ["| name | what | default |", "| --- | --- | --- |"]
     flags += [f"| `{one.name}` | {one.what} | {'on' if one.default else 'off'} |" for one in FLAGS.values()]
-    return {"limits": "\n".join(limits), "rates": "\n".join(rates), "flags": "\n".join(flags)}
+    people = ["| name | what | default |", "| --- | --- | --- |"]
+    people += [f"| `{one.name}` | {one.what} | {one.default:,} |" for one in PERSONAL.values()]
+    found = {"limits": limits, "people": people, "rates": rates, "flags": flags}
+    return {name: "\n".join(lines) for name, lines in found.items()}
 
 
 def render(page: str) -> str:

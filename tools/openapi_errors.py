@@ -21,7 +21,6 @@ def codes_of(declaration: Any) -> list[str]:
     """Every code that an endpoint can answer with, by what its parts can raise and what was declared."""
     from shared.platform.edge import intake, repeats
     from shared.platform.errors import PreconditionFailed
-    from shared.platform.postgres.pool import UniqueViolation
 
     source = ROOT / (declaration.module.replace(".", "/") + ".py")
     modules = imports.closure(ROOT, source).modules
@@ -40,8 +39,8 @@ def codes_of(declaration: Any) -> list[str]:
         roots.append(getattr(importlib.import_module(module), name))
     found: set[Any] = raises.escaping(roots, modules)
     if declaration.method in SAFE:
-        # The directory and the lake translate these for every call; a read makes no row and states no precondition.
-        found -= {UniqueViolation, PreconditionFailed}
+        # The lake translates this for every call; a read states no precondition.
+        found -= {PreconditionFailed}
     codes = {"INTERNAL", "RATE_LIMITED"} | {error.code for error in found} - _NEVER_ANSWERED
     ids = [name for path in declaration.paths for name in PARAMETER.findall(path)]
     if declaration.role in ("member", "admin") or declaration.local_only or any(map(is_checked, ids)):

@@ -207,7 +207,9 @@ class Conversation {
     line.detail.append(h("pre", {}, show(error ?? result)));
   }
 
-  on_question({ options = [] }) {
+  on_question({ question, options = [], replaces = null }) {
+    // The product asks this one, not the agent: nobody else has said it.
+    if (replaces) this.log.append(h("div", { class: "note warning" }, question));
     if (options.length) this.log.append(h("div", { class: "options" }, options.map((option) => h("button", { onclick: () => { this.input.value = option.label ?? option; this.say(); } }, option.label ?? option))));
   }
 

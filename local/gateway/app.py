@@ -15,7 +15,7 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator
 from typing import IO, Any
 
-from local.gateway import status, traces
+from local.gateway import hosts, status, traces
 from local.gateway.answers import correlation_id, document, problem, refused_method
 from local.gateway.config import Config
 from local.gateway.front import Front, NoSignature
@@ -115,6 +115,9 @@ class Gateway:
             return problem(environ, start, 502, "SERVICE_UNAVAILABLE", message, retryable=True)
 
     def _local(self, environ: dict[str, Any], start: Callable[..., Any], path: str) -> Iterable[bytes]:
+        if not hosts.is_served(environ.get("HTTP_HOST", "")):
+            message = "Nothing is served under this name; BRIDGE_HOSTS names others than this machine's."
+            return problem(environ, start, 421, "HOST_NOT_SERVED", message, retryable=False)
         if path == "/_local/health":
             return document(start, 200, {"status": "ok"})
         if path in ("/_local", "/_local/"):

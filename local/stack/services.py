@@ -25,6 +25,7 @@ LIMITS = {
     "rate_team_read": 120_000,
     "rate_team_write": 60_000,
     "rate_team_stream": 12_000,
+    "teams_per_person": 10_000,
     "generations": 100_000,
     "generations_concurrent": 1_000,
     "scans": 10_000,

@@ -49,10 +49,16 @@ UPDATE turns SET state = 'failed', finished_at = now(), updated_at = now(),
    AND lease_until < now() - make_interval(secs => :grace);
 
 -- find_turn --
-SELECT id, team_id, session_id, user_id, state, ask, ask_sha256, epoch, total_tokens, total_cost_usd,
+SELECT id, team_id, session_id, user_id, state, ask, ask_sha256, owner, epoch, total_tokens, total_cost_usd,
        message_id, closing, created_at, extract(epoch FROM now() - finished_at)::float8 AS finished_ago,
        greatest(extract(epoch FROM lease_until - now()), 0)::float8 AS lease_left
   FROM turns WHERE id = :id AND team_id = ANY(bridge_teams());
+
+-- find_turn_before --
+-- A conversation has one turn at a time, so the newest of the others came before this one.
+SELECT id FROM turns
+ WHERE session_id = :session AND team_id = :team AND id <> :turn
+ ORDER BY created_at DESC, id DESC LIMIT 1;
 
 -- find_turn_of_user --
 SELECT id, team_id, session_id, user_id, state, ask, ask_sha256, epoch, total_tokens, total_cost_usd,
@@ -95,8 +101,13 @@ RETURNING id, team_id;
 SELECT id FROM turns WHERE id = :id AND team_id = :team AND owner = :owner AND state = 'running' FOR UPDATE;
 
 -- add_to_journal --
-INSERT INTO turn_journal (turn_id, number, team_id, kind, entry, last_event)
-VALUES (:turn, :number, :team, :kind, :entry, :last_event);
+-- A transaction that is repeated, because nobody knows whether it was kept, meets its own entry. No row comes back
+-- where another entry has this number.
+INSERT INTO turn_journal AS j (turn_id, number, team_id, kind, entry, last_event)
+VALUES (:turn, :number, :team, :kind, :entry, :last_event)
+ON CONFLICT (turn_id, number) DO UPDATE SET last_event = greatest(j.last_event, excluded.last_event)
+ WHERE j.kind = excluded.kind AND j.entry = excluded.entry
+RETURNING number;
 
 -- read_journal --
 SELECT number, kind, entry, last_event FROM turn_journal
@@ -106,11 +117,17 @@ SELECT number, kind, entry, last_event FROM turn_journal
 DELETE FROM turn_journal WHERE turn_id = :turn AND team_id = :team;
 
 -- add_model_call --
+-- One id a call, however often its transaction is repeated: no row comes back for one that is on the bill already.
+-- A conversation that was deleted meanwhile does not take the cost along.
+WITH conversation AS (
+  SELECT id FROM sessions WHERE id = :session AND team_id = :team FOR KEY SHARE
+)
 INSERT INTO model_calls (id, team_id, user_id, session_id, turn_id, provider, model, purpose, input_tokens,
        cache_write_5m_tokens, cache_write_1h_tokens, cached_input_tokens, output_tokens, cost_usd,
        first_token_ms, total_ms, stop_reason, error, trace_id)
-VALUES (:id, :team, :user, :session, :turn, :provider, :model, :purpose, :fresh, :write_5m, :write_1h, :read,
-       :output, :cost, :first_token_ms, :total_ms, :stop_reason, :error, :trace_id);
+VALUES (:id, :team, :user, (SELECT id FROM conversation), :turn, :provider, :model, :purpose, :fresh, :write_5m,
+        :write_1h, :read, :output, :cost, :first_token_ms, :total_ms, :stop_reason, :error, :trace_id)
+ON CONFLICT (id) DO NOTHING RETURNING id;
 
 -- add_to_totals --
 -- Increments, never values that were computed from an earlier read: two writers can't lose a call.
@@ -124,12 +141,20 @@ conversation AS (
     FROM turn WHERE s.id = turn.session_id AND s.team_id = :team RETURNING s.id)
 SELECT turn.total_tokens, turn.total_cost_usd FROM turn, conversation;
 
+-- turn_totals --
+SELECT total_tokens, total_cost_usd FROM turns WHERE id = :turn AND team_id = :team;
+
 -- finish_turn --
 -- Conditional on the owner and the state: a turn ends once, by the process that has it.
 UPDATE turns SET state = :state, message_id = :message, closing = :closing, ask = NULL, finished_at = now(),
        updated_at = now()
  WHERE id = :id AND team_id = :team AND owner = :owner AND state = 'running'
 RETURNING total_tokens, total_cost_usd;
+
+-- find_finished_turn --
+-- The same end by the same owner: an earlier try at it was kept, and its answer was lost.
+SELECT total_tokens, total_cost_usd FROM turns
+ WHERE id = :id AND team_id = :team AND owner = :owner AND state = :state AND message_id = :message;
 
 -- count_messages --
 UPDATE sessions SET user_messages = user_messages + :users, assistant_messages = assistant_messages + :assistants,

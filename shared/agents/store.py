@@ -67,7 +67,9 @@ def count_messages(tx: pool.Tx, team: str, session_id: str, **counts: Any) -> No
 
 
 def begin_turn(tx: pool.Tx, **values: Any) -> bool:
-    """Insert a running turn; False where the id exists. UniqueViolation where the session has a running one."""
+    """Insert a running turn; False where the id exists. UniqueViolation of `turns_one_running` where the
+    session has a running one.
+    """
     return tx.find(Q.begin_turn, **values) is not None
 
 
@@ -79,6 +81,12 @@ def close_abandoned_turn(tx: pool.Tx, team: str, session_id: str, grace_seconds:
 def find_turn(tx: pool.Tx, turn_id: str) -> pool.Row | None:
     """The turn, among the teams of the transaction."""
     return tx.find(Q.find_turn, id=turn_id)
+
+
+def find_turn_before(tx: pool.Tx, team: str, session_id: str, turn_id: str) -> str | None:
+    """The turn of the session before this one."""
+    row = tx.find(Q.find_turn_before, session=session_id, team=team, turn=turn_id)
+    return None if row is None else str(row["id"])
 
 
 def get_turn_of_user(tx: pool.Tx, turn_id: str, session_id: str, user: str) -> pool.Row:
@@ -121,8 +129,11 @@ def hold_turn(tx: pool.Tx, team: str, turn_id: str, owner: str) -> None:
 def add_to_journal(
     tx: pool.Tx, team: str, turn_id: str, number: int, kind: str, entry: Mapping[str, Any], last_event: int
 ) -> None:
-    """Keep one finished piece of the turn."""
-    tx.run(
+    """Keep one finished piece of the turn; the same piece again changes nothing.
+
+    Raises LostTurn where another piece has this number: somebody else has gone on with the turn.
+    """
+    kept = tx.find(
         Q.add_to_journal,
         turn=turn_id,
         team=team,
@@ -131,6 +142,8 @@ def add_to_journal(
         entry=dict(entry),
         last_event=last_event,
     )
+    if kept is None:
+        raise LostTurn
 
 
 def read_journal(tx: pool.Tx, team: str, turn_id: str) -> list[pool.Row]:
@@ -140,37 +153,43 @@ def read_journal(tx: pool.Tx, team: str, turn_id: str) -> list[pool.Row]:
 
 def finish_turn(
     tx: pool.Tx, team: str, turn_id: str, owner: str, state: str, message_id: str, closing: Mapping[str, Any]
-) -> pool.Row:
-    """End the turn and drop its journal. Raises LostTurn."""
-    row = tx.find(
-        Q.finish_turn,
-        id=turn_id,
-        team=team,
-        owner=owner,
-        state=state,
-        message=message_id,
-        closing=dict(closing),
-    )
-    if row is None:
+) -> tuple[pool.Row, bool]:
+    """End the turn and drop its journal; answers its totals, and whether it is this call that ended it.
+
+    A repetition of the same end by the same owner changes nothing. Raises LostTurn.
+    """
+    this = {"id": turn_id, "team": team, "owner": owner, "state": state, "message": message_id}
+    row = tx.find(Q.finish_turn, **this, closing=dict(closing))
+    if row is not None:
+        tx.run(Q.drop_journal, turn=turn_id, team=team)
+        return row, True
+    if (known := tx.find(Q.find_finished_turn, **this)) is None:
         raise LostTurn
-    tx.run(Q.drop_journal, turn=turn_id, team=team)
-    return row
+    return known, False
 
 
 # Model calls
 
 
-def add_model_call(tx: pool.Tx, **values: Any) -> None:
-    """Add one line to the ledger of model calls."""
-    tx.run(Q.add_model_call, **values)
+def add_model_call(tx: pool.Tx, **values: Any) -> bool:
+    """Add one line to the ledger of model calls; False where this id is in it."""
+    return tx.find(Q.add_model_call, **values) is not None
 
 
 def add_to_totals(
     tx: pool.Tx, team: str, turn_id: str, tokens: int, cost: Decimal | None
 ) -> tuple[int, Decimal]:
-    """Add to the totals of turn and session; answers those of the turn."""
-    row = tx.one(Q.add_to_totals, turn=turn_id, team=team, tokens=tokens, cost=cost)
-    return int(row["total_tokens"]), row["total_cost_usd"]
+    """Add to the totals of turn and session; answers those of the turn, nothing for one that is deleted."""
+    return _totals(tx.find(Q.add_to_totals, turn=turn_id, team=team, tokens=tokens, cost=cost))
+
+
+def turn_totals(tx: pool.Tx, team: str, turn_id: str) -> tuple[int, Decimal]:
+    """What the turn has used and cost; nothing for one that is deleted."""
+    return _totals(tx.find(Q.turn_totals, turn=turn_id, team=team))
+
+
+def _totals(row: pool.Row | None) -> tuple[int, Decimal]:
+    return (0, Decimal(0)) if row is None else (int(row["total_tokens"]), row["total_cost_usd"])
 
 
 # Facts

@@ -113,7 +113,10 @@ def assemble(turn: Turn) -> Agent:
     session = sessions.get([turn.team], turn.user, turn.session_id)
     connection = connections.open_warehouse(turn.team, str(turn.ask.connection_id))
     toolbox = Toolbox(
-        offered.tools(), connection_id=connection.id, catalog_version=connection.catalog_version
+        offered.tools(),
+        connection_id=connection.id,
+        catalog_version=connection.catalog_version,
+        credentials_generation=connection.credentials_generation,
     )
     builtin: tuple[Provider, str] = (Builtin(), choose.BUILTIN_MODEL)
     remote = choose.configured() if session.provider != choose.BUILTIN else None

@@ -42,7 +42,9 @@ def start(new: NewScan, *, team: TeamId, user: UserId, id: str) -> JobAccepted:
     """
     opened = connections.open_warehouse(team, new.connection_id)
     found = opened.warehouse.datasets()
-    return budgets.without_the_dead(team, lambda: _open(new, found, team=team, user=user, id=id))
+    return pool.surely(
+        lambda: budgets.without_the_dead(team, lambda: _open(new, found, team=team, user=user, id=id))
+    )
 
 
 def _open(new: NewScan, found: list[DatasetInfo], *, team: TeamId, user: UserId, id: str) -> JobAccepted:

@@ -16,8 +16,14 @@ from typing import Any
 
 from shared.connections.model import ConnectionType
 from shared.platform.cloud import keys, objects
-from shared.platform.errors import InvalidCiphertext, MalformedJson, NotFound, ValidationFailed
-from shared.platform.ids import TeamId
+from shared.platform.errors import (
+    InvalidCiphertext,
+    MalformedJson,
+    NotFound,
+    PreconditionFailed,
+    ValidationFailed,
+)
+from shared.platform.ids import TeamId, new_id
 from shared.platform.settings import settings
 from shared.platform.text import strict_json
 from shared.warehouses.contract import Warehouse
@@ -26,6 +32,8 @@ MOST_BYTES = 64 * 1024
 KEPT_WAREHOUSES = 32
 """Opened connections that one instance keeps; a rotation makes a new one by its generation."""
 
+_WRITE = "bridge-write"
+"""Which write made the object, in its metadata."""
 _PROJECT = re.compile(r"[a-z][a-z0-9-]{4,61}[a-z0-9]\Z")
 _EMAIL = re.compile(r"[A-Za-z0-9._-]+@[A-Za-z0-9.-]+\Z")
 # What Google writes into the file. Only the first four are kept: no address out of it is ever called.
@@ -74,20 +82,20 @@ def store(team: TeamId, connection: str, fields: dict[str, str], *, replace: boo
     """
     name = object_name(team, connection)
     blob, version = keys.seal(strict_json.canonical(fields), bound_to=f"{team}/{connection}")
-    options: dict[str, Any] = {
-        "content_type": "application/octet-stream",
-        "metadata": {"kms_key": settings().kms_key, "kms_key_version": version},
-    }
+    metadata = {"kms_key": settings().kms_key, "kms_key_version": version, _WRITE: new_id()}
+    options: dict[str, Any] = {"content_type": "application/octet-stream", "metadata": metadata}
     if not replace:
         return objects.put_once("credentials", name, blob, **options)
     standing = objects.head("credentials", name)
-    return objects.put(
-        "credentials",
-        name,
-        blob,
-        if_generation=standing.generation if standing else objects.ABSENT,
-        **options,
-    )
+    expected = standing.generation if standing else objects.ABSENT
+    try:
+        return objects.put("credentials", name, blob, if_generation=expected, **options)
+    except PreconditionFailed:
+        # Another swap was faster; or this one was kept, its answer lost, and the client asked again.
+        found = objects.head("credentials", name)
+        if found is None or found.metadata.get(_WRITE) != metadata[_WRITE]:
+            raise
+        return found
 
 
 def forget(team: TeamId, connection: str) -> None:

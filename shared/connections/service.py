@@ -52,9 +52,10 @@ def create(new: NewConnection, *, team: TeamId, user: UserId, id: str) -> Connec
         if named is not None and named["name"] == new.name and named["id"] != id:
             raise _name_taken(new.name)
     stored = credentials.store(team, id, fields, replace=False)
-    try:
-        with pool.transaction(team) as tx:
-            store.add(
+
+    def insert() -> Connection:
+        with pool.meaning(connections_team_id_name_key=_name_taken(new.name)), pool.transaction(team) as tx:
+            made = store.add(
                 tx,
                 id=id,
                 team=team,
@@ -64,19 +65,27 @@ def create(new: NewConnection, *, team: TeamId, user: UserId, id: str) -> Connec
                 generation=stored.generation,
                 user=user,
             )
-            audit.write(tx, team=team, actor=user, action="connection.created", target=id, after=new.name)
+            if made:
+                audit.write(tx, team=team, actor=user, action="connection.created", target=id, after=new.name)
             return _view(store.get(tx, team, id))
-    except pool.UniqueViolation:
+
+    try:
+        return pool.surely(insert)
+    except SlugTaken:
         credentials.forget(team, id)
-        raise _name_taken(new.name) from None
+        raise
 
 
 def request_validation(team: TeamId, connection: str, *, user: UserId, job: str) -> JobAccepted:
-    """Promise the step that tries the credentials. Raises NotFound."""
-    with pool.transaction(team) as tx:
-        store.get(tx, team, connection)
-        jobs.open_job(tx, id=job, team=team, kind=VALIDATE, user=user, total=1, subject=connection)
-        outbox.send(tx, ValidateConnection(team=team, connection=connection, job=job))
+    """Promise the step that tries the credentials; the same job again promises nothing more. Raises NotFound."""
+
+    def promise() -> None:
+        with pool.transaction(team) as tx:
+            store.get(tx, team, connection)
+            if jobs.open_job(tx, id=job, team=team, kind=VALIDATE, user=user, total=1, subject=connection):
+                outbox.send(tx, ValidateConnection(team=team, connection=connection, job=job))
+
+    pool.surely(promise)
     return JobAccepted(job_id=job)
 
 

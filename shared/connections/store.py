@@ -11,9 +11,11 @@ Q = sql.load(__file__)
 
 def add(
     tx: pool.Tx, *, id: str, team: TeamId, name: str, type: str, uri: str, generation: int, user: UserId
-) -> None:
-    """Insert; raises pg.UniqueViolation when the team has a connection of this name."""
-    tx.run(
+) -> bool:
+    """Insert; False where an earlier attempt at this request did. Raises UniqueViolation of
+    `connections_team_id_name_key` where the team has a connection of this name.
+    """
+    added = tx.run(
         Q.add_connection,
         id=id,
         team=team,
@@ -23,6 +25,7 @@ def add(
         generation=generation,
         user=user,
     )
+    return added > 0
 
 
 def get(tx: pool.Tx, team: TeamId, id: str) -> pool.Row:

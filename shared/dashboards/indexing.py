@@ -110,7 +110,7 @@ def keep(
         content = replace(content, title=before["title"] if found is None else content.title)
     with ledger.finishing(team) as tx:
         owner = author or named
-        row = store.put(tx, team, content, id=_dashboard_id(save_id), owner=owner["id"] if owner else None)
+        row = store.put(tx, team, content, id=dashboard_id(save_id), owner=owner["id"] if owner else None)
         if row is None:
             return store.find_version(tx, team, save_id)
         store.add_version(
@@ -142,7 +142,7 @@ def _is_known(row: pool.Row, stored: Stored) -> bool:
     return bool(row["object_generation"] > stored.generation)
 
 
-def _dashboard_id(save_id: str) -> str:
+def dashboard_id(save_id: str) -> str:
     """The id that this save gives to a new dashboard, as old as the save itself."""
     return derived_id(save_id, "dashboard", at_ms=int(save_id.replace("-", "")[:12], 16))
 

@@ -135,6 +135,9 @@ def save(
         if expected is None:
             raise _taken(found.slug) from None
         raise PreconditionFailed(field="If-Match", reason="it has a newer generation") from None
+    except pool.OutcomeUnknown:
+        if _saved(team, id) is None:
+            raise
     saved = _saved(team, id)
     if saved is None:
         raise PreconditionFailed(field="If-Match", reason="it was replaced or deleted meanwhile")

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Unit = Literal["bytes", "micro_usd", "count", "requests"]
-Window = Literal["minute", "day", "month", "turn", "session", "concurrent"]
+Window = Literal["minute", "day", "month", "turn", "session", "concurrent", "lasting"]
 
 MOST = 2**53 - 1
 """Largest limit: beyond it JSON numbers lose digits in a browser."""
@@ -34,7 +34,7 @@ class Limit:
     @property
     def is_quota(self) -> bool:
         """Quotas raise QUOTA_EXCEEDED, budgets BUDGET_EXCEEDED."""
-        return self.window in ("day", "concurrent")
+        return self.window in ("day", "concurrent", "lasting")
 
 
 def _by_name(*limits: Limit) -> Mapping[str, Limit]:
@@ -88,6 +88,11 @@ RATES: Mapping[str, Limit] = _by_name(
     Limit("rate_team_stream", "stream", "minute", "requests", 600, "Streams opened by one team"),
 )  # fmt: skip
 """Requests a minute, by class of route. Those of a team can be overridden for it, as what is spent can."""
+
+PERSONAL: Mapping[str, Limit] = _by_name(
+    Limit("teams_per_person", "teams", "lasting", "count", 10, "Teams made by one person"),
+)
+"""What one person may have made and not taken back: each team has quotas of its own. No team can override these."""
 
 OVERRIDABLE: Mapping[str, Limit] = {
     **LIMITS,

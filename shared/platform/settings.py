@@ -83,6 +83,9 @@ class Settings(BaseModel):
         alias="BRIDGE_CREDENTIAL_HEADER", default="Authorization"
     )
     """Where a person's access token arrives: API Gateway puts its own into Authorization and moves theirs."""
+    hosts: tuple[str, ...] = Field(alias="BRIDGE_HOSTS", default=())
+    """Names by which endpoints are addressed besides that of BRIDGE_BASE_URL, separated by commas. `{name}` is the
+    function's own, `*` a part of one label: `{name}-*.a.run.app`. On a laptop loopback names are served, too."""
     allowed_origins: tuple[str, ...] = Field(alias="BRIDGE_ALLOWED_ORIGINS", default=())
     """Other origins whose pages may call the API (CORS), separated by commas."""
 
@@ -123,7 +126,7 @@ class Settings(BaseModel):
     """Base address of an OpenTelemetry collector (OTLP over HTTP). None: nothing is exported."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(alias="BRIDGE_LOG_LEVEL", default="INFO")
 
-    @field_validator("allowed_origins", "platform_admins", mode="before")
+    @field_validator("hosts", "allowed_origins", "platform_admins", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return (
@@ -131,6 +134,17 @@ class Settings(BaseModel):
             if isinstance(value, str)
             else value
         )
+
+    @field_validator("hosts")
+    @classmethod
+    def _are_hosts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for one in value:
+            labels = one.replace("{name}", "n").split(".")
+            if not all(re.fullmatch(r"[A-Za-z0-9*-]{1,63}", label) for label in labels):
+                raise ValueError(f"{one!r} is not a host's name (without scheme and port)")
+            if any("*" in label for label in labels[-2:]):
+                raise ValueError(f"{one!r} would take every name of a domain in")
+        return value
 
     @field_validator("platform_admins")
     @classmethod
@@ -150,7 +164,7 @@ class Settings(BaseModel):
     @field_validator("limits")
     @classmethod
     def _are_limits(cls, value: dict[str, int]) -> dict[str, int]:
-        known = {**defaults.LIMITS, **defaults.RATES}
+        known = {**defaults.LIMITS, **defaults.RATES, **defaults.PERSONAL}
         for name, most in value.items():
             if name not in known:
                 raise ValueError(f"there is no limit {name!r}")

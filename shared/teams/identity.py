@@ -64,17 +64,21 @@ def issue_token(new: NewToken, *, who: auth.Principal, id: str) -> IssuedToken:
         )
     expires_at = clock.now() + timedelta(days=new.expires_in_days)
     scopes = [scope for scope in auth.SCOPES if scope in new.scopes]
-    with pool.transaction() as tx:
-        text = auth.issue_token(
-            tx,
-            id=id,
-            user=who.user_id,
-            name=new.name,
-            scopes=tuple(scopes),
-            expires_at=expires_at,
-            lifetime_days=new.expires_in_days,
-            only_team=team,
-        )
+
+    def insert() -> str:
+        with pool.transaction() as tx:
+            return auth.issue_token(
+                tx,
+                id=id,
+                user=who.user_id,
+                name=new.name,
+                scopes=tuple(scopes),
+                expires_at=expires_at,
+                lifetime_days=new.expires_in_days,
+                only_team=team,
+            )
+
+    text = pool.surely(insert)
     return IssuedToken(
         id=id, token=text, name=new.name, scopes=list(scopes), team_id=team, expires_at=iso(expires_at)
     )
@@ -82,9 +86,13 @@ def issue_token(new: NewToken, *, who: auth.Principal, id: str) -> IssuedToken:
 
 def rotate_token(id: str, *, who: auth.Principal) -> IssuedToken:
     """Exchange the text of a live token of the caller. Name, scopes, team and lifetime stay. Raises NotFound."""
-    with pool.transaction() as tx:
-        _reachable(tx, id, who)
-        rotated = auth.rotate_token(tx, id=id, user=who.user_id)
+
+    def exchange() -> tuple[str, pool.Row] | None:
+        with pool.transaction() as tx:
+            _reachable(tx, id, who)
+            return auth.rotate_token(tx, id=id, user=who.user_id)
+
+    rotated = pool.surely(exchange)
     if rotated is None:
         raise NotFound
     text, row = rotated

@@ -18,11 +18,21 @@ SELECT t.id, t.name, t.slug, m.role, t.created_at
    AND (:after_name::text IS NULL OR (t.name, t.id) > (:after_name::text, :after_id::uuid))
  ORDER BY t.name, t.id LIMIT :limit OFFSET :offset;
 
+-- lock_maker --
+-- Of two teams at once the second is counted after the first.
+SELECT id FROM users WHERE id = :user FOR NO KEY UPDATE;
+
+-- count_made --
+SELECT bridge_teams_made(:user) AS made;
+
+-- own_slugs_like --
+-- Among the teams that the transaction sees: the caller's. What strangers chose has no say.
+SELECT slug FROM teams WHERE id = ANY(bridge_teams()) AND (slug = :slug OR starts_with(slug, :slug || '-'));
+
 -- add_team --
--- Slugs are unique over all teams, also those that this transaction can't see: no row comes back for a
--- slug that is taken, and none for an id that an earlier attempt at this request made.
-INSERT INTO teams (id, name, slug) VALUES (:id, :name, :slug)
-ON CONFLICT DO NOTHING RETURNING id;
+-- No row comes back for an id that an earlier attempt at this request made.
+INSERT INTO teams (id, name, slug, created_by) VALUES (:id, :name, :slug, :by)
+ON CONFLICT (id) DO NOTHING RETURNING id;
 
 -- find_team --
 SELECT id, name, slug, settings, created_at FROM teams WHERE id = :team;

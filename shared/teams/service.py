@@ -8,32 +8,43 @@ import unicodedata
 from shared.platform import audit
 from shared.platform.clock import iso
 from shared.platform.edge.auth import Principal
-from shared.platform.errors import Forbidden, SlugTaken
+from shared.platform.errors import Forbidden, QuotaExceeded
 from shared.platform.ids import TeamId
+from shared.platform.limit_defaults import PERSONAL
 from shared.platform.paging import Page, cut
 from shared.platform.postgres import pool
+from shared.platform.settings import settings
 from shared.teams import store
 from shared.teams.model import Counts, NewTeam, Team, TeamDetails, Teams
 
 MAX_SLUG = 60
-NUMBERED = 200
-"""How many teams may want one name before we ask for another."""
 
 _OTHER = re.compile(r"[^a-z0-9]+")
 
 
 def create(new: NewTeam, *, who: Principal, id: str) -> Team:
-    """Make a team with the caller as its admin. A repetition with the same id finds the first."""
+    """Make a team with the caller as its admin. A repetition with the same id finds the first.
+
+    Raises Forbidden for a token of one team, QuotaExceeded for who has made as many as one person may.
+    """
     if who.only_team is not None:
         raise Forbidden("A token of one team makes no other.", reason="team")
-    team = TeamId(id)
-    with pool.transaction(team) as tx:
-        _insert(tx, team, new.name)
-        store.add_member(tx, team=team, user=who.user_id, role="admin")
-        audit.write(tx, team=team, actor=who.user_id, action="team.created", target=team, after=new.name)
-        audit.write(
-            tx, team=team, actor=who.user_id, action="member.added", target=who.user_id, after="admin"
-        )
+    return pool.surely(lambda: _create(new, who, TeamId(id)))
+
+
+def _create(new: NewTeam, who: Principal, team: TeamId) -> Team:
+    with pool.transaction([team, *who.teams]) as tx:
+        if store.find_team(tx, team) is None:
+            _check_made(store.count_made(tx, who.user_id))
+            made = store.add_team(tx, id=team, name=new.name, slug=_free(tx, new.name), by=who.user_id)
+            if made:
+                store.add_member(tx, team=team, user=who.user_id, role="admin")
+                audit.write(
+                    tx, team=team, actor=who.user_id, action="team.created", target=team, after=new.name
+                )
+                audit.write(
+                    tx, team=team, actor=who.user_id, action="member.added", target=who.user_id, after="admin"
+                )
         row = store.get_team(tx, team)
     return _team(row | {"role": "admin"})
 
@@ -66,13 +77,32 @@ def slug(name: str) -> str:
     return _OTHER.sub("-", folded)[:MAX_SLUG].strip("-") or "team"
 
 
-def _insert(tx: pool.Tx, team: TeamId, name: str) -> None:
+def _free(tx: pool.Tx, name: str) -> str:
+    """The slug of a name; numbered where the caller's own teams have it, and only there."""
     wanted = slug(name)
-    for number in range(1, NUMBERED + 1):
-        numbered = wanted if number == 1 else f"{wanted}-{number}"
-        if store.add_team(tx, id=team, name=name, slug=numbered) or store.find_team(tx, team):
-            return
-    raise SlugTaken("Too many teams have this name; choose another.", field="name", reason="taken")
+    taken = store.slugs_like(tx, wanted)
+    if wanted not in taken:
+        return wanted
+    return next(f"{wanted}-{n}" for n in range(2, len(taken) + 3) if f"{wanted}-{n}" not in taken)
+
+
+def _check_made(made: int) -> None:
+    limit = PERSONAL["teams_per_person"]
+    most = settings().limits.get(limit.name, limit.default)
+    if made >= most:
+        raise QuotaExceeded(
+            f"{limit.what}: {made:,} of {most:,} are made. Work in one of them, or ask an administrator of the platform.",
+            field=limit.name,
+            reason="the limit is reached",
+            details={
+                "name": limit.name,
+                "usage": made,
+                "requested": 1,
+                "limit": most,
+                "unit": limit.unit,
+                "resets_at": None,
+            },
+        )
 
 
 def _team(row: pool.Row) -> Team:

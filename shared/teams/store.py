@@ -32,9 +32,20 @@ def list_teams(tx: pool.Tx, user: UserId, page: Page) -> list[pool.Row]:
     )
 
 
-def add_team(tx: pool.Tx, *, id: TeamId, name: str, slug: str) -> bool:
-    """Insert the team; False when its slug (or its id, by an earlier attempt) is there already."""
-    return tx.find(Q.add_team, id=id, name=name, slug=slug) is not None
+def count_made(tx: pool.Tx, user: UserId) -> int:
+    """How many teams there are that the person made; nobody else counts for them until this transaction ends."""
+    tx.one(Q.lock_maker, user=user)
+    return int(tx.one(Q.count_made, user=user)["made"])
+
+
+def slugs_like(tx: pool.Tx, slug: str) -> set[str]:
+    """Slugs that are this one or continue it, among the teams that the transaction sees."""
+    return {row["slug"] for row in tx.all(Q.own_slugs_like, slug=slug)}
+
+
+def add_team(tx: pool.Tx, *, id: TeamId, name: str, slug: str, by: UserId) -> bool:
+    """Insert the team; False when an earlier attempt at this request did."""
+    return tx.find(Q.add_team, id=id, name=name, slug=slug, by=by) is not None
 
 
 def find_team(tx: pool.Tx, team: TeamId) -> pool.Row | None:

@@ -115,6 +115,57 @@ def test_a_model_makes_a_dashboard_and_the_tools_hold_their_order(with_model: tu
     assert len(requests) == len(REPLIES)
 
 
+def test_a_hostile_model_replaces_no_dashboard_that_its_user_never_named(
+    with_model: tuple[Any, Path],
+) -> None:
+    """It reads a dashboard, proves another document and saves it over: the person is asked, and only their yes does it."""
+    world, data = with_model
+    victim = YAML.replace("flights-by-a-model", "salaries").replace("Flights by carrier", "Salaries")
+    harm = victim.replace("title: Flights", "title: Nothing to see")
+    made = world.post("/v1/dashboards", {"team_id": world.team_id, "yaml_content": victim})
+    assert made.status == 201, made.content
+    generation = int(made.json["generation"])
+    save = {"blocks": [use("save_dashboard_yaml", yaml_content=harm, expected_generation=generation)]}
+    proofs = [use("run_dry_run_query", sql=SQL), use("validate_dashboard_yaml", yaml_content=harm)]
+    asked = use("ask_user", question="Shall I go on?", options=["Yes"])
+    replies: list[dict[str, Any]] = [
+        {"blocks": [use("get_dashboard", slug="salaries"), *proofs]}, save, {"blocks": [asked]}, {"blocks": [{"text": "Shall I go on?"}]},
+        {"blocks": [{"text": "Fine weather."}]},
+        save, {"blocks": [{"text": "Once more?"}]},
+        save, {"blocks": [{"text": "Done."}]},
+    ]  # fmt: skip
+    script = data / "script.next"
+    script.write_text(json.dumps({"replies": replies}))
+    script.rename(data / "script.json")
+
+    def text() -> str:
+        return str(world.get("/v1/dashboards/salaries/yaml").content.decode())
+
+    before = text()
+    session = world.post("/v1/chat/sessions", {"team_id": world.team_id}).json["session_id"]
+
+    def say(message: str) -> list[tuple[str, Any, str | None]]:
+        body = {"message": message, "connection_id": world.connection_id}
+        found = world.events("POST", f"/v1/chat/sessions/{session}/stream", body)
+        assert found[-1][1]["state"] == "completed"
+        return list(found)
+
+    events = say("How many flights has each carrier?")
+    refusals = [
+        data_["error"]["code"] for kind, data_, _ in events if kind == "tool_result" and data_.get("error")
+    ]
+    assert refusals == ["CONFIRMATION_NEEDED", "QUESTION_OPEN"]
+    (question,) = [data_ for kind, data_, _ in events if kind == "question"]
+    assert question["replaces"] == {"slug": "salaries", "title": "Salaries"}
+    assert text() == before
+    say("And the weather?")
+    assert [kind for kind, _, _ in say("yes") if kind in ("question", "dashboard_created")] == ["question"]
+    assert text() == before
+    events = say(question["options"][0])
+    assert [data_["slug"] for kind, data_, _ in events if kind == "dashboard_created"] == ["salaries"]
+    assert "Nothing to see" in text()
+
+
 def test_the_key_is_nowhere_to_be_seen(with_model: tuple[Any, Path]) -> None:
     """Not in a log of any service."""
     world, _ = with_model

@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+from shared.platform.edge.hosts import _names
 from shared.platform.settings import Settings, load
 from tools.manifest import declarations
 
@@ -43,6 +44,21 @@ def test_functions_get_every_setting_that_they_need_and_none_that_they_don_t_kno
     assert given - {str(field.alias) for field in fields} == set()
     assert {str(field.alias) for field in fields if field.is_required()} - given == set()
     assert len(given) > 15
+
+
+def test_endpoints_answer_to_the_names_that_the_gateway_addresses_them_by() -> None:
+    """The two that Cloud Run gives a function: the setting that Terraform makes is one that takes both in."""
+    made = re.search(r'BRIDGE_HOSTS = "(.+)"', FILES["functions.tf"])
+    assert made
+    hosts = (
+        made[1]
+        .replace("${data.google_project.this.number}", "123456789012")
+        .replace("${var.region}", "europe-west1")
+    )
+    names = _names("https://bridge.example.org", tuple(hosts.split(",")), "chat-stream")
+    for host in ("chat-stream-abc123def4-ew.a.run.app", "chat-stream-123456789012.europe-west1.run.app"):
+        assert names.match(host)
+    assert not names.match("chat-streams-abc123def4-ew.a.run.app")
 
 
 def test_functions_sign_in_to_the_directory_without_a_password_and_encrypted() -> None:

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from shared.platform.limit_defaults import FLAGS, LIMITS, RATES
+from shared.platform.limit_defaults import FLAGS, LIMITS, PERSONAL, RATES
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "limits.md").read_text()
@@ -22,7 +22,7 @@ def test_the_tables_are_those_of_the_code() -> None:
         check=False,
     )
     assert result.returncode == 0, result.stderr
-    for name in (*LIMITS, *RATES, *FLAGS):
+    for name in (*LIMITS, *PERSONAL, *RATES, *FLAGS):
         assert f"| `{name}` |" in PAGE
 
 

@@ -118,19 +118,23 @@ def create(
     connection_id: str | None = None,
 ) -> SessionManifest:
     """Begin a conversation; the same id again answers the first one."""
-    with pool.transaction(team) as tx:
-        store.add_session(
-            tx,
-            id=id,
-            team=team,
-            user=user,
-            connection=connection_id,
-            provider=provider,
-            model=model,
-            tools=None if tools is None else sorted(set(tools)),
-            uri=objects.uri("sessions", log.chunk_name(id, 1)),
-        )
-        return _manifest(store.get_session(tx, id, user))
+
+    def insert() -> SessionManifest:
+        with pool.transaction(team) as tx:
+            store.add_session(
+                tx,
+                id=id,
+                team=team,
+                user=user,
+                connection=connection_id,
+                provider=provider,
+                model=model,
+                tools=None if tools is None else sorted(set(tools)),
+                uri=objects.uri("sessions", log.chunk_name(id, 1)),
+            )
+            return _manifest(store.get_session(tx, id, user))
+
+    return pool.surely(insert)
 
 
 def get(teams: list[TeamId], user: UserId, session_id: str) -> SessionManifest:

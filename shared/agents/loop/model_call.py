@@ -48,6 +48,8 @@ class Answer:
     first_token_ms: int | None = None
     total_ms: int = 0
     error: BaseException | None = None
+    told: bool = False
+    """Whether the vendor said what was used, or ended the call itself. A call that was cut before that cost something."""
     dropped_calls: int = 0
     """Calls beyond those that one reply may hold."""
     _prose: list[str] = field(default_factory=list)
@@ -69,7 +71,7 @@ class Answer:
                 else:
                     self.dropped_calls += 1
             case Usage():
-                self.usage = event
+                self.usage, self.told = event, True
             case Stop(reason):
                 self.stop = reason
             case _:
@@ -153,6 +155,7 @@ def _listen(
         last = clock.monotonic()
         event = _storable(event)
         if isinstance(event, _Ended):
+            answer.told = True
             if event.error is not None:
                 raise event.error
             if answer.stop == "error":

@@ -191,7 +191,7 @@ def _ask(state: _State) -> Answer:
         except ProviderUnavailable as error:
             desk.release()
             if state.agent.fallback is None or state.agent.fallback[0] is provider:
-                return Answer(provider.name, state.model, error=error)
+                return Answer(provider.name, state.model, error=error, told=True)
             state.provider, state.model = state.agent.fallback
             _warn(
                 desk,

@@ -1,7 +1,8 @@
 """Results of deterministic tools, kept for a team and shared by its sessions.
 
-The key holds the arguments, the team, the connection and the version of its catalog: a rescan that
-changed anything makes every older entry unreachable, and no team can meet another's. Of callers that
+The key holds the arguments, the team, the connection, the version of its catalog and the generation of its
+credentials: a rescan that changed anything, and other rights, make every older entry unreachable, and no team can
+meet another's. Of callers that
 miss at the same time one makes the result and the others wait for it, as long as it lives.
 
     row in the directory (who, until when, how often)  ──►  {team}/{tool}/{sha}.json.gz in the lake
@@ -39,6 +40,7 @@ class Scope:
     team: TeamId
     connection_id: str | None
     catalog_version: int
+    credentials_generation: int = 0
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,7 @@ def key_of(tool: str, arguments: Mapping[str, Any], scope: Scope) -> str:
         "team": scope.team,
         "connection": scope.connection_id,
         "catalog_version": scope.catalog_version,
+        "credentials_generation": scope.credentials_generation,
     }
     return f"tool:{tool}:{hashlib.sha256(strict_json.canonical(parts)).hexdigest()}"
 

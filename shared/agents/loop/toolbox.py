@@ -53,12 +53,18 @@ class Toolbox:
     """Tools by name, with the scope that their cached results belong to."""
 
     def __init__(
-        self, tools: Iterable[Tool], *, connection_id: str | None = None, catalog_version: int = 0
+        self,
+        tools: Iterable[Tool],
+        *,
+        connection_id: str | None = None,
+        catalog_version: int = 0,
+        credentials_generation: int = 0,
     ) -> None:
         # By name: the order in which a prompt lists tools must not change between two calls.
         self._tools: dict[str, Tool] = {tool.name: tool for tool in sorted(tools, key=lambda tool: tool.name)}
         self.connection_id = connection_id
         self.catalog_version = catalog_version
+        self.credentials_generation = credentials_generation
 
     def names(self) -> tuple[str, ...]:
         """What the toolbox holds."""
@@ -73,6 +79,7 @@ class Toolbox:
             (tool for name, tool in self._tools.items() if name in wanted),
             connection_id=self.connection_id,
             catalog_version=self.catalog_version,
+            credentials_generation=self.credentials_generation,
         )
 
     def specs(self) -> tuple[ToolSpec, ...]:
@@ -166,7 +173,9 @@ class Toolbox:
                 )
 
     def _cached(self, tool: Tool, ttl: int, context: ToolContext, arguments: BaseModel) -> tool_cache.Found:
-        scope = tool_cache.Scope(context.team, context.connection_id, self.catalog_version)
+        scope = tool_cache.Scope(
+            context.team, context.connection_id, self.catalog_version, self.credentials_generation
+        )
         given = arguments.model_dump(mode="json")
         return tool_cache.through(
             scope, tool.name, given, ttl, lambda: _plain(tool.run(context, arguments)), context.remaining

@@ -141,6 +141,9 @@ class Provider(Protocol):
     """A model, or something that plays its part."""
 
     name: str
+    """Of this provider: its breaker's, its bill's."""
+    vendor: str
+    """Whose prices its models have (`cost.pricing`)."""
     remote: bool
     """Whether a network lies between: a breaker guards the provider, and a call may be tried again."""
     supports_prompt_caching: bool
@@ -204,4 +207,6 @@ class Price:
     """Dollars for one call; None where the model's price is not known (which is not free)."""
 
     cost_usd: Decimal | None
+    at_most: Decimal
+    """What the call costs at the most, also where its cost is not known: what the budgets count."""
     warning: str | None = None

@@ -51,7 +51,7 @@ _TOO_LONG = ("prompt is too long", "request_too_large", "exceed context limit")
 class Anthropic:
     """The adapter; one client per instance, made at the first call."""
 
-    name = "anthropic"
+    name = vendor = "anthropic"
     remote = True
     supports_prompt_caching = True
     supports_tools = True

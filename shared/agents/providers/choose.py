@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+from shared.agents.cost import pricing
 from shared.agents.providers.anthropic import Anthropic
 from shared.platform.cloud import secrets
 from shared.platform.errors import ValidationFailed
@@ -23,7 +24,10 @@ def configured() -> Anthropic | None:
 
 
 def chosen(provider: str | None, model: str | None) -> tuple[str, str]:
-    """The provider and model of a new session; raises ValidationFailed for one that is not there."""
+    """The provider and model of a new session.
+
+    Raises ValidationFailed for one that is not there, and for a model without a known price.
+    """
     has_key = settings().anthropic_api_key is not None
     available = ["anthropic", BUILTIN] if has_key else [BUILTIN]
     name = provider or available[0]
@@ -41,4 +45,6 @@ def chosen(provider: str | None, model: str | None) -> tuple[str, str]:
                 reason="unknown model",
             )
         return name, BUILTIN_MODEL
-    return name, model or settings().default_model
+    wanted = model or settings().default_model
+    pricing.require(name, wanted)
+    return name, wanted

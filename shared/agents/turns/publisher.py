@@ -18,6 +18,7 @@ from typing import Any
 from shared.platform import clock, threads
 from shared.platform.cloud.event_stream import Superseded, Writer
 from shared.platform.errors import Unavailable
+from shared.platform.ids import new_id
 from shared.platform.telemetry import context as telemetry
 
 FLUSH_SECONDS = 0.075
@@ -45,6 +46,7 @@ class Publisher:
         self._lock = threading.Lock()
         self._closing = threading.Event()
         self._writer: Writer | None = None
+        self._opener = new_id()
         self._thread = threads.start("publisher", self._work)
 
     @property
@@ -100,5 +102,5 @@ class Publisher:
 
     def _write(self, part: list[Published]) -> None:
         if self._writer is None:
-            self._writer = Writer(self._turn, self._epoch)
+            self._writer = Writer(self._turn, self._epoch, self._opener)
         self._writer.append(list(part))

@@ -9,21 +9,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from decimal import ROUND_CEILING, Decimal
+from decimal import Decimal
 from typing import Any, TypeVar
 
 from shared.agents import store
 from shared.agents.conversation import log
-from shared.agents.cost import pricing
 from shared.agents.loop import orchestrator
 from shared.agents.loop.agent import Agent
 from shared.agents.loop.model_call import Answer
 from shared.agents.protocol import history
-from shared.agents.protocol.model import Provider, Request, ToolContext, ToolUse
+from shared.agents.protocol.model import Price, Provider, Request, ToolContext, ToolUse
 from shared.agents.store import LostTurn
 from shared.agents.turn.journal import Entry, lines_of, message_id
-from shared.agents.turn.lease import PROMISE_SECONDS, Hold
+from shared.agents.turn.lease import Hold
 from shared.agents.turn.state import Turn
+from shared.agents.turns.billing import Billing
 from shared.agents.turns.publisher import Publisher
 from shared.platform import clock
 from shared.platform.clock import iso
@@ -32,7 +32,6 @@ from shared.platform.ids import new_id
 from shared.platform.limits import budgets
 from shared.platform.postgres import pool
 from shared.platform.telemetry import context as telemetry
-from shared.platform.telemetry import recording
 
 _PATIENCE_SECONDS = 20.0
 T = TypeVar("T")
@@ -50,9 +49,10 @@ class Work:
     """Providers that run here and cost nothing."""
     entries: int = 0
     memory: dict[str, Any] = field(default_factory=dict)
-    _calls: int = 0
-    _reserved: str = ""
     _unpriced: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self._billing = Billing(self.turn, self.hold.epoch)
 
     def emit(self, kind: str, data: Mapping[str, Any]) -> int:
         return self.publisher.emit(kind, data)
@@ -64,48 +64,28 @@ class Work:
         return self.hold.remaining()
 
     def reserve(self, provider: Provider, request: Request) -> None:
-        """The turn, the conversation and the team promise what the call may cost at the most."""
-        self._calls += 1
-        self._reserved = f"{self.turn.id}/{self.hold.epoch}/{self._calls}"
-        most = pricing.most(provider.name, request)
-        if most is not None:
-            budgets.reserve(
-                self.turn.team,
-                "model_cost",
-                _micro(most),
-                key=self._reserved,
-                scopes={"turn": self.turn.id, "session": self.turn.session_id},
-                lease_seconds=PROMISE_SECONDS,
-            )
+        self._billing.promise(provider, request)
 
     def release(self) -> None:
-        """The call was not made."""
-        budgets.refund(self.turn.team, "model_cost", self._reserved)
+        self._billing.release()
 
     def billed(self, answer: Answer) -> Decimal:
         """Not fenced: the money is spent even if the turn is lost."""
-        cost = self._price(answer)
-
-        def write() -> tuple[int, Decimal]:
-            with pool.transaction(self.turn.team) as tx:
-                return self._bill(tx, answer, cost)
-
-        return self._tell_cost(*patiently(write))
+        return self._tell_cost(*self._billed(new_id(), answer, self._price(answer)))
 
     def answered(self, answer: Answer, entry: Entry) -> Decimal:
-        cost = self._price(answer)
+        price, bill = self._price(answer), new_id()
 
         def write() -> tuple[int, Decimal]:
             with pool.transaction(self.turn.team) as tx:
                 store.hold_turn(tx, self.turn.team, self.turn.id, self.hold.owner)
                 self._journal(tx, entry)
-                return self._bill(tx, answer, cost)
+                return self._billing.keep(tx, bill, answer, price, purpose=self.purpose)
 
         try:
             totals = patiently(write)
         except LostTurn:
-            with pool.transaction(self.turn.team) as tx:
-                self._bill(tx, answer, cost)
+            self._billed(bill, answer, price)
             raise
         self.entries += 1
         return self._tell_cost(*totals)
@@ -144,48 +124,23 @@ class Work:
             self.publisher.last_id,
         )
 
-    def _price(self, answer: Answer) -> Decimal | None:
-        price = pricing.price(answer.provider, answer.model, answer.usage, free=answer.provider in self.free)
+    def _price(self, answer: Answer) -> Price:
+        price = self._billing.price(answer, free=answer.provider in self.free)
         if price.warning is not None and answer.model not in self._unpriced:
             self._unpriced.add(answer.model)
             self.emit("warning", {"code": "COST_UNKNOWN", "message": price.warning})
-        return price.cost_usd
+        return price
 
-    def _bill(self, tx: pool.Tx, answer: Answer, cost: Decimal | None) -> tuple[int, Decimal]:
-        turn, usage = self.turn, answer.usage
-        recording.count("bridge.model.tokens", usage.total, provider=answer.provider, model=answer.model)
-        recording.count("bridge.model.cost", float(cost or 0), provider=answer.provider, model=answer.model)
-        store.add_model_call(
-            tx,
-            id=new_id(),
-            team=turn.team,
-            user=turn.user,
-            session=turn.session_id,
-            turn=turn.id,
-            provider=answer.provider,
-            model=answer.model,
-            purpose=self.purpose,
-            fresh=usage.fresh_input,
-            write_5m=usage.cache_write_5m,
-            write_1h=usage.cache_write_1h,
-            read=usage.cache_read,
-            output=usage.output,
-            cost=cost,
-            first_token_ms=answer.first_token_ms,
-            total_ms=answer.total_ms,
-            stop_reason=answer.stop,
-            error=None
-            if answer.error is None
-            else getattr(answer.error, "code", type(answer.error).__name__),
-            trace_id=telemetry.context().trace_id,
-        )
-        if self._reserved:
-            budgets.end(tx, turn.team, "model_cost", self._reserved, _micro(cost or Decimal(0)))
-        return store.add_to_totals(tx, turn.team, turn.id, usage.total, cost)
+    def _billed(self, bill: str, answer: Answer, price: Price) -> tuple[int, Decimal]:
+        def write() -> tuple[int, Decimal]:
+            with pool.transaction(self.turn.team) as tx:
+                return self._billing.keep(tx, bill, answer, price, purpose=self.purpose)
+
+        return patiently(write)
 
     def _tell_cost(self, tokens: int, cost: Decimal) -> Decimal:
         self.emit("cost_update", {"tokens": tokens, "cost_usd": float(cost)})
-        return cost
+        return cost + self._billing.unknown
 
 
 def run(turn: Turn, hold: Hold, publisher: Publisher, assemble: Callable[[Turn], Agent]) -> None:
@@ -241,7 +196,8 @@ def _run(turn: Turn, hold: Hold, publisher: Publisher, assemble: Callable[[Turn]
         if not isinstance(error, BridgeError):
             telemetry.log_exception("a turn ended with an unexpected error", error, turn=turn.id)
             error = BridgeError()
-        result = orchestrator.Result(_journal_of(turn)[0], "error", error=error)
+        # What is journaled by now, also by this process: it was said and paid for.
+        result = orchestrator.Result(_kept_of(turn)[0], "error", error=error)
     _finish(work, agent, result)
 
 
@@ -276,7 +232,9 @@ def _finish(work: Work, agent: Agent | None, result: orchestrator.Result) -> Non
 
     def write() -> pool.Row:
         with pool.transaction(turn.team) as tx:
-            row = store.finish_turn(tx, turn.team, turn.id, hold.owner, state, answer_id, closing)
+            row, ended = store.finish_turn(tx, turn.team, turn.id, hold.owner, state, answer_id, closing)
+            if not ended:
+                return row
             budgets.end(tx, turn.team, "generations", turn.id, 1)
             store.count_messages(
                 tx,
@@ -344,8 +302,11 @@ def patiently(write: Callable[[], T]) -> T:
 
 
 def _journal_of(turn: Turn) -> tuple[list[Entry], Decimal]:
-    if turn.epoch == 1 and turn.fresh:
-        return [], Decimal(0)
+    return ([], Decimal(0)) if turn.epoch == 1 and turn.fresh else _kept_of(turn)
+
+
+def _kept_of(turn: Turn) -> tuple[list[Entry], Decimal]:
+    """What is kept of the turn: its journal, and what it has cost."""
     with pool.transaction(turn.team) as tx:
         rows = store.read_journal(tx, turn.team, turn.id)
         row = store.find_turn(tx, turn.id)
@@ -366,11 +327,6 @@ def _past(turn: Turn) -> list[Any]:
     )
     earlier = [line for line in reversed(page.lines) if line["turn_id"] != turn.id]
     return [history.message_of(line) for line in history.window(earlier, turn.message_count)]
-
-
-def _micro(dollars: Decimal) -> int:
-    """Micro-dollars, rounded up: the ledger never counts less than was spent."""
-    return int((dollars * 1_000_000).to_integral_value(ROUND_CEILING))
 
 
 def asked_now() -> str:

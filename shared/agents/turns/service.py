@@ -113,14 +113,15 @@ def start(
             reason="too long" if ask.message.strip() else "empty",
         )
     ask = Ask(redact.text(ask.message), ask.connection_id, ask.tools, ask.purpose, ask.options)
-    return budgets.without_the_dead(team, lambda: _begin(team, user, session_id, turn_id, ask, credential))
-
-
-def _begin(
-    team: TeamId, user: UserId, session_id: str, turn_id: str, ask: Ask, credential: str | None
-) -> Started:
     hold = Hold(team, turn_id)
-    try:
+    return pool.surely(
+        lambda: budgets.without_the_dead(team, lambda: _begin(hold, user, session_id, ask, credential))
+    )
+
+
+def _begin(hold: Hold, user: UserId, session_id: str, ask: Ask, credential: str | None) -> Started:
+    team, turn_id = hold.team, hold.turn_id
+    with pool.meaning(turns_one_running=TurnInProgress(retry_after=2)):
         with pool.transaction(team) as tx:
             session = store.get_session(tx, session_id, user)
             known = store.find_turn(tx, turn_id)
@@ -146,12 +147,13 @@ def _begin(
                     turn = _fresh(turn_id, team, user, session, ask)
                     return Started(turn, hold, (team,))
                 known = store.find_turn(tx, turn_id)
-    except pool.UniqueViolation:
-        raise TurnInProgress(retry_after=2) from None
     if known is None or known["session_id"] != session_id or known["user_id"] != user:
         raise NotFound
     if known["ask_sha256"] != ask.sha256:
         raise IdempotencyKeyReused(field="Idempotency-Key", reason="first used with another message")
+    if known["owner"] == hold.owner:
+        # An earlier try of this very call was kept, and its answer was lost.
+        return Started(_fresh(turn_id, team, user, session, ask), hold, (team,))
     return Started(_known(known, session, ask), None, (team,))
 
 

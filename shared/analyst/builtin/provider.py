@@ -29,7 +29,7 @@ _WORDS_A_PIECE = 2
 class Builtin:
     """A deterministic analyst that plays the part of a model."""
 
-    name = "builtin"
+    name = vendor = "builtin"
     remote = False
     supports_prompt_caching = False
     supports_tools = True

@@ -2,7 +2,8 @@
 
 run_dry_run_query ─► fact dry_run(fingerprint)      ┐
 validate_dashboard_yaml ─► fact validated(sha256)   ├─► save_dashboard_yaml
-                                                    ┘   refuses without both, whatever the model says
+                                                    ┘   refuses without both, whatever the model says,
+                                                        and writes over nothing without consent (`consent`)
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from pydantic import BaseModel, Field
 
 from shared.agents.conversation import facts, sessions
 from shared.agents.protocol.model import Effect, ToolContext, ToolFailed
-from shared.analyst.tools import reading
+from shared.analyst.tools import consent, reading
 from shared.analyst.tools.catalog import Arguments
 from shared.analyst.tools.queries import DRY_RUN, sha
 from shared.dashboards import reading as documents
@@ -89,8 +90,9 @@ class SaveDashboardYaml:
 
     name: ClassVar[str] = "save_dashboard_yaml"
     description: ClassVar[str] = (
-        "Save a dashboard document. It must be the very text that passed validate_dashboard_yaml, and every query must have passed "
-        "run_dry_run_query in this conversation."
+        "Save a dashboard document. It must be the very text that passed validate_dashboard_yaml, and every query must "
+        "have passed run_dry_run_query in this conversation. A dashboard of another conversation is replaced only where "
+        "the person names it as one to change, or says yes when they are asked."
     )
     arguments: ClassVar[type[BaseModel]] = SaveArguments
     effects: ClassVar[tuple[Effect, ...]] = ("write",)
@@ -113,16 +115,14 @@ class SaveDashboardYaml:
                 f"These queries have not passed a dry run in this conversation: {', '.join(missing)}. Call run_dry_run_query with each of them first.",
                 code="DRY_RUN_MISSING", details={"queries": missing},
             )  # fmt: skip
-        saved = service.save(
-            context.team,
-            Draft(
-                team_id=context.team,
-                yaml_content=arguments.yaml_content,
-                expected_generation=arguments.expected_generation,
-            ),
-            author=context.user,
-            id=ids.derived_id(context.turn_id, context.call_id),
-        )
+        id, expected = ids.derived_id(context.turn_id, context.call_id), arguments.expected_generation
+        parsed = documents.parse(arguments.yaml_content).document
+        if parsed is None:
+            raise ToolFailed("The document can't be read any more.", code="NOT_VALIDATED")
+        consent.require(context, parsed, save=id, expected=expected)
+        draft = Draft(team_id=context.team, yaml_content=arguments.yaml_content, expected_generation=expected)
+        saved = service.save(context.team, draft, author=context.user, id=id)
+        consent.note_ours(context, saved.id)
         sessions.link_dashboard(None, context.team, context.session_id, saved.id)
         facts.record(context.team, context.session_id, CURRENT, current_dashboard(), {"slug": saved.slug})
         made = {"slug": saved.slug, "gcs_path": saved.gcs_path, "preview_url": f"/dash/{saved.slug}"}

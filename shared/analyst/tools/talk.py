@@ -6,7 +6,8 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, Field
 
-from shared.agents.protocol.model import Effect, ToolContext
+from shared.agents.protocol.model import Effect, ToolContext, ToolFailed
+from shared.analyst.tools import consent
 from shared.analyst.tools.catalog import Arguments
 
 
@@ -29,6 +30,12 @@ class AskUser:
     cache_ttl: ClassVar[int | None] = None
 
     def run(self, context: ToolContext, arguments: Question) -> dict[str, Any]:
+        if consent.question_is_open(context):
+            # A yes to this one would be taken for a yes to that one.
+            raise ToolFailed(
+                "The person is being asked already whether a dashboard may be replaced. End the turn; ask this in the next.",
+                code="QUESTION_OPEN",
+            )
         asked = {"question": arguments.question, "options": list(arguments.options)}
         context.emit("question", asked)
         return asked | {

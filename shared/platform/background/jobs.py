@@ -103,9 +103,9 @@ def open_job(
     user: str | None,
     total: int = 0,
     subject: str | None = None,
-) -> None:
-    """Record the job; a repetition with the same id changes nothing."""
-    tx.run(Q.open_job, id=id, team=team, kind=kind, total=total, subject=subject, user=user)
+) -> bool:
+    """Record the job; False, and nothing changed, for a repetition with the same id."""
+    return tx.run(Q.open_job, id=id, team=team, kind=kind, total=total, subject=subject, user=user) > 0
 
 
 def running(tx: pool.Tx, *, team: str, kind: str, subject: str) -> str | None:

@@ -248,9 +248,9 @@ def bury(attempt: Attempt, letter: Letter) -> bool:
     return True
 
 
-def keep_letter(tx: pool.Tx, letter: Letter) -> str:
-    """Keep a dead letter in the caller's transaction; answers its id."""
-    id, part = new_id(), letter.part
+def keep_letter(tx: pool.Tx, letter: Letter, *, id: str | None = None) -> str:
+    """Keep a dead letter in the caller's transaction; answers its id. The same id again keeps no second one."""
+    id, part = id or new_id(), letter.part
     tx.run(
         Q.keep_dead_letter,
         id=id,

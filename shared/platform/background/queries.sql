@@ -59,7 +59,8 @@ UPDATE attempts SET state = 'dead', finished_at = now()
 -- keep_dead_letter --
 INSERT INTO dead_letters (id, step, key, kind, queue, payload, error_code, error_message, trace_id, job_team,
                           job_id, job_child)
-VALUES (:id, :step, :key, :kind, :queue, :payload, :code, :message, :trace_id, :job_team, :job_id, :job_child);
+VALUES (:id, :step, :key, :kind, :queue, :payload, :code, :message, :trace_id, :job_team, :job_id, :job_child)
+ON CONFLICT (id) DO NOTHING;
 
 -- settle_message --
 -- Nothing more is to become of it: it was refused, or its step has ended.

@@ -18,6 +18,7 @@ from typing import Any
 
 from shared.platform.cloud import documents
 from shared.platform.errors import Unavailable
+from shared.platform.ids import new_id
 from shared.platform.text import strict_json
 
 HEADS, BATCHES = "turns", "turn_events"
@@ -33,9 +34,13 @@ class Superseded(Exception):
 class Writer:
     """The right to append to a stream. Not for two threads at once."""
 
-    def __init__(self, name: str, fence: int) -> None:
-        """Take the stream over from any writer with a smaller fence; raises Superseded for a greater one."""
-        self._name, self._fence = name, fence
+    def __init__(self, name: str, fence: int, opener: str | None = None) -> None:
+        """Take the stream over from any writer with a smaller fence; raises Superseded for one that is not.
+
+        `opener` is made by the caller before its first try: a repetition, because nobody knows whether the stream was
+        opened, finds that it was.
+        """
+        self._name, self._fence, self._opener = name, fence, opener or new_id()
         self._stamp, self._batches = self._open()
 
     def append(self, events: list[Any]) -> None:
@@ -51,11 +56,14 @@ class Writer:
             with documents.translated():
                 snapshot = reference.get()
                 head = snapshot.to_dict() or {}
+                batches = int(head.get("batches", 0))
+                if (head.get("fence"), head.get("opener")) == (self._fence, self._opener):
+                    return snapshot.update_time, batches
                 if head.get("fence", 0) >= self._fence:
                     raise Superseded
-                batches = int(head.get("batches", 0))
                 document = {
                     "fence": self._fence,
+                    "opener": self._opener,
                     "batches": batches,
                     "expires_at": documents.end(TTL_SECONDS),
                 }

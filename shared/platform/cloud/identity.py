@@ -13,16 +13,16 @@ from __future__ import annotations
 
 import base64
 import json
-import threading
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
-from shared.platform import clock, deadline
+from shared.platform import clock
+from shared.platform.cloud.issuer_keys import ASK_SECONDS, IssuerKeys
 from shared.platform.errors import Unauthenticated, Unavailable
 from shared.platform.settings import settings
 
 ISSUERS = ("https://accounts.google.com", "accounts.google.com")
-CERTS_FRESH_SECONDS = 3600.0
 SKEW_SECONDS = 10
 REMOVED = "SIGNATURE_REMOVED_BY_GOOGLE"
 
@@ -59,7 +59,7 @@ def _claims_checked_by_platform(token: str, audience: str | None) -> dict[str, A
         _, payload, _ = token.split(".")
         claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
         begun, ends = int(claims["iat"]), int(claims["exp"])
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise Unauthenticated("The service token is not valid.", reason="its claims can't be read") from error
     now = clock.now().timestamp()
     if not begun - SKEW_SECONDS <= now <= ends + SKEW_SECONDS:
@@ -73,55 +73,29 @@ def _claims_of_signed(token: str, audience: str) -> dict[str, Any]:
     from google.auth import exceptions, jwt
 
     try:
-        return _decode(token, audience, jwt)
-    except (ValueError, exceptions.GoogleAuthError) as error:
+        kid = jwt.decode_header(token).get("kid")
+        certs = _certs().get(kid if isinstance(kid, str) else None)
+        return dict(jwt.decode(token, certs=certs, audience=audience, clock_skew_in_seconds=SKEW_SECONDS))
+    except (ValueError, RecursionError, exceptions.GoogleAuthError) as error:
         raise Unauthenticated(
             "The service token is not valid.", reason="signature, audience or expiry"
         ) from error
 
 
-def _decode(token: str, audience: str, jwt: Any) -> dict[str, Any]:
-    try:
-        return _with_certs(token, audience, jwt)
-    except ValueError:
-        # The issuer may have rotated its keys since we fetched them: one fresh look, then it is final.
-        if not _certs().refresh_if_older_than(30):
-            raise
-        return _with_certs(token, audience, jwt)
-
-
-def _with_certs(token: str, audience: str, jwt: Any) -> dict[str, Any]:
-    return dict(
-        jwt.decode(token, certs=_certs().get(), audience=audience, clock_skew_in_seconds=SKEW_SECONDS)
-    )
-
-
-class _Certs:
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._value: dict[str, str] = {}
-        self._fetched = float("-inf")
-
-    def get(self) -> dict[str, str]:
-        self.refresh_if_older_than(CERTS_FRESH_SECONDS)
-        return self._value
-
-    def refresh_if_older_than(self, seconds: float) -> bool:
-        with self._lock:
-            if clock.monotonic() - self._fetched < seconds:
-                return False
-            import requests
-
-            try:
-                response = requests.get(settings().oidc_certs_url, timeout=deadline.within(5))
-                response.raise_for_status()
-                self._value = response.json()
-            except (requests.RequestException, ValueError) as error:
-                raise Unavailable("The keys of the token issuer are not reachable.") from error
-            self._fetched = clock.monotonic()
-            return True
-
-
 @lru_cache(maxsize=1)
-def _certs() -> _Certs:
-    return _Certs()
+def _certs() -> IssuerKeys:
+    return IssuerKeys(_ask)
+
+
+def _ask() -> Mapping[str, str]:
+    import requests
+
+    try:
+        response = requests.get(settings().oidc_certs_url, timeout=ASK_SECONDS)
+        response.raise_for_status()
+        keys = response.json()
+    except (requests.RequestException, ValueError) as error:
+        raise Unavailable("The keys of the token issuer are not reachable.") from error
+    if not isinstance(keys, dict) or not keys or not all(isinstance(pem, str) for pem in keys.values()):
+        raise Unavailable("The token issuer answers something else than keys.")
+    return keys

@@ -48,6 +48,15 @@ class Principal:
     only_team: TeamId | None = None
     """The one team that a token is confined to; `teams` then holds no other."""
 
+    @property
+    def reach(self) -> str:
+        """How far the credential reaches: its kind, the most that its scopes allow, and the team it is confined to.
+
+        What was answered to one reach is no answer for another, though both are the same person's.
+        """
+        most = next((scope for scope in reversed(SCOPES) if self.has_scope(scope)), "none")
+        return f"{self.kind}:{most}:{self.only_team or '*'}"
+
     def has_scope(self, needed: Scope) -> bool:
         """Whether one of the scopes is the needed one or includes it."""
         most = max((SCOPES.index(scope) for scope in self.scopes if scope in SCOPES), default=-1)

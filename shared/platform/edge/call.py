@@ -59,13 +59,15 @@ class Call:
         return list(self.who.teams)
 
     def new_id(self) -> str:
-        """An id for what this request creates: the same one when the request is repeated with its key."""
+        """An id for what this request creates: the same one when the request is repeated with its key.
+
+        By a credential of the same reach: another one's request is another request.
+        """
         if self.idempotency_key is None:
             return new_id()
         self._derived += 1
-        return derived_id(
-            self.user, self.route, self.idempotency_key, str(self._derived), at_ms=self.key_created_ms
-        )
+        parts = (self.user, self.who.reach, self.route, self.idempotency_key, str(self._derived))
+        return derived_id(*parts, at_ms=self.key_created_ms)
 
     def remaining(self) -> float:
         """Seconds left until the deadline; raises DeadlineExceeded when there are none."""

@@ -8,7 +8,7 @@ from typing import Any, TypeVar, cast
 from flask import Request, Response
 
 from shared.platform import clock, deadline
-from shared.platform.edge import answers, intake, outside, throttle
+from shared.platform.edge import answers, hosts, intake, outside, throttle
 from shared.platform.edge.call import Call
 from shared.platform.edge.declare import Declaration, attach, compile_path, describe, handler_models
 from shared.platform.edge.intake import TeamOf
@@ -44,6 +44,7 @@ def endpoint(wanted: Declaration, team: TeamOf | None, serve: Serve) -> Callable
                     return root.answers(answers.fail(request, error))
 
         def answer(request: Request) -> Response:
+            hosts.check(request, declaration.name)
             if request.method == "OPTIONS":
                 return answers.preflight(request, (str(declaration.method), "OPTIONS"))
             if declaration.local_only and not settings().is_local:

@@ -12,8 +12,11 @@ UPDATE auth_sessions SET revoked_at = now() WHERE id = :id AND user_id = :user A
 INSERT INTO access_tokens (id, user_id, name, token_sha256, scopes, expires_at, lifetime_days, only_team)
 VALUES (:id, :user, :name, :sha, :scopes::text[], :expires_at, :lifetime, :only_team)
 -- The id may be derived from an idempotency key whose first request died: its text was never shown.
+-- Only the same token gets another text: whoever asks for one that may less never gets the text of one that may more.
 ON CONFLICT (id) DO UPDATE SET token_sha256 = excluded.token_sha256
- WHERE access_tokens.user_id = excluded.user_id AND access_tokens.revoked_at IS NULL;
+ WHERE access_tokens.user_id = excluded.user_id AND access_tokens.revoked_at IS NULL
+   AND access_tokens.scopes = excluded.scopes
+   AND access_tokens.only_team IS NOT DISTINCT FROM excluded.only_team;
 
 -- rotate_access_token --
 -- The hash is replaced, not added: there is no moment with two texts, and none in which a revoked or
@@ -26,12 +29,13 @@ RETURNING id, name, scopes, only_team, expires_at;
 
 -- claim_idempotency_key --
 -- A key whose holder died is taken over by the next request with the same key. created_at stays, so ids
--- derived from the key stay too.
+-- derived from the key stay too. The holder itself finds what it claimed and was not told of.
 INSERT INTO idempotency_keys AS k (user_id, route, key, body_sha256, owner, lease_until)
 VALUES (:user, :route, :key, :body_sha, :owner, now() + make_interval(secs => :lease))
 ON CONFLICT (user_id, route, key) DO UPDATE
    SET owner = excluded.owner, lease_until = excluded.lease_until
- WHERE k.status IS NULL AND k.lease_until < now() AND k.body_sha256 = excluded.body_sha256
+ WHERE k.status IS NULL AND k.body_sha256 = excluded.body_sha256
+   AND (k.lease_until < now() OR k.owner = excluded.owner)
 RETURNING (extract(epoch FROM k.created_at) * 1000)::int8 AS created_ms;
 
 -- read_idempotency_key --

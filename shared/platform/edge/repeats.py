@@ -4,6 +4,9 @@
     request 2:    claim fails ── waits ── finds the answer, replays it
     request 3 (other body): 422 IDEMPOTENCY_KEY_REUSED
 
+A key belongs to a person, a function and the reach of a credential (`Principal.reach`): a token that may less never
+meets the answer, or the ids, that one of the same person who may more was given.
+
 Only successes are kept: after an error the key is free again. A holder keeps the key by beats. Soon after it
 died the next request with the key takes over; ids derived from the key are the same, so what was half made is
 met again and not made twice.
@@ -14,7 +17,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 from flask import Response
 
@@ -60,19 +63,23 @@ def once(call: Call, at_most: float, run: Callable[[], Response], keeper: Keeper
     """Run under the call's key, kept for at most so many seconds, or replay what the first run answered."""
     if call.idempotency_key is None:
         return run()
-    who = {"user": call.user, "route": call.route, "key": call.idempotency_key}
+    who = {"user": call.user, "route": f"{call.route} {call.who.reach}", "key": call.idempotency_key}
     body_sha = _asked(call)
     owner = new_id()
     give_up = clock.monotonic() + WAIT_SECONDS
     lost = False
-    while True:
+
+    def look() -> tuple[pool.Row | None, pool.Row | None]:
         with pool.transaction() as tx:
             claimed = None
             if not lost:
                 claimed = tx.find(
                     Q.claim_idempotency_key, **who, body_sha=body_sha, owner=owner, lease=LEASE_SECONDS
                 )
-            known = None if claimed else tx.find(Q.read_idempotency_key, **who)
+            return claimed, None if claimed else tx.find(Q.read_idempotency_key, **who)
+
+    while True:
+        claimed, known = pool.surely(look)
         if claimed is not None:
             call.key_created_ms = int(claimed["created_ms"])
             with beating(
@@ -127,10 +134,8 @@ def _first(run: Callable[[], Response], who: dict[str, str], owner: str, keeper:
                 # It is done, and who asked shall know; a repetition does it again instead of finding this.
                 telemetry.log_exception("an answer could not be kept", error, route=who["route"])
                 return response
-            with pool.transaction() as tx:
-                kept = tx.run(
-                    Q.keep_answer, **who, owner=owner, status=response.status_code, headers=headers, body=body
-                ) > 0  # fmt: skip
+            answer = {"status": response.status_code, "headers": headers, "body": body}
+            kept = pool.surely(lambda: _kept(who, owner, answer))
             if not kept:
                 return None
         return response
@@ -138,6 +143,12 @@ def _first(run: Callable[[], Response], who: dict[str, str], owner: str, keeper:
         if not kept:
             with pool.transaction() as tx:
                 tx.run(Q.release_idempotency_key, **who, owner=owner)
+
+
+def _kept(who: dict[str, str], owner: str, answer: dict[str, Any]) -> bool:
+    """Keep the answer; False where another has the key now."""
+    with pool.transaction() as tx:
+        return tx.run(Q.keep_answer, **who, owner=owner, **answer) > 0
 
 
 def _replay(known: pool.Row, body: bytes) -> Response:

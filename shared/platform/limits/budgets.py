@@ -84,7 +84,7 @@ def reserve(
         with pool.transaction(team) as tx:
             return take(tx, team, resource, amount, key=key, scopes=scopes, lease_seconds=lease_seconds)
 
-    return without_the_dead(team, work)
+    return pool.surely(lambda: without_the_dead(team, work))
 
 
 def without_the_dead(team: str, work: Callable[[], T]) -> T:

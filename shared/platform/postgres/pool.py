@@ -15,10 +15,10 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 from shared.platform import deadline
-from shared.platform.errors import Conflict, NotFound, Unavailable
+from shared.platform.errors import BridgeError, NotFound, Unavailable
 from shared.platform.postgres import connect as pg_connect
 from shared.platform.postgres.session import OUTDATED, Session
 from shared.platform.postgres.values import bound
@@ -34,14 +34,35 @@ BUSY_SECONDS = 10.0
 """How long a request waits for a connection of its instance."""
 _UUID, _UUID_ARRAY, _INT8 = 2950, 2951, 20
 _RETRYABLE = {"40001", "40P01", "55P03", "57014", "57P01", "57P02", "57P03", "53300", "53200", "25P03"}
+_ROLLED_BACK = {"40001", "40P01", "55P03", "57014", "25P03"}
+T = TypeVar("T")
 
 
-class UniqueViolation(Conflict):
-    """A row with the same key exists."""
+class OutcomeUnknown(Unavailable):
+    """The directory database broke off while it kept this; try again shortly."""
+
+
+class UniqueViolation(Exception):
+    """A row with the same key exists; `constraint` says which key.
+
+    Not an answer for a caller: only the code that knows the constraint knows what it means (`meaning`). One that
+    nobody expected is a fault of ours, and is answered as such.
+    """
 
     def __init__(self, constraint: str) -> None:
-        super().__init__()
+        super().__init__(constraint)
         self.constraint = constraint
+
+
+@contextmanager
+def meaning(**errors: BridgeError) -> Iterator[None]:
+    """Raise the error that stands for the constraint that the block violates; others stay what they are."""
+    try:
+        yield
+    except UniqueViolation as violation:
+        if (error := errors.get(violation.constraint)) is None:
+            raise
+        raise error from violation
 
 
 class Tx:
@@ -88,7 +109,8 @@ def transaction(team: str | Iterable[str] | None = None, *, user: str | None = N
     """A transaction that sees these teams' rows (and this user's own memberships) and no others.
 
     Commits at the end of the block, rolls back on any error. Raises Unavailable when Postgres can't
-    be reached or aborts the transaction for a reason that a repetition cures.
+    be reached or aborts the transaction for a reason that a repetition cures, and OutcomeUnknown when the
+    connection broke before the answer of the commit: everything was kept, or nothing.
     """
     teams = "" if team is None else team if isinstance(team, str) else ",".join(team)
     with _pool().borrow(teams, user or "") as session:
@@ -98,7 +120,7 @@ def transaction(team: str | Iterable[str] | None = None, *, user: str | None = N
             try:
                 session.driver.run("COMMIT")
             except Exception as error:
-                raise _translated(error, session) from error
+                raise _unkept(error, session) from error
         except BaseException:
             _rollback(session)
             raise
@@ -107,6 +129,18 @@ def transaction(team: str | Iterable[str] | None = None, *, user: str | None = N
             action()
         except Exception as error:
             telemetry.log_exception("an action after commit failed; it is repeated by schedule", error)
+
+
+def surely(work: Callable[[], T]) -> T:
+    """Run what makes a transaction; once more where nobody knows whether it was kept.
+
+    For work that may run twice: its ids are made outside of it, and where its rows are there already it answers
+    what they say.
+    """
+    try:
+        return work()
+    except OutcomeUnknown:
+        return work()
 
 
 class _Pool:
@@ -197,6 +231,20 @@ def _close(session: Session) -> None:
         session.driver.close()
     except Exception as error:
         telemetry.log("a broken database connection did not close", "DEBUG", error_type=type(error).__name__)
+
+
+def _unkept(error: Exception, session: Session) -> Exception:
+    """What a failed commit means. Only the server's own refusal says for sure that nothing was kept."""
+    found = _translated(error, session)
+    if not isinstance(found, Unavailable) or _state(error) in _ROLLED_BACK:
+        return found
+    return OutcomeUnknown(retry_after=1)
+
+
+def _state(error: Exception) -> str | None:
+    """The SQLSTATE of a refusal by the server."""
+    detail = error.args[0] if error.args else None
+    return str(detail.get("C", "")) if isinstance(detail, dict) else None
 
 
 def _translated(error: Exception, session: Session) -> Exception:

@@ -22,6 +22,7 @@ from shared.platform.cloud import identity, queues
 from shared.platform.edge import answers, outside
 from shared.platform.edge.declare import Declaration, attach
 from shared.platform.errors import BridgeError, MalformedEvent, NotFound
+from shared.platform.ids import new_id
 from shared.platform.postgres import pool
 from shared.platform.steps.arrival import Arrival, NotWaitedFor, message_of, tell_age
 from shared.platform.telemetry import context as telemetry
@@ -165,8 +166,13 @@ def _refuse(request: Request, declaration: Declaration, error: Exception) -> Res
         code=MalformedEvent.code,
         message=reason,
     )
-    with pool.transaction() as tx:
-        ledger.keep_letter(tx, letter)
-        if (message := message_of(request)) is not None:
-            ledger.settle_message(tx, message)
+    message, id = message_of(request), new_id()
+
+    def keep() -> None:
+        with pool.transaction() as tx:
+            ledger.keep_letter(tx, letter, id=id)
+            if message is not None:
+                ledger.settle_message(tx, message)
+
+    pool.surely(keep)
     return answers.finish(request, Response(status=202))

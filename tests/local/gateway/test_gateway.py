@@ -66,6 +66,20 @@ def test_an_unknown_path_is_a_404_in_the_envelope(tree: Tree) -> None:
     assert re.fullmatch("[0-9a-f]{32}", made)
 
 
+def test_the_laptops_own_pages_answer_to_this_machines_names(
+    tree: Tree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stranger's page whose name leads here reads nothing; a name that the person configured does."""
+    monkeypatch.setenv("BRIDGE_HOSTS", "my-vm.example")
+    tree.start()
+    asked = {
+        host: tree.ask("/_local/", Host=host) for host in ("evil.example", "localhost.evil.example", "x@y")
+    }
+    assert {(got.status, got.json()["error"]["code"]) for got in asked.values()} == {(421, "HOST_NOT_SERVED")}
+    for host in ("localhost", "127.0.0.1:8080", "[::1]", "my-vm", "my-vm.example:8080"):
+        assert tree.ask("/_local/", Host=host).status == 200
+
+
 def test_the_answer_to_head_has_no_body(tree: Tree) -> None:
     """What followed it on a kept connection would be read as the next answer."""
     tree.function("page", "    return 'fine'\n", "/page")

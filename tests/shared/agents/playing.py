@@ -47,7 +47,7 @@ class Scripted:
     supports_tools = True
 
     def __init__(self, *scenes: Scene, name: str = "scripted", remote: bool = False) -> None:
-        self.name, self.remote = name, remote
+        self.name, self.vendor, self.remote = name, name, remote
         self.scenes, self.requests = list(scenes), list[Request]()
         self.closed = threading.Event()
         self._lock = threading.Lock()

@@ -384,15 +384,14 @@ def test_after_the_first_token_nothing_is_asked_again(messages_api: Any, me: Any
     assert row["output_tokens"] >= 2
 
 
-def test_an_unknown_model_has_no_price_and_says_so(messages_api: Any, me: Any, session_id: str) -> None:
-    """Its cost is null, not zero, and the stream warns once."""
-    messages_api.say(
-        {"blocks": [{"tool_use": {"name": "echo", "input": {"word": "x"}}}]}, {"blocks": [{"text": "ok"}]}
-    )
+def test_an_unknown_model_is_not_called(messages_api: Any, me: Any, session_id: str) -> None:
+    """No budget would bind it: the turn fails before anything is sent."""
+    messages_api.say({"blocks": [{"text": "never"}]})
     made = agent(Anthropic("test-key", messages_api.url), Echo(), model="claude-of-tomorrow-99")
     events = events_of(started(me, session_id), made)
-    assert [event.data["code"] for event in events if event.event == "warning"] == ["COST_UNKNOWN"]
-    assert [row["cost_usd"] for row in ledger(me, session_id)] == [None, None]
+    assert [event.data["reason"] for event in events if event.event == "error"] == ["no known price"]
+    assert messages_api.requests() == []
+    assert ledger(me, session_id) == []
 
 
 def test_each_counter_is_priced_at_its_own_rate() -> None:

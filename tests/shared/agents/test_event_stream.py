@@ -43,6 +43,18 @@ def test_an_older_writer_finds_out() -> None:
     assert everything(name) == ["a", "b", "c"]
 
 
+def test_a_stream_that_was_opened_without_its_writers_knowing_is_its_own() -> None:
+    """The answer was lost: the repetition goes on with it, and nobody else of the same fence does."""
+    name = new_id()
+    Writer(name, 1, "first")
+    again = Writer(name, 1, "first")
+    again.append(["heard"])
+    with pytest.raises(Superseded):
+        Writer(name, 1, "second")
+    again.append(["still here"])
+    assert everything(name) == ["heard", "still here"]
+
+
 def test_of_many_writers_with_growing_fences_the_last_one_stays() -> None:
     """Sixteen take the stream over at once; at the end only the greatest fence writes."""
     name, barrier, alive = new_id(), threading.Barrier(16), list[tuple[int, Writer]]()

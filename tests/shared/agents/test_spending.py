@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -150,3 +151,45 @@ def test_a_tool_round_settles_each_call(me: Any, session_id: str) -> None:
         (["1", "1"], "settled"),
         (["1", "2"], "settled"),
     ]
+
+
+@pytest.mark.parametrize("model", ["gpt-4", "claude-of-tomorrow-99"])
+def test_a_model_without_a_price_is_not_called(me: Any, session_id: str, model: str) -> None:
+    """A conversation of before may have one: its turn fails with the field and the reason, and costs nothing."""
+    provider = vendor(says("never", fresh=116_800))
+    events = answer(me, session_id, agent(provider, model=model))
+    (error,) = of(events, "error")
+    assert (error["code"], error["field"], error["reason"]) == ("VALIDATION_ERROR", "model", "no known price")
+    assert provider.requests == []
+    assert "model_cost" not in counters(me)
+
+
+def test_a_call_whose_price_is_not_known_counts_as_the_dearest(me: Any, session_id: str) -> None:
+    """The catalogue has no rate for what claude-2 wrote to a cache: no cost on the bill, and no gift to the budget."""
+    scene = [ToolCallReady("c", "echo", {"word": "x"}), Usage(cache_write_1h=100_000), Stop("tool_use")]
+    events = answer(me, session_id, agent(vendor(scene, says("fine")), Echo(), model="claude-2"))
+    assert [warning["code"] for warning in of(events, "warning")] == ["COST_UNKNOWN"]
+    with pool.transaction(me.team) as tx:
+        rows = tx.all(
+            "SELECT cost_usd FROM model_calls WHERE team_id = :team ORDER BY created_at", team=me.team
+        )
+    assert [row["cost_usd"] is None for row in rows] == [True, False]
+    used, reserved = counters(me)["model_cost"]
+    assert used >= 100_000 * 24 // 10, "as the vendor's dearest would have cost, or more"
+    assert reserved == 0
+
+
+def test_a_call_that_is_cut_before_the_vendors_first_word_is_not_free(me: Any, session_id: str) -> None:
+    """What was sent is paid for: else who stops each call in time asks for nothing."""
+    from shared.agents.conversation import sessions
+
+    def stop() -> None:
+        turns.cancel([me.team], me.user, session_id)
+        time.sleep(1)
+
+    events = answer(me, session_id, agent(vendor([stop, *says("never")]), model=MODEL))
+    assert of(events, "complete")[0]["state"] == "cancelled"
+    assert sessions.get([me.team], me.user, session_id).total_cost_usd == 0
+    used, reserved = counters(me)["model_cost"]
+    assert 0 < used < 10_000
+    assert reserved == 0

@@ -27,8 +27,8 @@ from tests.shared.agents.playing import Cached, failing
 ROOT = Path(__file__).resolve().parents[3]
 
 
-def scope(me: Any, *, connection: str | None = None, version: int = 1) -> tool_cache.Scope:
-    return tool_cache.Scope(me.team, connection, version)
+def scope(me: Any, *, connection: str | None = None, version: int = 1, rights: int = 1) -> tool_cache.Scope:
+    return tool_cache.Scope(me.team, connection, version, rights)
 
 
 def get(
@@ -82,14 +82,19 @@ def test_callers_that_miss_together_run_the_tool_once(me: Any) -> None:
     assert (len(runs), found) == (1, [1] * 16)
 
 
-def test_team_connection_and_catalog_version_part_the_entries(me: Any, somebody: Callable[[], Any]) -> None:
-    """The same arguments elsewhere, or after a rescan, are other entries."""
+def test_team_connection_catalog_and_rights_part_the_entries(me: Any, somebody: Callable[[], Any]) -> None:
+    """The same arguments elsewhere, after a rescan, or with other credentials, are other entries."""
     scopes = [
-        scope(me), scope(me, version=2), scope(me, connection="c1"), scope(me, connection="c2"), scope(somebody()),
-    ]  # fmt: skip
+        scope(me),
+        scope(me, version=2),
+        scope(me, rights=2),
+        scope(me, connection="c1"),
+        scope(me, connection="c2"),
+        scope(somebody()),
+    ]
     assert len({tool_cache.key_of("t", {"a": 1}, where) for where in scopes}) == len(scopes)
     answers = [get(where, lambda number=number: number).value for number, where in enumerate(scopes)]  # type: ignore[misc]
-    assert answers == [0, 1, 2, 3, 4]
+    assert answers == [0, 1, 2, 3, 4, 5]
 
 
 def test_an_expired_entry_is_made_again(me: Any) -> None:
@@ -265,3 +270,14 @@ def test_a_cached_tool_runs_once_however_often_it_is_asked(me: Any) -> None:
         again = box.call(call, context(me, call))
         assert (again.cached, again.content) == (True, first.content)
     assert tool.runs == [me.team]
+
+
+def test_what_was_read_with_other_credentials_is_read_again(me: Any) -> None:
+    """A rotation may take rights away: rows that the old ones could see are not told any more."""
+    tool = Cached()
+    call = ToolUse("c", "cached_echo", {"word": f"rotated {me.team}"})
+    for generation in (1, 2, 2):
+        Toolbox([tool], credentials_generation=generation).offer(["cached_echo"]).call(
+            call, context(me, call)
+        )
+    assert len(tool.runs) == 2

@@ -206,6 +206,35 @@ def test_rotation_asks_for_a_new_validation_and_keeps_the_old_version(cloud):
     assert objects.get("credentials", f"{team}/{connection}.json.enc", generation=before)[0]
 
 
+def test_a_swap_whose_answer_was_lost_is_the_swap(cloud, monkeypatch):
+    """The client of Cloud Storage asks again, and is told that its precondition fails: by its own object."""
+    from shared.platform.cloud import objects
+
+    person = cloud.person()
+    team = cloud.team(person)
+    connection = _create(cloud, team, person).json["id"]
+    real = objects.put
+
+    def lost(role, *args, **options):
+        real(role, *args, **options)
+        return real(role, *args, **options)
+
+    def rotate():
+        return cloud.call(
+            "PUT", _path(connection, "/credentials"), {"credentials": cloud.service_account()}, as_=person
+        )
+
+    monkeypatch.setattr(objects, "put", lost)
+    assert rotate().status == 200
+
+    def raced(role, *args, **options):
+        real(role, *args, **(options | {"metadata": {"bridge-write": "another"}}))
+        return real(role, *args, **options)
+
+    monkeypatch.setattr(objects, "put", raced)
+    assert rotate().status == 412
+
+
 def test_every_change_is_in_the_audit_log(cloud):
     """Who, what, which; values only as hashes."""
     person = cloud.person()

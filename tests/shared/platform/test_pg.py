@@ -1,16 +1,24 @@
 """Transactions carry the tenant; connections are not shared; errors have our nouns."""
 
+import ast
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
+from pg8000.exceptions import DatabaseError, InterfaceError
 
+from shared.platform import settings as module
 from shared.platform.background import jobs
-from shared.platform.errors import Unavailable
+from shared.platform.errors import BridgeError, SlugTaken, Unavailable
 from shared.platform.ids import new_id
 from shared.platform.postgres import pool
+from shared.platform.postgres.session import Session
+from tests.shared.losing import wire
 
 pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def test_a_transaction_sees_only_the_rows_of_its_teams(two_teams: dict[str, Any]) -> None:
@@ -127,12 +135,93 @@ def test_a_request_does_not_wait_for_ever_for_a_connection(
         assert tx.one("SELECT 1 AS one")["one"] == 1
 
 
-def test_a_duplicate_key_is_a_conflict_that_names_its_constraint(two_teams: dict[str, Any]) -> None:
-    """A unique violation arrives as our noun, so a store can decide what it means."""
-    with pytest.raises(pool.UniqueViolation) as caught, pool.transaction() as tx:
+def twice(email: str) -> None:
+    """Insert two people with one address."""
+    with pool.transaction() as tx:
         for _ in range(2):
-            tx.run("INSERT INTO users (id, email) VALUES (:id, 'twice@example.com')", id=new_id())
+            tx.run("INSERT INTO users (id, email) VALUES (:id, :email)", id=new_id(), email=email)
+
+
+def test_a_duplicate_key_names_its_constraint(two_teams: dict[str, Any]) -> None:
+    """So the code that knows the constraint can say what it means."""
+    with pytest.raises(pool.UniqueViolation) as caught:
+        twice("twice@example.com")
     assert caught.value.constraint == "users_email_key"
+
+
+def test_a_duplicate_key_means_what_its_constraint_stands_for(two_teams: dict[str, Any]) -> None:
+    """The one that is named becomes its error; another one, in the same block, does not."""
+    with pytest.raises(SlugTaken), pool.meaning(users_email_key=SlugTaken()):
+        twice("thrice@example.com")
+    with pytest.raises(pool.UniqueViolation), pool.meaning(users_pkey=SlugTaken()):
+        twice("thrice@example.com")
+
+
+def test_a_duplicate_key_that_nobody_expected_is_no_answer_to_a_caller() -> None:
+    """It is a fault of ours: what is not a BridgeError is answered as INTERNAL, and logged."""
+    assert not issubclass(pool.UniqueViolation, BridgeError)
+
+
+def test_a_commit_whose_answer_is_lost_is_told_and_repeated_with_its_ids(
+    directory: dict[str, str], two_teams: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The row is there, though its writer was told that nobody knows; what is repeated with its id meets it."""
+    team, jobs_made = two_teams["ours"]["team"], [new_id(), new_id()]
+
+    def open_job(id: str) -> bool:
+        with pool.transaction(team) as tx:
+            return jobs.open_job(tx, id=id, team=team, kind="k", user=None)
+
+    with wire(directory["DATABASE_URL"]) as (line, url):
+        monkeypatch.setenv("DATABASE_URL", url)
+        module.settings.cache_clear()
+        pool._pool.cache_clear()
+        line.lose(1)
+        with pytest.raises(pool.OutcomeUnknown):
+            open_job(jobs_made[0])
+        assert open_job(jobs_made[0]) is False, "it was kept"
+        line.lose(1)
+        assert pool.surely(lambda: open_job(jobs_made[1])) is False, "the first try made it"
+        assert line.lost == 1
+        line.lose(1, 2)
+        with pytest.raises(pool.OutcomeUnknown):
+            pool.surely(lambda: open_job(jobs_made[1]))
+        line.lose()
+        with pool.transaction(team) as tx:
+            rows = tx.all("SELECT id FROM jobs WHERE team_id = :team ORDER BY id", team=team)
+    assert [row["id"] for row in rows] == sorted(jobs_made)
+
+
+@pytest.mark.parametrize(
+    ("error", "in_doubt"),
+    [
+        (DatabaseError({"C": "40001", "M": "could not serialize access"}), False),
+        (DatabaseError({"C": "40P01", "M": "deadlock detected"}), False),
+        (DatabaseError({"C": "57014", "M": "canceling statement"}), False),
+        (DatabaseError({"C": "57P01", "M": "terminating connection"}), True),
+        (DatabaseError({"C": "08006", "M": "connection failure"}), True),
+        (InterfaceError("network error"), True),
+        (TimeoutError("timed out"), True),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_only_the_servers_own_refusal_says_that_nothing_was_kept(error: Exception, in_doubt: bool) -> None:
+    """Both may be tried again; only one of them may have happened."""
+    found = pool._unkept(error, Session(None))
+    assert isinstance(found, Unavailable)
+    assert isinstance(found, pool.OutcomeUnknown) is in_doubt
+
+
+def test_every_constraint_that_has_a_meaning_exists(owner: Any) -> None:
+    """A constraint that was renamed would lose its meaning without a sign."""
+    known = {name for (name,) in owner.run("SELECT indexname FROM pg_indexes WHERE schemaname = 'public'")}
+    named: dict[str, str] = {}
+    for path in sorted((ROOT / "shared").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) in ("pool.meaning", "meaning"):
+                named |= {str(word.arg): path.name for word in node.keywords}
+    assert {"turns_one_running", "connections_team_id_name_key"} <= set(named)
+    assert set(named) - known == set()
 
 
 def test_many_threads_get_their_own_answers(directory: dict[str, str]) -> None:

@@ -1,12 +1,17 @@
 """Signing in, teams and access tokens, through their doors."""
 
 import base64
+import json
+import os
 import re
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from shared.teams.service import slug
+from tests.shared.conftest import Person
+from tests.shared.losing import wire
 
 
 def _sign_in(cloud, email="ada@example.com", **body):
@@ -179,14 +184,96 @@ def test_a_team_is_made_with_its_maker_as_admin(cloud):
     assert listed["has_more"] is False
 
 
-def test_a_taken_slug_is_numbered_even_for_teams_that_one_cant_see(cloud):
-    """Slugs are unique over all teams; the second one tells nothing but its number."""
-    name = f"Same {cloud.person().id[-12:]}"
-    slugs = [
-        cloud.call("POST", "/v1/onboarding/teams", {"name": name}, as_=cloud.person()).json["slug"]
-        for _ in range(3)
+def _make(cloud, person, name, **headers):
+    return cloud.call("POST", "/v1/onboarding/teams", {"name": name}, as_=person, headers=headers)
+
+
+def test_a_slug_tells_nothing_of_teams_that_one_cant_see(cloud):
+    """Strangers who choose one name get one slug; among a person's own teams the second is numbered."""
+    people = [cloud.person() for _ in range(3)]
+    name = f"Same {people[0].id[-12:]}"
+    slugs = [_make(cloud, person, name).json["slug"] for person in people]
+    assert slugs == [slug(name)] * 3
+    assert [_make(cloud, people[0], name).json["slug"] for _ in range(2)] == [
+        f"{slug(name)}-2",
+        f"{slug(name)}-3",
     ]
-    assert slugs == [slugs[0], f"{slugs[0]}-2", f"{slugs[0]}-3"]
+
+
+def _limited(monkeypatch, most):
+    from shared.platform import settings
+
+    known = json.loads(os.environ["BRIDGE_LIMITS"]) if "BRIDGE_LIMITS" in os.environ else {}
+    monkeypatch.setenv("BRIDGE_LIMITS", json.dumps(known | {"teams_per_person": most}))
+    settings.settings.cache_clear()
+
+
+def test_a_person_makes_only_so_many_teams(cloud, monkeypatch):
+    """The refusal tells usage and limit; who repeats a request that succeeded gets its answer; another person may."""
+    _limited(monkeypatch, 3)
+    person = cloud.person()
+    key = {"Idempotency-Key": str(uuid.uuid4())}
+    third = [_make(cloud, person, f"Team {n}", **(key if n == 2 else {})) for n in range(3)][-1]
+    refused = _make(cloud, person, "One more")
+    assert (refused.status, refused.error["code"]) == (403, "QUOTA_EXCEEDED")
+    assert refused.error["field"] == "teams_per_person"
+    assert {name: refused.error["details"][name] for name in ("usage", "limit", "requested")} == {
+        "usage": 3,
+        "limit": 3,
+        "requested": 1,
+    }
+    assert _make(cloud, person, "Team 2", **key).content == third.content
+    _lose_answer(cloud, person)
+    assert _make(cloud, person, "Team 2", **key).json["id"] == third.json["id"]
+    assert len(cloud.call("GET", "/v1/onboarding/teams", as_=person).json["teams"]) == 3
+    assert _make(cloud, cloud.person(), "Another's").status == 201
+
+
+def test_whichever_commit_loses_its_answer_a_team_is_made_once(cloud, monkeypatch):
+    """The request succeeds, or is repeated with its key: one team, one record of it, one membership."""
+    from shared.platform import settings
+    from shared.platform.postgres import pool
+
+    person = cloud.person()
+    with wire(cloud.environment["DATABASE_URL"]) as (line, url):
+        monkeypatch.setenv("DATABASE_URL", url)
+        for cache in (settings.settings, pool._pool):
+            cache.cache_clear()
+        for number in range(1, 5):
+            key = {"Idempotency-Key": str(uuid.uuid4())}
+            line.lose(number)
+            made = _make(cloud, person, f"Team {number}", **key)
+            lost, _ = line.lost, line.lose()
+            assert made.status in (201, 503)
+            made = _make(cloud, person, f"Team {number}", **key) if made.status == 503 else made
+            assert made.status == 201, made.content
+            told = cloud.sql(
+                "SELECT count(*) AS n FROM audit_log WHERE team_id = :t AND action = 'team.created'",
+                t=made.json["id"],
+            )
+            assert (told[0]["n"], lost) == (1, 1)
+        named = [team["name"] for team in cloud.call("GET", "/v1/onboarding/teams", as_=person).json["teams"]]
+    assert named == [f"Team {number}" for number in range(1, 5)]
+
+
+def test_a_team_that_its_maker_left_counts_and_one_that_is_deleted_does_not(cloud, monkeypatch):
+    """Leaving makes no room: the team has its quotas still."""
+    _limited(monkeypatch, 1)
+    person = cloud.person()
+    team = cloud.team(person)
+    cloud.sql("DELETE FROM team_members WHERE team_id = :t AND user_id = :u", t=team, u=person.id)
+    assert _make(cloud, person, "More").status == 403
+    cloud.sql("DELETE FROM teams WHERE id = :t", t=team)
+    assert _make(cloud, person, "More").status == 201
+
+
+def test_teams_made_at_the_same_moment_are_counted_one_after_the_other(cloud, monkeypatch):
+    """Eight requests at once, room for two: two are made."""
+    _limited(monkeypatch, 2)
+    person = cloud.person()
+    with ThreadPoolExecutor(8) as pool:
+        statuses = list(pool.map(lambda n: _make(cloud, person, f"Team {n}").status, range(8)))
+    assert sorted(statuses) == [201] * 2 + [403] * 6
 
 
 def test_a_repeated_creation_with_its_key_makes_one_team(cloud):
@@ -409,6 +496,72 @@ def test_a_token_is_made_though_its_answer_can_not_be_kept(cloud, monkeypatch):
     again = cloud.call("POST", "/v1/auth/tokens", {"name": "ci"}, as_=person, headers=key)
     assert again.json["id"] == made.json["id"]
     assert _works(cloud, person, again.json["token"])
+
+
+def _token(cloud, person, **wanted):
+    made = cloud.call("POST", "/v1/auth/tokens", {"name": "of less", **wanted}, as_=person)
+    assert made.status == 201, made.content
+    return type(person)(person.id, made.json["token"])
+
+
+def test_an_answer_is_replayed_to_the_reach_that_it_was_given_to(cloud):
+    """A token of one team repeats its owner's creation of a token: it gets no text, and no token that reaches further."""
+    person = cloud.person()
+    team = cloud.team(person)
+    confined = _token(cloud, person, team_id=team)
+    key = {"Idempotency-Key": str(uuid.uuid4())}
+    unconfined = cloud.call("POST", "/v1/auth/tokens", {"name": "ci"}, as_=person, headers=key)
+    again = cloud.call("POST", "/v1/auth/tokens", {"name": "ci"}, as_=confined, headers=key)
+    assert (again.status, again.error["code"]) == (403, "FORBIDDEN")
+    assert unconfined.json["token"].encode() not in again.content
+    _lose_answer(cloud, person)
+    own = cloud.call("POST", "/v1/auth/tokens", {"name": "ci", "team_id": team}, as_=confined, headers=key)
+    assert own.status == 201
+    assert own.json["id"] != unconfined.json["id"]
+    assert own.json["team_id"] == team
+    assert _works(cloud, person, unconfined.json["token"]), "its text was not exchanged"
+    mine = cloud.call("POST", "/v1/auth/tokens", {"name": "ci"}, as_=person, headers=key)
+    assert mine.json["id"] == unconfined.json["id"]
+
+
+def test_each_kind_of_credential_has_answers_of_its_own(cloud):
+    """One key, one body, one person: a session, a full token, one that may write, one of a team. Four answers, each
+    replayed to its own reach, also by another credential of the same one."""
+    signed = _sign_in(cloud, f"{uuid.uuid4().hex}@example.com")
+    browser = {
+        "Cookie": f"bridge_session={_cookies(signed)['bridge_session']}",
+        "X-Bridge-CSRF": signed.json["csrf_token"],
+    }
+    made = cloud.call("POST", "/v1/auth/tokens", {"name": "first"}, headers=browser).json
+    full = Person(signed.json["user"]["id"], made["token"])
+    team = cloud.team(full)
+    sent = {"name": "Warehouse", "team_id": team, "connection_type": "bigquery"}
+    key = str(uuid.uuid4())
+    credentials = cloud.service_account()
+
+    def make(as_=None, **headers):
+        body = {**sent, "name": f"{sent['name']}", "credentials": credentials}
+        return cloud.call(
+            "POST",
+            "/v1/onboarding/connections",
+            body,
+            as_=as_,
+            headers={"Idempotency-Key": key, **headers},
+        )
+
+    first = make(**browser)
+    assert first.status == 201, first.content
+    others = [full, _token(cloud, full, scopes=["write"]), _token(cloud, full, team_id=team)]
+    for other in others:
+        refused = make(other)
+        assert (refused.status, refused.error["code"]) == (409, "SLUG_TAKEN"), "it is no repetition"
+    again = make(**browser)
+    assert (again.content, again.headers["Idempotency-Replayed"]) == (first.content, "true")
+    key = str(uuid.uuid4())
+    sent["name"] = "Another"
+    assert make(full).status == 201
+    twin = make(_token(cloud, full))
+    assert twin.headers["Idempotency-Replayed"] == "true"
 
 
 def _lose_answer(cloud, person):
