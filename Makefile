@@ -4,6 +4,8 @@ BIN := .venv/bin
 # Much of the tests' time is waiting for leases and backoff, so more of them than cores.
 WORKERS ?= 5
 export PYTHONPATH := $(CURDIR)
+# uv trusts whom the system trusts, also where a company has an authority of its own (tools/setup_env.py).
+export UV_SYSTEM_CERTS ?= true
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help lock setup run reset test test-all check lint types contracts infra-check manifest generate build verify-bundles mutations bench screenshots browser clean
