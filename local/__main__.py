@@ -6,14 +6,19 @@ import json
 import os
 import shutil
 import sys
+import tempfile
 from pathlib import Path
 
-from local import chaos_command
+from local import chaos_command, preflight
 
 
 def main(arguments: list[str]) -> int:
     """Run one command; answer its exit code."""
     options = _parser().parse_args(arguments)
+    makes = options.what in ("run", "exec")
+    if refusal := preflight.no_packages() or preflight.unusable(_home(options), makes=makes):
+        print(f"python -m local {options.what}: {refusal}", file=sys.stderr)
+        return 1
     if getattr(options, "bundles", None):
         os.environ["BRIDGE_BUNDLES"] = str(options.bundles.resolve())
     if options.what == "chaos":
@@ -31,6 +36,12 @@ def main(arguments: list[str]) -> int:
             return 2
         return run.execute(command, options.private_home, demo=not options.no_demo)
     return _status(options.home) if options.what == "status" else _reset(options.home)
+
+
+def _home(options: argparse.Namespace) -> Path:
+    """The folder that the command works on."""
+    given: Path | None = options.private_home if options.what == "exec" else options.home
+    return given or Path(tempfile.gettempdir())
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -18,6 +18,7 @@ import requests
 
 from local.patience import Patience, until
 from tests.servers import CannotStart
+from tools import conformance
 
 # Tests start servers while this process holds gRPC channels. gRPC's fork handlers run between fork and exec and
 # can abort the child there; nothing here forks without exec, so they are switched off before gRPC loads.
@@ -30,8 +31,8 @@ _PATIENT: dict[str, Any] = {"deadline": None, "suppress_health_check": [hypothes
 hypothesis.settings.register_profile("fast", max_examples=25, derandomize=True, **_PATIENT)
 hypothesis.settings.register_profile("thorough", max_examples=100, derandomize=True, **_PATIENT)
 hypothesis.settings.register_profile("explore", max_examples=1000, print_blob=True, **_PATIENT)
-# `make test` asks for the thorough one: the same examples each time, so that red means a change. `explore` looks for new ones.
-# None limits an example's time, which tells how busy the machine is.
+# `--thorough` loads the second: the same examples each time, so that red means a change. `explore`, by the variable
+# HYPOTHESIS_PROFILE, looks for new ones. None limits an example's time, which tells how busy the machine is.
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fast"))
 
 ENDED = ("completed", "completed_with_errors", "failed", "cancelled")
@@ -237,8 +238,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     return ByGroup(config, log) if config.getvalue("dist") == "loadscope" else None
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark as slow what starts a server, so that `make check` stays under a minute."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark as slow what starts a server, so that `make check` stays under a minute; leave out what need not run."""
     for item in items:
         where = item.nodeid.split("::")[0]
         if " at 0x" in item.nodeid:
@@ -247,6 +248,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             )
         if where.startswith(SERVER_FOLDERS) or SERVERS & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.slow)
+    _leave_out(config, items)
     rank = {group: place for place, group in enumerate(LONGEST_FIRST)}
     items.sort(key=lambda item: rank.get(group_of(item.nodeid), len(rank)))
 
@@ -304,8 +306,55 @@ class _Stopping:
                 workers.shouldstop = f"{_STOPS} can't start: {said}"
 
 
+class _Conformance:
+    """Notes which suites of the local cloud passed as they stand, at the end of a run that failed nothing."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config, self._began = (
+            config,
+            {suite.name: conformance.digest(suite) for suite in conformance.SUITES},
+        )
+        self._ran: set[str] = set()
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.when == "call" and (suite := conformance.suite_of(report.nodeid.split("::")[0])):
+            self._ran.add(suite.name)
+
+    def pytest_sessionfinish(self, exitstatus: int) -> None:
+        if exitstatus == pytest.ExitCode.OK and not self._config.option.keyword:
+            conformance.record({name: self._began[name] for name in self._ran})
+
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        if left_out := [suite for suite in conformance.SUITES if suite.name not in self._ran]:
+            terminalreporter.write_line(
+                f"Conformance of {conformance.told(left_out)}: passed as it stands, left out; `make test-all` runs all."
+            )
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("bridge")
+    group.addoption(
+        "--thorough",
+        action="store_true",
+        help="also what takes long: soaks, every crash point, more examples",
+    )
+    group.addoption(
+        "--conformance",
+        choices=("all", "changed"),
+        default="all",
+        help="of the local cloud's conformance tests, all or those whose server, tests or SDK changed",
+    )
+    group.addoption(
+        "--record", action="store_true", help="note which conformance tests passed (tests/conformance.json)"
+    )
+
+
 def pytest_configure(config: pytest.Config) -> None:
+    if "HYPOTHESIS_PROFILE" not in os.environ:
+        hypothesis.settings.load_profile("thorough" if config.getoption("thorough") else "fast")
     config.pluginmanager.register(_Stopping(config))
+    if config.getoption("record") and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(_Conformance(config))
 
 
 @pytest.fixture
@@ -315,6 +364,22 @@ def later() -> Iterator[Callable[[float], None]]:
 
     with moved_clock(StillClock()) as made:
         yield made.forward
+
+
+def _leave_out(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Soaks, unless they are asked for, and conformance tests that have passed as they stand."""
+    passed: set[conformance.Suite] = set()
+    if config.getoption("conformance") == "changed":
+        passed = set(conformance.SUITES) - set(conformance.changed())
+    left_out = [
+        item
+        for item in items
+        if (item.get_closest_marker("soak") and not config.getoption("thorough"))
+        or conformance.suite_of(item.nodeid.split("::")[0]) in passed
+    ]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in set(left_out)]
 
 
 @pytest.fixture(scope="session")

@@ -24,6 +24,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from local.patience import NotInTime, until
+
 ROOT = Path(__file__).resolve().parents[1]
 CATALOGUE = ROOT / "tests" / "mutations.toml"
 RED, GREEN = 1, 0
@@ -86,13 +88,17 @@ def run(tree: Path, test: str, patience: float) -> tuple[int, str]:
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "--tb=line", test]
     # No bytecode: a patch within the clock's grain must not meet the module of before.
     environment = {**os.environ, "PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1"}
-    try:
-        ended = subprocess.run(
-            command, cwd=tree, env=environment, capture_output=True, text=True, timeout=patience, check=False
-        )
-    except subprocess.TimeoutExpired:
-        return -1, f"no end within {patience:g} s"
-    return ended.returncode, (ended.stdout + ended.stderr)[-1500:]
+    with tempfile.TemporaryFile("w+") as words:
+        test_run = subprocess.Popen(command, cwd=tree, env=environment, stdout=words, stderr=words)
+        try:
+            until(lambda: test_run.poll() is not None, f"{test} ends", seconds=patience, pause=0.1)
+        except NotInTime as error:
+            return -1, str(error)
+        finally:
+            test_run.kill()
+            test_run.wait()
+        words.seek(0)
+        return test_run.returncode, words.read()[-1500:]
 
 
 def judge(tree: Path, mutations: Sequence[Mutation], patience: float) -> Iterator[tuple[Mutation, str, str]]:
@@ -165,7 +171,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Report each mutation; 0 when every guard is missed."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", default="", help="mutations whose name contains this")
-    parser.add_argument("--patience", type=float, default=240.0, help="seconds for one run of a test")
+    parser.add_argument(
+        "--patience", type=float, default=240.0, help="seconds of a quiet machine for one run of a test"
+    )
     parser.add_argument(
         "--jobs", type=int, default=2, help="how many tests run at a time, each in its own copy"
     )

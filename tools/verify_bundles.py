@@ -30,6 +30,7 @@ sys.path.insert(0, str(ROOT))
 
 from local import ports  # noqa: E402
 from tools import build as bundles  # noqa: E402
+from tools.setup_env import trusting  # noqa: E402
 
 ENVIRONMENTS = ROOT / "build" / ".environments"
 NOWHERE = "127.0.0.1:9"  # The discard port: a connection is refused at once.
@@ -244,7 +245,7 @@ def _address(template: str) -> str:
 
 def _run(command: list[str]) -> None:
     kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    result = subprocess.run(command, capture_output=True, text=True, check=False, env=kept)
+    result = subprocess.run(command, capture_output=True, text=True, check=False, env=trusting(kept))
     if result.returncode != 0:
         raise RuntimeError(f"{' '.join(command)} failed:\n{result.stderr[-2000:]}")
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from local import ports as free_ports
+from local import preflight
 from local.patience import Patience
 from local.postgres import cluster
 from local.stack import services
@@ -49,6 +50,8 @@ class Plan:
 
 def lock(home: Path) -> IO[str]:
     """Hold the folder for this process. Raises StackError when another stack holds it."""
+    if refusal := preflight.unusable(home):
+        raise StackError(refusal)
     home.mkdir(parents=True, exist_ok=True)
     # Others may pass through (Postgres runs as its own user when we are root) but not look around.
     home.chmod(0o711)
@@ -118,9 +121,11 @@ def _ports(before: Mapping[str, int], gateway: int | None) -> dict[str, int]:
     """The ports of last time where they are still free, so that addresses kept in tasks stay right."""
     ports: dict[str, int] = {}
     if gateway is not None:
+        if refusal := preflight.unusable_port(gateway):
+            raise StackError(refusal)
         if not free_ports.claim(gateway):
             raise StackError(
-                f"port {gateway} is taken by another program: stop it, or choose one with BRIDGE_PORT=8090 make run"
+                f"port {gateway} is kept by another stack or test of this user: stop it, or choose another port"
             )
         ports["gateway"] = gateway
     # Every name gets a port, also of services that are not there: the variables then point at nothing,

@@ -20,7 +20,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.bench import cold_start, dashboards, reads, ready, report, scan, step_costs, throughput, turns
+from tests.bench import (
+    cold_start,
+    dashboards,
+    reads,
+    ready,
+    report,
+    scan,
+    server_starts,
+    step_costs,
+    throughput,
+    turns,
+)
 from tests.bench.ground import Ground, NotThere, Options, standing
 from tests.bench.report import Table
 
@@ -46,7 +57,10 @@ BENCHMARKS = {
         on_demo=cold_start.run,
     ),
     "throughput": Benchmark("directory reads a second of one instance", on_demo=throughput.run),
-    "steps": Benchmark("what the ledger and the outbox cost a step", on_demo=step_costs.run),
+    "steps": Benchmark(
+        "what the ledger and the outbox cost a step, and a rate limit a request", on_demo=step_costs.run
+    ),
+    "servers": Benchmark("processor time until each server serves", alone=server_starts.run),
     "ready": Benchmark("the stack: seconds to ready and memory", alone=ready.run),
     "fresh": Benchmark("make run from a fresh clone", alone=ready.fresh),
 }

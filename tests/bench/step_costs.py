@@ -1,4 +1,4 @@
-"""What protection costs a step: its ledger, its fan-in and its outbox, beside a transaction that does nothing.
+"""What protection costs: a step its ledger, fan-in and outbox, a request its rate limits; beside an empty transaction.
 
 In one process against the real Postgres and the local Cloud Tasks, each operation in turn, so that a noisy
 moment touches all rows alike. The worker that was asked for (`python -m tests.bench.step_costs`) reads the stack's
@@ -55,6 +55,7 @@ def _operations(team: str) -> dict[str, Callable[[], None]]:
     from shared.agents.flow import ResumeTurn
     from shared.platform.background import jobs, ledger, outbox
     from shared.platform.ids import TeamId, new_id
+    from shared.platform.limits import rates
     from shared.platform.postgres import pool
 
     job = new_id()
@@ -84,6 +85,10 @@ def _operations(team: str) -> dict[str, Callable[[], None]]:
         with pool.transaction(team) as tx:
             jobs.land(tx, job=job, team=team, key=new_id())
 
+    def two_limits() -> None:
+        rates.spend("rate_read", f"user:{job}", most=16_000_000)
+        rates.spend("rate_team_read", f"team:{team}", most=16_000_000)
+
     def _message() -> ResumeTurn:
         return ResumeTurn(team=TeamId(team), turn=new_id())
 
@@ -93,6 +98,7 @@ def _operations(team: str) -> dict[str, Callable[[], None]]:
         "land a child on its job": land,
         "promise a message": promise,
         "promise a message and hand it to Cloud Tasks": promise_and_hand_over,
+        "let a request through two rate limits": two_limits,
     }
 
 

@@ -46,11 +46,6 @@ class Running:
         assert self.process.stdout is not None
         self.line = self.process.stdout.readline()
 
-    def cpu_seconds(self) -> float:
-        """Processor time so far, of user and system, with the children that it has waited for."""
-        after_name = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
-        return sum(int(ticks) for ticks in after_name[11:15]) / os.sysconf("SC_CLK_TCK")
-
     def listening(self) -> set[tuple[str, int]]:
         """The addresses that the process listens on, from the kernel's tables."""
         inodes = {
@@ -78,19 +73,16 @@ class Running:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads the kernel's tables under /proc")
 @pytest.mark.parametrize("kind", KINDS, ids=str)
-def test_a_server_starts_in_under_a_second_on_the_loopback_only(kind: Kind, tmp_path: Path) -> None:
-    """After less than a second of processor time it says ready; it listens on 127.0.0.1 and nowhere else, and
-    ends with 0 when it is told to stop. The second start is measured: the first compiles."""
-    first = Running(kind, tmp_path)
-    assert first.line.startswith("ready ")
-    assert first.stop() == 0
-    again = Running(kind, tmp_path)
-    try:
-        assert again.line.startswith("ready ")
-        assert again.cpu_seconds() < 1.0
-        assert again.listening() == {("0100007F", port) for port in again.ports}
-    finally:
-        assert again.stop() == 0
+def test_a_server_listens_on_the_loopback_only_and_ends_when_told(kind: Kind, tmp_path: Path) -> None:
+    """Ready, it listens on 127.0.0.1 and nowhere else; it ends with 0, and starts over what it left. What a start
+    costs is measured by `make bench`."""
+    for _ in range(2):
+        running = Running(kind, tmp_path)
+        try:
+            assert running.line.startswith("ready ")
+            assert running.listening() == {("0100007F", port) for port in running.ports}
+        finally:
+            assert running.stop() == 0
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=str)

@@ -144,8 +144,11 @@ class Authority:
 
     def client(self) -> ssl.SSLContext:
         """A client's context that trusts this authority."""
-        pem = self.certificate.public_bytes(serialization.Encoding.PEM).decode()
-        return ssl.create_default_context(cadata=pem)
+        return ssl.create_default_context(cadata=self.pem())
+
+    def pem(self) -> str:
+        """The authority's own certificate."""
+        return self.certificate.public_bytes(serialization.Encoding.PEM).decode()
 
 
 def authority(folder: Path) -> Authority:

@@ -352,12 +352,12 @@ def test_a_body_without_a_length_is_bounded_too() -> None:
 
 
 def dripping(begin: bytes, drop: bytes) -> Any:
-    """Sends a beginning, then a byte every 50 ms, until the other side has gone."""
+    """Sends a beginning, then a byte every 50 ms, for half a minute or until the other side has gone."""
 
     def talk(connection: socket.socket) -> None:
         connection.recv(65536)
         connection.sendall(begin)
-        while True:
+        for _ in range(600):
             time.sleep(0.05)
             connection.sendall(drop)
 
@@ -386,7 +386,7 @@ def silence(connection: socket.socket) -> None:
 @pytest.mark.parametrize("scheme", ["http", "https"])
 def test_a_peer_that_drips_holds_nobody(talk: Any, scheme: str, certificates: Authority) -> None:
     """The limit is for everything: each byte in time does not prolong it, and what was cut is no answer. The peer
-    itself would go on for ever."""
+    itself would go on for half a minute."""
     context = certificates.server("here.example")
 
     def encrypted(connection: socket.socket) -> None:
@@ -409,7 +409,7 @@ def test_a_handshake_that_never_ends_is_cut() -> None:
     def talk(connection: socket.socket) -> None:
         connection.recv(65536)
         connection.sendall(b"\x16\x03\x03\x40\x00")
-        while True:
+        for _ in range(600):
             time.sleep(0.05)
             connection.sendall(b"\x00")
 
