@@ -26,7 +26,7 @@ from tests.shared.agents.playing import Cached, failing
 ROOT = Path(__file__).resolve().parents[3]
 
 
-def scope(me: Any, *, connection: str | None = None, version: int = 1, rights: int = 1) -> tool_cache.Scope:
+def scope(me: Any, *, connection: str | None = None, version: int = 1, rights: int = 0) -> tool_cache.Scope:
     return tool_cache.Scope(me.team, connection, version, rights)
 
 
@@ -155,7 +155,7 @@ def test_a_maker_that_died_is_replaced(me: Any, monkeypatch: pytest.MonkeyPatch)
 
 MAKER = """
 import sys, time
-from shared.agents import tool_cache
+from shared.agents.loop import tool_cache
 if sys.argv[2:]:
     tool_cache.LEASE_SECONDS, tool_cache.BEAT_SECONDS = map(float, sys.argv[2:])
 def make():
