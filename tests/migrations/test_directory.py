@@ -1,5 +1,6 @@
 """The product's own migrations: forward, back and forward again, on rows."""
 
+import uuid
 from typing import Any
 
 import pg8000.exceptions
@@ -104,4 +105,32 @@ def test_replayed_ticks_come_and_go_over_rows(postgres: Postgres) -> None:
         db.run(add, kind="scheduled")
     runner.up(postgres.url())
     db.run(add, kind="scheduled")
+    db.close()
+
+
+def test_makers_of_teams_come_and_go_over_rows(postgres: Postgres) -> None:
+    """Teams learn who made them from the audit log; back again, what shares a slug is told apart by its id."""
+    db = postgres.connect()
+    runner.up(postgres.url(), to=10)
+    person, teams = str(uuid.uuid4()), [str(uuid.uuid4()) for _ in range(2)]
+    db.run("INSERT INTO users (id, email) VALUES (:id, 'maker@example.com')", id=person)
+    for team, actor in zip(teams, (person, "somebody who is gone"), strict=True):
+        db.run("INSERT INTO teams (id, name, slug) VALUES (:id, 'T', :slug)", id=team, slug=f"t-{team}")
+        db.run(
+            "INSERT INTO audit_log (id, team_id, actor, action, target, correlation_id)"
+            " VALUES (gen_random_uuid(), :team, :actor, 'team.created', 't', '')",
+            team=team,
+            actor=actor,
+        )
+    runner.up(postgres.url(), to=11)
+    made = "SELECT created_by::text FROM teams WHERE id = :id"
+    assert [db.run(made, id=team) for team in teams] == [[[person]], [[None]]]
+    assert db.run("SELECT bridge_teams_made(:id)", id=person) == [[1]]
+    db.run("UPDATE teams SET slug = 'same'")
+    runner.down(postgres.url(), to=10)
+    slugs = sorted(str(row[0]) for row in db.run("SELECT slug FROM teams"))
+    assert slugs[0] == "same"
+    assert slugs[1].startswith("same-")
+    runner.up(postgres.url())
+    assert runner.verify(postgres.url()) == []
     db.close()

@@ -5,6 +5,7 @@
     "Sales", `sales`                           a name in quotation marks is meant as a name
     replace sales; add a table to Sales        a name in a sentence that asks for a change
     total sales by month                       names nothing: it is a question, though a dashboard be called that
+    why did sales change?                      nor does this, for all its verb
 
 A title is often the very question that it answers, and a slug may be any word of a question. So a name alone is no
 wish to change what bears it. Where this misses a wish the person is asked, which costs a click.
@@ -23,6 +24,11 @@ _CHANGES = re.compile(
 )
 _MOVES = re.compile(r"(?<!\w)(?:add|put|includ|remov|drop|tak|mov)\w*")
 _INTO = re.compile(r"(?:\bto|\bfrom|\bin|\binto|\bon|\bof)\s+(?:the\s+|my\s+|our\s+)?(?:dashboard\s+)?\Z")
+_QUESTION = re.compile(
+    r"(?:why|what|how|which|when|where|who|did|do|does|was|were|is|are|show|list|compare|tell|wie|was|warum|welche\w*|wann|wo|wer"
+    r"|zeig\w*|pourquoi|comment|quel\w*|quand|où|qui|montre\w*|qué|cómo|por qué|cuál\w*|cuándo|dónde|quién\w*|muestra|come"
+    r"|cosa|perché|quale|quando|dove|chi|mostra)\b"
+)
 _WORD = re.compile(r"\w+")
 _YES = frozenset(
     "yes yeah yep y ok okay sure confirm confirmed agreed ja jawohl oui sí si sim da да tak hai はい 是 好 好的 네 예 evet ano"
@@ -41,9 +47,13 @@ def names(said: str, slug: str, title: str) -> bool:
         return True
     if slug.count("-") >= 2 and _places(text, slug):
         return True
-    asks, moves = bool(_CHANGES.search(text)), bool(_MOVES.search(text))
+    asks = moves = None
+    if not _QUESTION.match(text):
+        asks, moves = _CHANGES.search(text), _MOVES.search(text)
     return any(
-        asks or _is_quoted(text, start, end) or (moves and _INTO.search(text[max(0, start - 40) : start]))
+        _is_quoted(text, start, end)
+        or (asks is not None and asks.end() <= start)
+        or (moves is not None and moves.end() <= start and _INTO.search(text[max(0, start - 40) : start]))
         for name in {slug, _folded(title)}
         for start, end in _places(text, name)
     )

@@ -13,6 +13,7 @@ from shared.agents.turns import service as turns
 from shared.agents.turns.service import Ask
 from shared.platform import settings as module
 from shared.platform.edge import Event
+from shared.platform.errors import NotFound
 from shared.platform.ids import new_id
 from shared.platform.postgres import pool
 from tests.shared.agents.playing import Echo, Save, Scripted, agent, calls, says
@@ -99,12 +100,12 @@ def test_whichever_commit_loses_its_answer_the_turn_is_the_same(line: Wire, some
         provider, save, agent_ = played()
         line.lose(number)
         events = answer(me, conversation.session_id, agent_)
+        lost += line.lost
         line.lose()
         assert of(events, "error") == [], f"commit {number} of {most}"
         assert state_of(me, conversation.session_id) == right, f"commit {number} of {most}"
         assert [data["state"] for data in of(events, "complete")] == ["completed"], number
         assert (len(provider.requests), save.runs) == (3, ["keep"]), number
-        lost += line.lost
     assert lost >= most / 2
 
 
@@ -127,7 +128,8 @@ def test_a_conversation_that_is_deleted_under_its_turn_is_paid_for(me: Any, sess
         gone.set()
 
     provider = Scripted([delete, *says("fine", fresh=200_000, output=1_000)], name="anthropic", remote=True)
-    answer(me, session_id, agent(provider, model=MODEL))
+    with pytest.raises(NotFound):
+        answer(me, session_id, agent(provider, model=MODEL))
     assert gone.is_set()
     paid = rows(me, "SELECT cost_usd, session_id FROM model_calls WHERE team_id = :team")
     assert [(float(row["cost_usd"]), row["session_id"]) for row in paid] == [(0.615, None)]

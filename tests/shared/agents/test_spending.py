@@ -164,8 +164,11 @@ def test_a_model_without_a_price_is_not_called(me: Any, session_id: str, model: 
     assert "model_cost" not in counters(me)
 
 
-def test_a_call_whose_price_is_not_known_counts_as_the_dearest(me: Any, session_id: str) -> None:
+def test_a_call_whose_price_is_not_known_counts_as_the_dearest(
+    me: Any, session_id: str, limited: Callable[..., None]
+) -> None:
     """The catalogue has no rate for what claude-2 wrote to a cache: no cost on the bill, and no gift to the budget."""
+    limited(model_cost_turn=100_000_000)
     scene = [ToolCallReady("c", "echo", {"word": "x"}), Usage(cache_write_1h=100_000), Stop("tool_use")]
     events = answer(me, session_id, agent(vendor(scene, says("fine")), Echo(), model="claude-2"))
     assert [warning["code"] for warning in of(events, "warning")] == ["COST_UNKNOWN"]

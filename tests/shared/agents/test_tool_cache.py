@@ -27,7 +27,7 @@ from tests.shared.agents.playing import Cached, failing
 ROOT = Path(__file__).resolve().parents[3]
 
 
-def scope(me: Any, *, connection: str | None = None, version: int = 1, rights: int = 1) -> tool_cache.Scope:
+def scope(me: Any, *, connection: str | None = None, version: int = 1, rights: int = 0) -> tool_cache.Scope:
     return tool_cache.Scope(me.team, connection, version, rights)
 
 

@@ -289,9 +289,12 @@ def test_a_yes_is_no_yes_to_anything_else(chats: Callable[[], Chat], victim: int
     with pytest.raises(ToolFailed, match="something else"):
         chat.saves(document("budget", "Budget", more=HARM), over=other)
     assert len(chat.questions()) == 1, "one question a turn"
-    for message in ("no", "yes, but only March", "what is the weather", "yes"):
+    for message in ("no", "yes, but only March"):
         chat.says(message)
         chat.refused(document(more=HARM), over=victim)
+    chat.says("what is the weather")
+    chat.says("yes")
+    chat.refused(document(more=HARM), over=victim)
 
 
 def test_a_yes_to_the_models_own_question_is_none(chats: Callable[[], Chat], victim: int) -> None:

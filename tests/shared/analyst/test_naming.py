@@ -38,6 +38,11 @@ def test_these_name_it(said: str) -> None:
         "update sales-2",
         "see /dash/sales-2 and /dash/presales",
         "change the pricing",
+        "why did sales change?",
+        "what changed in sales by month?",
+        "show how sales by month was updated",
+        "sales by month, and its change",
+        "wie haben sich sales by month geändert",
         "",
     ],
 )
