@@ -137,7 +137,9 @@ def _values(result: Any) -> Iterator[float]:
             case str() as text:
                 if (known := number(text)) is not None:
                     yield abs(known)
-                for figure in figures.read(text[:_READ].replace("-", " ").replace("_", " ").replace("T", " ")):
+                for figure in figures.read(
+                    text[:_READ].replace("-", " ").replace("_", " ").replace("T", " ")
+                ):
                     yield figure.value
             case list() | tuple() as items:
                 yield float(len(items))
@@ -163,7 +165,11 @@ def _tables(result: Any, name: str) -> Iterator[Table]:
         if plain:
             yield Table(tuple(plain), [list(plain.values())])
         columns, rows = result.get("columns"), result.get("rows")
-        if isinstance(columns, list) and isinstance(rows, list) and all(isinstance(row, list) for row in rows):
+        if (
+            isinstance(columns, list)
+            and isinstance(rows, list)
+            and all(isinstance(row, list) for row in rows)
+        ):
             heads = [column.get("name") if isinstance(column, dict) else column for column in columns]
             if rows:
                 yield Table(tuple(str(head) for head in heads), rows)
@@ -224,9 +230,7 @@ def _of_column(
     _of_pairs([(column[one], column[other]) for one, other in pairs], plain, percentages)
 
 
-def _of_pairs(
-    pairs: Iterable[tuple[float, float]], plain: list[float], percentages: list[float]
-) -> None:
+def _of_pairs(pairs: Iterable[tuple[float, float]], plain: list[float], percentages: list[float]) -> None:
     for one, other in pairs:
         plain += [abs(one + other), abs(one - other)]
         for part, base in ((one, other), (other, one)):
