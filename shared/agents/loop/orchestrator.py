@@ -20,6 +20,7 @@ from typing import Any, Protocol
 
 from shared.agents.loop import model_call, numbers
 from shared.agents.loop.agent import Agent
+from shared.agents.loop.evidence import Evidence
 from shared.agents.loop.model_call import Answer, Watch
 from shared.agents.protocol import bounds, history
 from shared.agents.protocol.model import Message, Provider, Request, Text, ToolContext, ToolResult, ToolUse
@@ -93,6 +94,17 @@ class _State:
     spent: Decimal = Decimal(0)
     provider: Provider | None = None
     model: str = ""
+    _evidence: Evidence = field(default_factory=Evidence)
+    _weighed: int = 0
+
+    def shown(self) -> Evidence:
+        """What the tools have shown so far; each entry is taken in once."""
+        for entry in self.entries[self._weighed :]:
+            if entry.kind == "tools":
+                for content in entry.results:
+                    self._evidence.add(content)
+        self._weighed = len(self.entries)
+        return self._evidence
 
     @property
     def messages(self) -> tuple[Message, ...]:
@@ -312,8 +324,7 @@ def _marks(state: _State, answer: Answer) -> dict[str, Any]:
         "stop_reason": answer.stop,
         "tokens": answer.usage.total,
     }
-    results = [content for entry in state.entries if entry.kind == "tools" for content in entry.results]
-    wrong = numbers.unsupported(answer.text, results=results, said=state.said)
+    wrong = numbers.unsupported_by(state.shown(), answer.text, said=state.said)
     if wrong:
         marks["unsupported_numbers"] = wrong[:20]
         _warn(

@@ -8,7 +8,7 @@ each request: a call that was interrupted gets a result that says so.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from shared.agents.protocol.model import Block, Message, Text, ToolResult, ToolUse
 
@@ -18,6 +18,7 @@ LOADED = 100
 """Most lines to read for it: two windows, and the longest turn before them."""
 
 Line = dict[str, Any]
+Role = Literal["user", "assistant"]
 
 
 def blocks_to_json(blocks: Iterable[Block]) -> list[Line]:
@@ -82,42 +83,41 @@ def reaches(newest_first: Sequence[Line], total: int) -> bool:
 
 def repaired(messages: Iterable[Message]) -> tuple[Message, ...]:
     """The same conversation with calls and results in pairs, roles in turn, and nothing empty."""
-    found: list[Message] = []
+    found: list[tuple[Role, list[Block]]] = []
+    open_calls: list[str] = []
     for message in messages:
-        blocks = tuple(block for block in message.blocks if not isinstance(block, Text) or block.text.strip())
-        open_calls = _open_calls(found)
+        blocks = [block for block in message.blocks if not isinstance(block, Text) or block.text.strip()]
         if message.role == "user":
-            answered = {block.tool_use_id for block in blocks if isinstance(block, ToolResult)}
-            kept: list[Block] = []
-            seen: set[str] = set()
-            for block in blocks:
-                if isinstance(block, ToolResult):
-                    if block.tool_use_id not in open_calls or block.tool_use_id in seen:
-                        continue
-                    seen.add(block.tool_use_id)
-                kept.append(block)
-            missing = [_interrupted(id) for id in open_calls if id not in answered]
-            blocks = (*missing, *kept)
-            # Results come first: a provider reads them before the person's next words.
-            blocks = tuple(sorted(blocks, key=lambda block: not isinstance(block, ToolResult)))
+            blocks = _answering(open_calls, blocks)
         elif open_calls:
-            found.append(Message("user", tuple(_interrupted(id) for id in open_calls)))
+            found.append(("user", [_interrupted(id) for id in open_calls]))
+            open_calls = []
         if not blocks or (not found and message.role == "assistant"):
             continue
-        if found and found[-1].role == message.role:
-            found[-1] = Message(message.role, (*found[-1].blocks, *blocks))
+        if found and found[-1][0] == message.role:
+            found[-1][1].extend(blocks)
         else:
-            found.append(Message(message.role, blocks))
-    if last := _open_calls(found):
-        found.append(Message("user", tuple(_interrupted(id) for id in last)))
-    return tuple(found)
+            found.append((message.role, blocks))
+        open_calls = [
+            block.id for block in blocks if isinstance(block, ToolUse) and message.role == "assistant"
+        ]
+    if open_calls:
+        found.append(("user", [_interrupted(id) for id in open_calls]))
+    return tuple(Message(role, tuple(blocks)) for role, blocks in found)
 
 
-def _open_calls(messages: Sequence[Message]) -> list[str]:
-    """Calls of the last message, which the next one must answer."""
-    if not messages or messages[-1].role != "assistant":
-        return []
-    return [block.id for block in messages[-1].blocks if isinstance(block, ToolUse)]
+def _answering(open_calls: Sequence[str], blocks: Sequence[Block]) -> list[Block]:
+    """A result for each open call, and none for any other; a provider reads them before the person's next words."""
+    results: dict[str, Block] = {}
+    rest: list[Block] = []
+    wanted = set(open_calls)
+    for block in blocks:
+        if not isinstance(block, ToolResult):
+            rest.append(block)
+        elif block.tool_use_id in wanted:
+            results.setdefault(block.tool_use_id, block)
+    missing = [_interrupted(id) for id in open_calls if id not in results]
+    return [*missing, *results.values(), *rest]
 
 
 def _interrupted(call_id: str) -> ToolResult:
