@@ -28,6 +28,19 @@ function choose(chart, values) {
   return new Set(values.map((row) => row[direct.series])).size <= direct.up_to ? direct.spec : chart.spec;
 }
 
+/** A chart has its rows and its spec; it loads no picture, no data and no link. */
+const refuse = () => Promise.reject(new Error("A chart loads nothing."));
+const loader = { load: refuse, sanitize: refuse, http: refuse, file: refuse };
+
+/** A point's values as rows of text. The library's own table would load a picture for a value that is called `image`. */
+export function tip(value, clean) {
+  if (value === null || typeof value !== "object") return clean(value);
+  const { title, ...rest } = value;
+  const rows = Object.entries(rest).filter(([, shown]) => shown !== undefined)
+    .map(([key, shown]) => `<tr><td class="key">${clean(key)}</td><td class="value">${clean(typeof shown === "object" ? JSON.stringify(shown) : shown)}</td></tr>`);
+  return `${title ? `<h2>${clean(title)}</h2>` : ""}${rows.length ? `<table>${rows.join("")}</table>` : ""}`;
+}
+
 /** Draw into the element; answers a function that removes the chart again. */
 export async function draw(element, chart, data, config) {
   const embed = await load();
@@ -41,7 +54,8 @@ export async function draw(element, chart, data, config) {
   const wide = Math.max(1, Math.floor((element.clientWidth || 600) / 150));
   const fitted = { ...look, legend: { ...look.legend, columns: Math.min(look.legend?.columns ?? 6, wide) } };
   const result = await embed(element, { ...spec, datasets: { ...(spec.datasets ?? {}), rows: values } }, {
-    actions: false, ast: true, renderer: "svg", config: fitted, defaultStyle: false, tooltip: { theme: "custom", disableDefaultStyle: true },
+    actions: false, ast: true, renderer: "svg", config: fitted, defaultStyle: false, loader,
+    tooltip: { theme: "custom", disableDefaultStyle: true, formatTooltip: tip },
   });
   const observer = new ResizeObserver(() => result.view.resize().runAsync());
   observer.observe(element);

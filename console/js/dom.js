@@ -1,3 +1,5 @@
+import { LINK, place } from "./links.js";
+
 /** Build elements without ever parsing text as HTML. */
 export function h(tag, properties = {}, ...children) {
   const element = document.createElement(tag);
@@ -35,11 +37,12 @@ export function prose(text) {
 }
 
 function inline(text) {
-  return text.split(/(\*\*[^*]+\*\*|`[^`]+`|\[[^\]]+\]\([^)\s]+\))/).map((part) => {
+  return text.split(/(\*\*[^*]+\*\*|`[^`]+`|\[[^\[\]]{1,300}\]\([^) \n]{1,2000}\))/u).map((part) => {
     if (part.startsWith("**") && part.length > 4) return h("strong", {}, part.slice(2, -2));
     if (part.startsWith("`") && part.length > 2) return h("code", {}, part.slice(1, -1));
-    const link = /^\[([^\]]+)\]\((\/[^)\s]*|https:\/\/[^)\s]+)\)$/.exec(part);
-    if (link) return h("a", { href: link[2], ...(link[2].startsWith("/") ? {} : { rel: "noopener noreferrer", target: "_blank" }) }, link[1]);
+    const [whole, label, address] = LINK.exec(part) ?? [];
+    const leads = whole === part ? place(address) : null;
+    if (leads) return h("a", { href: address, ...(leads === "outside" ? { rel: "noopener noreferrer", target: "_blank" } : {}) }, label);
     return part;
   });
 }

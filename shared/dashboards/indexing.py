@@ -12,12 +12,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from shared.dashboards import page, reading, store
 from shared.dashboards.compiling import lineage
-from shared.dashboards.document import changes
+from shared.dashboards.document import changes, schedules
 from shared.dashboards.document.model import Document
 from shared.dashboards.document.problems import Problem
 from shared.dashboards.flow import WarmDashboard
@@ -149,13 +149,8 @@ def _dashboard_id(save_id: str) -> str:
 
 def next_warm(found: Document, after: datetime) -> datetime:
     """When the cache is to be warmed next: by the schedule, or shortly before the results get old."""
-    from datetime import timedelta
-
-    from croniter import croniter
-
     if found.refresh.schedule is not None:
-        due: datetime = croniter(found.refresh.schedule, after).get_next(datetime)
-        return due
+        return schedules.next_after(found.refresh.schedule, after)
     return after + timedelta(seconds=max(600, found.refresh.ttl_seconds))
 
 

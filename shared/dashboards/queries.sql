@@ -120,6 +120,17 @@ ON CONFLICT (team_id, slug) DO UPDATE
 -- remove_dashboard --
 DELETE FROM dashboards WHERE team_id = :team AND slug = :slug RETURNING id, object_generation;
 
+-- remove_generation --
+DELETE FROM dashboards WHERE team_id = :team AND slug = :slug AND object_generation = :generation;
+
+-- follow_object --
+-- Only the row that pointed at the old object: its event may have been faster than the undoing.
+UPDATE dashboards SET object_generation = :new WHERE team_id = :team AND id = :id AND object_generation = :old;
+
+-- follow_version --
+UPDATE dashboard_versions SET object_generation = :new
+ WHERE team_id = :team AND dashboard_id = :id AND object_generation = :old;
+
 -- next_epoch --
 UPDATE dashboards SET cache_epoch = cache_epoch + 1 WHERE team_id = :team AND id = :id RETURNING cache_epoch;
 

@@ -9,10 +9,9 @@ from __future__ import annotations
 from contextvars import ContextVar
 from typing import Any, Literal
 
-from shared.dashboards import indexing, page, reading, store, validation
+from shared.dashboards import indexing, page, reading, store, validation, writing
 from shared.dashboards.charts import theme
 from shared.dashboards.document.problems import Problem
-from shared.dashboards.validation import Verdict
 from shared.dashboards.views import (
     ConnectionName,
     DashboardLine,
@@ -39,8 +38,9 @@ from shared.platform.errors import (
     ValidationFailed,
 )
 from shared.platform.ids import TeamId, UserId, is_id, new_id
-from shared.platform.paging import Page, cursor, cut
+from shared.platform.paging import MOST_NUMBER, Page, cursor, cut
 from shared.platform.postgres import pool
+from shared.platform.text import numerals
 
 _current: ContextVar[tuple[Call, pool.Row] | None] = ContextVar("bridge_dashboard", default=None)
 
@@ -128,7 +128,17 @@ def save(
         "updated_at": now,
     }
     text = reading.stamp(draft.yaml_content, found, {k: str(v) for k, v in stamps.items() if v})
-    return _store(team, found.slug, text, verdict, draft.expected_generation, author, id)
+    expected = draft.expected_generation
+    try:
+        writing.write(team, found.slug, text, verdict, before=row, expected=expected, author=author, id=id)
+    except PreconditionFailed:
+        if expected is None:
+            raise _taken(found.slug) from None
+        raise PreconditionFailed(field="If-Match", reason="it has a newer generation") from None
+    saved = _saved(team, id)
+    if saved is None:
+        raise PreconditionFailed(field="If-Match", reason="it was replaced or deleted meanwhile")
+    return saved
 
 
 def replace(
@@ -156,8 +166,9 @@ def replace(
 def expected_generation(if_match: str | None, given: int | None) -> int:
     """The generation that a replacement names; raises ValidationFailed when it names none."""
     text = (if_match or "").strip().removeprefix("W/").strip('"')
-    if text.isdigit():
-        return int(text)
+    generation = numerals.whole(text)
+    if generation is not None:
+        return generation
     if if_match is None and given is not None:
         return given
     raise ValidationFailed(
@@ -278,10 +289,11 @@ def list_versions(team: TeamId, dashboard: str, page_: Page) -> Versions:
 
 def text_of_version(team: TeamId, slug: str, dashboard: str, number: str) -> str:
     """The YAML of an earlier version; raises NotFound."""
-    if not number.isdigit() or len(number) > 9:
+    version = numerals.whole(number, MOST_NUMBER)
+    if version is None:
         raise NotFound
     with pool.transaction(team) as tx:
-        row = store.get_version(tx, team, dashboard, int(number))
+        row = store.get_version(tx, team, dashboard, version)
     name = indexing.object_name(team, slug)
     data, _ = objects.get(indexing.BUCKET, name, generation=row["object_generation"])
     return data.decode("utf-8", "replace")
@@ -312,42 +324,6 @@ def delete(team: TeamId, slug: str, *, user: UserId, admin: bool) -> None:
 
 
 # Parts -----------------------------------------------------------------------------------------
-
-
-def _store(
-    team: TeamId,
-    slug: str,
-    text: str,
-    verdict: Verdict,
-    expected: int | None,
-    author: UserId,
-    id: str,
-) -> SavedVersion:
-    name = indexing.object_name(team, slug)
-    metadata = {indexing.SAVE_ID: id, indexing.AUTHOR: author}
-    try:
-        stored = objects.put(
-            indexing.BUCKET,
-            name,
-            text.encode(),
-            content_type="text/yaml; charset=utf-8",
-            if_generation=objects.ABSENT if expected is None else expected,
-            metadata=metadata,
-        )
-    except PreconditionFailed:
-        # Either somebody was faster, or an earlier attempt of this very save died after its object.
-        current = objects.head(indexing.BUCKET, name)
-        if current is None or current.metadata.get(indexing.SAVE_ID) != id:
-            if expected is None:
-                raise _taken(slug) from None
-            raise PreconditionFailed(field="If-Match", reason="it has a newer generation") from None
-        data, stored = objects.get(indexing.BUCKET, name, generation=current.generation)
-        text = data.decode()
-    indexing.keep(team, slug, text, stored, verdict, metadata=metadata)
-    saved = _saved(team, id)
-    if saved is None:
-        raise PreconditionFailed(field="If-Match", reason="it was replaced or deleted meanwhile")
-    return saved
 
 
 def _check_expectation(row: pool.Row | None, slug: str, expected: int | None) -> None:

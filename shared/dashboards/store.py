@@ -157,6 +157,18 @@ def remove(tx: pool.Tx, team: TeamId, slug: str, generation: int) -> bool:
     return tx.find(Q.remove_dashboard, team=team, slug=slug) is not None
 
 
+def forget(tx: pool.Tx, team: TeamId, slug: str, generation: int) -> None:
+    """Make an object that is taken back leave no row, also when its event comes late."""
+    tx.run(Q.bury_dashboard, team=team, slug=slug, generation=generation)
+    tx.run(Q.remove_generation, team=team, slug=slug, generation=generation)
+
+
+def follow(tx: pool.Tx, team: TeamId, id: str, *, old: int, new: int) -> None:
+    """Point the row and its version from one generation to another that holds the same text."""
+    if tx.run(Q.follow_object, team=team, id=id, old=old, new=new):
+        tx.run(Q.follow_version, team=team, id=id, old=old, new=new)
+
+
 def next_epoch(tx: pool.Tx, team: TeamId, id: str) -> int:
     """Make every cached result of the dashboard unreachable."""
     return int(tx.one(Q.next_epoch, team=team, id=id)["cache_epoch"])

@@ -42,6 +42,7 @@ from shared.platform.errors import (
 from shared.platform.ids import TeamId, UserId
 from shared.platform.limits import budgets
 from shared.platform.postgres import pool
+from shared.platform.text import numerals
 
 Assemble = Callable[[Turn], Agent]
 
@@ -225,7 +226,7 @@ def follow(
 def last_event_id(headers: Mapping[str, str]) -> int:
     """The id that a client saw last, from `Last-Event-ID`; one that we did not issue counts as none."""
     given = next((value for name, value in headers.items() if name.lower() == "last-event-id"), "")
-    return int(given) if given.isascii() and given.isdigit() and len(given) <= 12 else 0
+    return numerals.whole(given, 10**12) or 0
 
 
 def cancel(teams: list[TeamId], user: UserId, session_id: str) -> str:

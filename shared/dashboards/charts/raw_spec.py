@@ -1,13 +1,16 @@
 """The guard of raw Vega-Lite specs: plain marks and encodings, nothing that loads, links or evaluates.
 
-An allow-list by structure: every key that can hold an expression, an address or a data source is
-refused wherever it stands, so a spec can't reach the network or run text that somebody wrote.
+Every key that can hold an expression, an address or a data source is refused wherever it stands, and so is every
+text for which a style would load something, so a spec can't reach the network or run text that somebody wrote. Nor
+may a column's values be paint as they are: nobody has read what a query answers.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
+
+from shared.platform.text import links
 
 MAX_DEPTH = 20
 MAX_NODES = 4_000
@@ -36,7 +39,9 @@ _REFUSED_KEYS = {
     "config": "the shared theme styles every chart",
     "background": "the shared theme styles every chart",
     "formatType": "custom formatters are not accepted",
+    "encode": "the mark's and the axes' own properties style a chart",
 }
+_PAINT = ("color", "fill", "stroke")
 _EXPRESSION_KEYS = ("filter", "test")
 _COMPOSITION = {"mark", "layer", "hconcat", "vconcat", "concat", "repeat", "facet", "spec"}
 
@@ -61,6 +66,8 @@ def refusals(spec: dict[str, Any]) -> Iterator[tuple[tuple[str | int, ...], str]
                     stack.append(((*path, key), item))
         elif isinstance(value, list):
             stack.extend(((*path, index), item) for index, item in enumerate(value))
+        elif isinstance(value, str) and links.loads(value):
+            yield path, f"{path[-1]}: pictures and styles are not loaded from addresses."
 
 
 def _refusal(key: str, value: Any, path: tuple[str | int, ...]) -> str | None:
@@ -72,7 +79,16 @@ def _refusal(key: str, value: Any, path: tuple[str | int, ...]) -> str | None:
         return "images are not loaded"
     if key == "from" and "transform" in path:
         return _REFUSED_KEYS["lookup"]
+    if key == "scale" and any(name in path for name in _PAINT) and _shows_values_as_they_are(value):
+        return "a column's values can't be colours; give the scale a range of colours"
     return None
+
+
+def _shows_values_as_they_are(scale: Any) -> bool:
+    """A scale that is left out on purpose, that changes nothing, or that reads its range from the data."""
+    if not isinstance(scale, dict):
+        return scale is None or scale is False
+    return scale.get("type") == "identity" or isinstance(scale.get("range"), dict)
 
 
 def _holds_text_expression(value: Any) -> bool:

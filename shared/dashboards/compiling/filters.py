@@ -13,7 +13,6 @@ range's name, or empty for all), `delay=10..`, `carrier=AA&carrier=DL`, `late=tr
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -35,6 +34,7 @@ from shared.dashboards.document.problems import did_you_mean
 from shared.dashboards.document.shapes import DateRange
 from shared.platform.clock import iso
 from shared.platform.errors import ValidationFailed
+from shared.platform.text import numerals
 from shared.warehouses.contract import Parameter
 
 CLOCK = ("today", "now")
@@ -121,13 +121,18 @@ def read(document: Document, given: Mapping[str, str | Sequence[str]], clock: Cl
 
 
 def shifted(values: Values, comparison: str, filter_id: str) -> Mapping[str, Parameter] | None:
-    """The parameters of the period before (or a year before); None when the range is open."""
+    """The parameters of the period before (or a year before).
+
+    None when the range is open, or so early that there is no such period.
+    """
     start, end = values.spans[filter_id]
     if start is None or end is None:
         return None
     moved = (
         ranges.year_before(start, end) if comparison == "previous_year" else ranges.period_before(start, end)
     )
+    if moved is None:
+        return None
     return dict(values.parameters) | {
         f"{filter_id}_start": Parameter(f"{filter_id}_start", "DATE", moved[0].isoformat()),
         f"{filter_id}_end": Parameter(f"{filter_id}_end", "DATE", moved[1].isoformat()),
@@ -170,13 +175,9 @@ def _numbers(item: NumberRangeFilter, given: list[str] | None) -> tuple[float | 
     if not text:
         return None, None
     first, dots, last = text.partition("..")
-    try:
-        low, high = (float(part) if part else None for part in (first, last))
-    except ValueError:
-        dots = ""
-        low = high = None
-    finite = all(value is None or math.isfinite(value) for value in (low, high))
-    if not dots or not finite or (low is not None and high is not None and low > high):
+    low, high = (numerals.real(part.strip(" ")) for part in (first, last))
+    misread = (first and low is None) or (last and high is None)
+    if not dots or misread or (low is not None and high is not None and low > high):
         raise _refused(item.id, "must be like 10..20, 10.. or ..20")
     return low, high
 

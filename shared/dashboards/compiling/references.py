@@ -18,8 +18,10 @@ from shared.dashboards.document.model import (
     MultiSelectFilter,
     SelectFilter,
     TableTile,
+    TextTile,
 )
 from shared.dashboards.document.problems import Problems, did_you_mean
+from shared.platform.text import links
 from shared.platform.text.safe_yaml import Path
 
 DATA_TILES = (KpiTile, ChartTile, TableTile)
@@ -196,6 +198,13 @@ def _check_tiles(document: Document, queries: list[str], problems: Problems) -> 
                 used.add((tile.options.sparkline.query if tile.options.sparkline else None) or "")
             elif isinstance(tile, ChartTile):
                 _check_chart(path, tile.options, problems)
+        elif isinstance(tile, TextTile):
+            for address in links.refused(tile.options.markdown):
+                problems.warning(
+                    (*path, "options", "markdown"),
+                    f"The link to {address[:80]} is shown as plain text.",
+                    "Link to a path of this console (/dash/sales) or to an address that begins with https://.",
+                )
         elif isinstance(tile, FilterBarTile):
             for position, name in enumerate(tile.options.filters):
                 _resolves(

@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
+from shared.dashboards.document import schedules
 from shared.dashboards.document.shapes import (
     Channel,
     Channels,
@@ -65,10 +66,8 @@ class Refresh(Strict):
     @field_validator("schedule")
     @classmethod
     def _is_cron(cls, value: str | None) -> str | None:
-        from croniter import croniter
-
-        if value is not None and (len(value.split()) != 5 or not croniter.is_valid(value)):
-            raise ValueError("must be a cron expression of five fields, such as 0 6 * * *")
+        if value is not None and (wrong := schedules.problem(value)) is not None:
+            raise ValueError(wrong)
         return value
 
 

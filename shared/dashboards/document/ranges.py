@@ -9,7 +9,7 @@ from datetime import date, timedelta
 from shared.dashboards.document.shapes import DateRange
 
 Span = tuple[date | None, date | None]
-_LAST = re.compile(r"last_(\d+)_(days|weeks|months|quarters|years)\Z")
+_LAST = re.compile(r"last_([0-9]+)_(days|weeks|months|quarters|years)\Z")
 _MONTHS = {"months": 1, "quarters": 3, "years": 12, "month": 1, "quarter": 3, "year": 12}
 
 
@@ -39,17 +39,23 @@ def resolve(wanted: DateRange, today: date) -> Span:
     return start, _end_of(unit, start)
 
 
-def period_before(start: date, end: date) -> tuple[date, date]:
-    """The span of the same length just before; whole months go back by whole months."""
+def period_before(start: date, end: date) -> tuple[date, date] | None:
+    """The span of the same length just before; whole months go back by whole months.
+
+    None where it would begin before the calendar does, in the year 1.
+    """
     months = (end.year - start.year) * 12 + end.month - start.month + 1
     if start.day == 1 and end.day == monthrange(end.year, end.month)[1]:
-        return add_months(start, -months), start - timedelta(days=1)
-    length = end - start
-    return _before(start, length + timedelta(days=1)), start - timedelta(days=1)
+        there_are = (start.year - 1) * 12 + start.month - 1
+        return (add_months(start, -months), start - timedelta(days=1)) if months <= there_are else None
+    length = end - start + timedelta(days=1)
+    return (start - length, start - timedelta(days=1)) if length <= start - date.min else None
 
 
-def year_before(start: date, end: date) -> tuple[date, date]:
-    """The same days a year earlier; a month's last day stays a month's last day."""
+def year_before(start: date, end: date) -> tuple[date, date] | None:
+    """The same days a year earlier; a month's last day stays a month's last day. None before the year 1."""
+    if start.year == date.min.year:
+        return None
     moved_end = add_months(end, -12)
     if end.day == monthrange(end.year, end.month)[1]:
         moved_end = moved_end.replace(day=monthrange(moved_end.year, moved_end.month)[1])
@@ -57,8 +63,8 @@ def year_before(start: date, end: date) -> tuple[date, date]:
 
 
 def add_months(day: date, months: int) -> date:
-    """The same day of another month, or that month's last day; not before year 1."""
-    index = max(12, day.year * 12 + day.month - 1 + months)
+    """The same day of another month, or that month's last day; not before the year 1 nor after 9999."""
+    index = min(max(12, day.year * 12 + day.month - 1 + months), 9999 * 12 + 11)
     year, month = divmod(index, 12)
     return date(year, month + 1, min(day.day, monthrange(year, month + 1)[1]))
 

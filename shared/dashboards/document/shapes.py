@@ -38,10 +38,11 @@ Title = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 Label = Annotated[str, StringConstraints(max_length=200)]
 
 FORMATS = ("auto", "number", "integer", "short", "percent", "currency", "bytes", "duration", "date", "text")
-_D3_FORMAT = re.compile(r"[-+ (]?\$?0?\d{0,2},?(\.\d{1,2})?~?[sfdegr%]?\Z")
+_D3_FORMAT = re.compile(r"[-+ (]?\$?0?[0-9]{0,2},?(\.[0-9]{1,2})?~?[sfdegr%]?\Z")
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}\Z")
 _RELATIVE = re.compile(
     r"(today|yesterday|all_time|(month|quarter|year)_to_date|(this|previous)_(week|month|quarter|year)"
-    r"|last_[1-9]\d{0,3}_(days|weeks|months|quarters|years))\Z"
+    r"|last_[1-9][0-9]{0,3}_(days|weeks|months|quarters|years))\Z"
 )
 
 
@@ -53,7 +54,8 @@ def _check_format(value: str) -> str:
 
 def _check_date(value: str) -> str:
     try:
-        if len(value) == 10:
+        # Python also takes weeks, 2013-W01-1, which don't compare as texts.
+        if _DAY.match(value):
             date.fromisoformat(value)
             return value
     except ValueError:

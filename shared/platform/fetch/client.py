@@ -21,6 +21,7 @@ from urllib3.response import BaseHTTPResponse
 from shared.platform.fetch import targets, wire
 from shared.platform.fetch.errors import RemoteAnswerRefused
 from shared.platform.settings import settings
+from shared.platform.text import numerals
 
 Method = Literal["GET", "HEAD", "POST"]
 
@@ -162,8 +163,8 @@ def _body(target: targets.Target, response: BaseHTTPResponse, most: int) -> byte
             field="url",
             reason="encoding",
         )
-    length = response.headers.get("Content-Length", "")
-    if length.isdigit() and int(length) > most:
+    length = response.headers.get("Content-Length", "").strip()
+    if length.isascii() and length.isdigit() and numerals.whole(length, most) is None:
         raise _too_large(target, most)
     pieces, size = [], 0
     for piece in _unpacked(target, response, most) if encoding in _PACKED else _raw(response):

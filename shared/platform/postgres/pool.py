@@ -21,9 +21,9 @@ from shared.platform import deadline
 from shared.platform.errors import Conflict, NotFound, Unavailable
 from shared.platform.postgres import connect as pg_connect
 from shared.platform.postgres.session import OUTDATED, Session
+from shared.platform.postgres.values import bound
 from shared.platform.settings import settings
 from shared.platform.telemetry import context as telemetry
-from shared.platform.text import strict_json
 
 Row = dict[str, Any]
 
@@ -77,9 +77,7 @@ class Tx:
 
     def _execute(self, statement: str, values: dict[str, Any]) -> tuple[list[Row], int]:
         try:
-            rows, names, count = self._session.run(
-                statement, {key: _bind(value) for key, value in values.items()}
-            )
+            rows, names, count = self._session.run(statement, bound(statement, values))
         except Exception as error:
             raise _translated(error, self._session) from error
         return [dict(zip(names, row, strict=True)) for row in rows], count
@@ -199,12 +197,6 @@ def _close(session: Session) -> None:
         session.driver.close()
     except Exception as error:
         telemetry.log("a broken database connection did not close", "DEBUG", error_type=type(error).__name__)
-
-
-def _bind(value: Any) -> Any:
-    if isinstance(value, dict) or (isinstance(value, list) and any(isinstance(item, dict) for item in value)):
-        return strict_json.dumps(value).decode()
-    return list(value) if isinstance(value, tuple | set | frozenset) else value
 
 
 def _translated(error: Exception, session: Session) -> Exception:

@@ -19,7 +19,7 @@ from shared.platform.ids import is_id
 from shared.platform.settings import settings
 from shared.platform.telemetry import context as telemetry
 from shared.platform.telemetry import recording
-from shared.platform.text import strict_json
+from shared.platform.text import numerals, strict_json
 
 MAX_MESSAGE = 256 * 1024
 
@@ -53,7 +53,7 @@ class Arrival:
             step,
             key,
             message_of(request),
-            int(count) if count.isascii() and count.isdigit() else None,
+            numerals.whole(count, 2**31 - 1),
             outbox.GIVE_UP_HEADER in request.headers,
         )
 
@@ -73,9 +73,10 @@ def finalized_event(request: Request, bucket_role: str, matcher: Any) -> Finaliz
     body = strict_json.loads(intake.read_bytes(request, MAX_MESSAGE))
     if not isinstance(body, dict):
         raise MalformedEvent(field="body", reason="not an object resource")
-    bucket, name, generation = body.get("bucket"), body.get("name"), str(body.get("generation", ""))
-    if not isinstance(bucket, str) or not isinstance(name, str) or not generation.isdigit():
-        raise MalformedEvent(field="body", reason="bucket, name or generation is missing")
+    bucket, name = body.get("bucket"), body.get("name")
+    generation, size = (numerals.whole(str(body.get(field, 0))) for field in ("generation", "size"))
+    if not isinstance(bucket, str) or not isinstance(name, str) or not generation or size is None:
+        raise MalformedEvent(field="body", reason="bucket, name, generation or size is missing")
     if settings().role_of(bucket) != bucket_role:
         raise MalformedEvent(field="bucket", reason="another bucket's event")
     match = matcher.match("/" + name)
@@ -84,19 +85,18 @@ def finalized_event(request: Request, bucket_role: str, matcher: Any) -> Finaliz
     metadata = body.get("metadata")
     if isinstance(metadata, dict):
         telemetry.caused_by(metadata.get(objects.TRACEPARENT))
-    return Finalized(bucket, name, int(generation), int(body.get("size", 0)), match.groupdict())
+    return Finalized(bucket, name, generation, size, match.groupdict())
 
 
 def tell_age(root: telemetry.Request, request: Request, declaration: Declaration) -> None:
     """How long the delivery waited: since its task was due, its object was written, its minute came."""
     given = request.headers.get("X-CloudTasks-TaskETA") or request.headers.get("ce-time")
-    given = given or request.headers.get(outbox.SCHEDULE_HEADER)
-    try:
-        due = float(given or "")
-    except ValueError:
+    given = given or request.headers.get(outbox.SCHEDULE_HEADER) or ""
+    due = numerals.real(given)
+    if due is None:
         try:
-            due = datetime.fromisoformat((given or "").replace("Z", "+00:00")).timestamp()
-        except ValueError:
+            due = datetime.fromisoformat(given.replace("Z", "+00:00")).timestamp()
+        except (ValueError, OverflowError):
             return  # By hand, or by something that does not say.
     age = max(0.0, clock.now().timestamp() - due) * 1000
     root.attributes["queue_age_ms"] = round(age, 1)

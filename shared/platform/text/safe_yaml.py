@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import yaml
 
 from shared.platform.errors import BadInput
+from shared.platform.text import numerals
 
 MAX_BYTES = 256 * 1024
 MAX_DEPTH = 24
 MAX_NODES = 50_000
+_NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
 
 Path = tuple[str | int, ...]
 Positions = dict[Path, tuple[int, int]]
@@ -89,6 +92,7 @@ def _value(node: yaml.Node, path: Path, positions: Positions) -> Any:
             if not isinstance(key_node, yaml.ScalarNode):
                 raise MalformedYaml("a key must be a plain word", line, column)
             key = str(key_node.value)
+            _check_text(key, key_node)
             if key in found:
                 raise MalformedYaml(f"the key {key!r} stands twice", line, column)
             found[key] = _value(value_node, (*path, key), positions)
@@ -97,10 +101,8 @@ def _value(node: yaml.Node, path: Path, positions: Positions) -> Any:
     if isinstance(node, yaml.SequenceNode):
         return [_value(item, (*path, index), positions) for index, item in enumerate(node.value)]
     scalar = _construct(node)
-    if isinstance(scalar, str) and "\x00" in scalar:
-        raise MalformedYaml(
-            "a text contains a NUL character", node.start_mark.line + 1, node.start_mark.column + 1
-        )
+    if isinstance(scalar, str):
+        _check_text(scalar, node)
     return scalar
 
 
@@ -108,11 +110,31 @@ def _construct(node: yaml.Node) -> Any:
     """JSON-like scalars only: a timestamp stays the text that the author wrote."""
     if node.tag == "tag:yaml.org,2002:timestamp":
         return node.value
+    # Before it is read: a number in base 60 (`1:0:0…`) takes time that grows with the square of its length.
+    if node.tag in _NUMBERS and len(node.value) > numerals.LONGEST:
+        raise _refused(f"a number is longer than {numerals.LONGEST} characters", node)
     # A loader of its own for each scalar: constructors keep state and are not shared between threads.
-    value = yaml.SafeLoader("").construct_object(node)
-    if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
-        raise MalformedYaml("a number must be finite", node.start_mark.line + 1, node.start_mark.column + 1)
+    try:
+        value = yaml.SafeLoader("").construct_object(node)
+    except (ValueError, OverflowError):
+        raise _refused("a number can't be read or is out of range", node) from None
+    if isinstance(value, float) and not math.isfinite(value):
+        raise _refused("a number must be finite", node)
+    if isinstance(value, int) and not numerals.fits(value):
+        raise _refused("a whole number must be between -2^63 and 2^63 - 1", node)
     return value
+
+
+def _check_text(text: str, node: yaml.Node) -> None:
+    """Escapes such as "\\0" and "\\ud800" write what neither Postgres nor UTF-8 can hold."""
+    if "\x00" in text:
+        raise _refused("a text contains a NUL character", node)
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        raise _refused("a text contains half a surrogate pair", node)
+
+
+def _refused(reason: str, node: yaml.Node) -> MalformedYaml:
+    return MalformedYaml(reason, node.start_mark.line + 1, node.start_mark.column + 1)
 
 
 class _Dumper(yaml.SafeDumper):

@@ -14,8 +14,10 @@ from uuid import UUID
 
 from shared.platform import clock
 from shared.platform.errors import MalformedJson
+from shared.platform.text import numerals
 
 MAX_DEPTH = 64
+_TOO_LARGE = "a number is too large"
 
 
 def loads(raw: bytes, *, max_depth: int = MAX_DEPTH) -> Any:
@@ -35,7 +37,7 @@ def loads(raw: bytes, *, max_depth: int = MAX_DEPTH) -> Any:
         raise MalformedJson(f"The body is not valid JSON: {refused}.", reason=str(refused)) from None
     except (ValueError, RecursionError) as error:
         raise MalformedJson("The body is not valid JSON.", reason=_where(error)) from None
-    _check_text(value)
+    _check_values(value)
     return value
 
 
@@ -86,7 +88,7 @@ def _refuse_constant(name: str) -> Any:
 def _finite(text: str) -> float:
     number = float(text)
     if not math.isfinite(number):
-        raise _Refused("a number is too large")
+        raise _Refused(_TOO_LARGE)
     return number
 
 
@@ -110,7 +112,7 @@ def _check_depth(text: str, limit: int) -> None:
             depth -= 1
 
 
-def _check_text(value: Any) -> None:
+def _check_values(value: Any) -> None:
     stack = [value]
     while stack:
         item = stack.pop()
@@ -119,6 +121,9 @@ def _check_text(value: Any) -> None:
                 raise MalformedJson("A text contains a NUL character.", reason="NUL character")
             if any("\ud800" <= character <= "\udfff" for character in item):
                 raise MalformedJson("A text contains half a surrogate pair.", reason="lone surrogate")
+        elif isinstance(item, int):
+            if not numerals.fits(item):
+                raise MalformedJson(f"The body is not valid JSON: {_TOO_LARGE}.", reason=_TOO_LARGE)
         elif isinstance(item, dict):
             stack.extend(item)
             stack.extend(item.values())
@@ -129,4 +134,6 @@ def _check_text(value: Any) -> None:
 def _where(error: Exception) -> str:
     if isinstance(error, json.JSONDecodeError):
         return f"{error.msg} at line {error.lineno}, column {error.colno}"
+    if isinstance(error, ValueError):
+        return _TOO_LARGE  # Python reads whole numbers of up to 4,300 digits.
     return "the text can't be decoded"

@@ -1,10 +1,12 @@
 """YAML as plain data with positions."""
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.platform.text import safe_yaml
+from shared.platform.text import safe_yaml, strict_json
 from shared.platform.text.safe_yaml import MalformedYaml
 
 BOMB = "a: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a]\nc: [*b,*b,*b,*b,*b,*b]\n"
@@ -22,6 +24,18 @@ BOMB = "a: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a]\nc: [*b,*b,*b,*b
         ("a: [1, 2", "expected", 1),
         ("[" * 30 + "]" * 30, "deeper", 1),
         ("a: .inf", "finite", 1),
+        ("a: 1\nb: 0x" + "f" * 9_000, "longer than 400", 2),
+        ("a: " + "9" * 5_000, "longer than 400", 1),
+        ("a: 1" + ":0" * 173 + ":0.0", "out of range", 1),
+        ("a: 1" + ":59" * 40_000, "longer than 400", 1),
+        ("a: 0xffffffffffffffff", "2^63", 1),
+        ("a: 9223372036854775808", "2^63", 1),
+        ("a: 1:0:0:0:0:0:0:0:0:0:0:0:0:0", "2^63", 1),
+        ("a: 0b_", "number", 1),
+        ('a: "\\0"', "NUL", 1),
+        ('a: 1\n"b\\0": 1', "NUL", 2),
+        ('a: "\\ud800"', "surrogate", 1),
+        ('"\\udfff": 1', "surrogate", 1),
         ("", "empty", None),
         ("a: " + "x" * (300 * 1024), "larger", None),
         ("? [1, 2]\n: x", "plain word", 1),
@@ -69,3 +83,23 @@ def test_any_text_is_a_value_or_a_refusal(text: str) -> None:
         safe_yaml.load(text)
     except MalformedYaml as refused:
         assert refused.reason
+
+
+NUMBERS = st.text(st.sampled_from("0123456789abcdefxob_.:+-eE "), min_size=1, max_size=40)
+
+
+@given(
+    NUMBERS
+    | st.integers(1, 60).map(lambda n: "1" + ":0" * n)
+    | st.integers(1, 60).map(lambda n: f"0x{'f' * n}")
+)
+def test_a_number_that_is_read_has_64_bits_or_is_a_finite_float(text: str) -> None:
+    """Every store, every JSON and every browser can hold it; what can't be is refused with its place."""
+    try:
+        value = safe_yaml.load(f"a: {text}")[0]["a"]
+    except MalformedYaml as refused:
+        assert refused.line is not None
+        return
+    if isinstance(value, int):
+        assert -(2**63) <= value < 2**63
+    assert json.loads(strict_json.dumps(value)) == value

@@ -11,7 +11,11 @@ from shared.platform.text import strict_json
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"))
 VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | TEXT,
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**63 - 1)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | TEXT,
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXT, inner, max_size=4),
     max_leaves=20,
 )
@@ -41,6 +45,9 @@ def test_arbitrary_bytes_are_a_value_or_a_refusal(raw: bytes) -> None:
         (b"[NaN]", "NaN"),
         (b"[-Infinity]", "Infinity"),
         (b"[1e999]", "too large"),
+        (b"[9223372036854775808]", "too large"),
+        (b'{"a": [-9223372036854775809]}', "too large"),
+        (b"[" + b"9" * 5_000 + b"]", "too large"),
         (b'["\\ud800"]', "surrogate"),
         (b'["a\\u0000"]', "NUL"),
         (b'{"a": 1} {"b": 2}', "Extra data"),
