@@ -64,7 +64,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _port() -> int | None:
     given = os.environ.get("BRIDGE_PORT") or "8080"
-    if not given.isdigit() or int(given) > 65535:
+    if not given.isdecimal() or int(given) > 65535:
         print(f"BRIDGE_PORT: {given!r} is not a port; give a number from 1 to 65535", file=sys.stderr)
         return None
     return int(given)

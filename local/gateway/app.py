@@ -138,7 +138,7 @@ def _bounded(environ: dict[str, Any]) -> IO[bytes] | None:
     stream: IO[bytes] = environ["wsgi.input"]
     length = environ.get("CONTENT_LENGTH")
     if length:
-        return stream if length.isdigit() and int(length) <= MAX_BODY else None
+        return stream if length.isdecimal() and int(length) <= MAX_BODY else None
     if environ.get("HTTP_TRANSFER_ENCODING", "").lower() != "chunked":
         return stream
     spooled: IO[bytes] = tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115 - the request's

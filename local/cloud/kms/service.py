@@ -222,7 +222,7 @@ class Kms:
 
 def _by_number(item: Any) -> tuple[str, int]:
     head, _slash, last = item.name.rpartition("/")
-    return (head, int(last)) if last.isdigit() else (item.name, 0)
+    return (head, int(last)) if last.isdecimal() else (item.name, 0)
 
 
 def _id(field: str, text: str) -> str:

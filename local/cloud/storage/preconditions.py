@@ -100,7 +100,7 @@ def from_headers(request: Request) -> Conditions:
         text = request.header(name)
         if text is None:
             return None
-        if not text.isdigit():
+        if not text.isdecimal():
             raise ApiError(400, "invalid", f"{name} must be a whole number.", xml_code="InvalidArgument")
         return int(text)
 

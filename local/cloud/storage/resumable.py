@@ -48,7 +48,7 @@ def start(
     storage: Storage, draft: Draft, stated: dict[str, str], total: str | None, origin: str | None
 ) -> str:
     """Open a session for `draft`; its id is the only credential that its URL needs."""
-    if total is not None and not total.isdigit():
+    if total is not None and not total.isdecimal():
         raise invalid("X-Upload-Content-Length must be a whole number.")
     identity = uuid.uuid4().hex + uuid.uuid4().hex
     with storage.database.write() as tx:
@@ -121,7 +121,7 @@ def _content_range(request: Request) -> tuple[int | None, int | None, int | None
     header = request.header("Content-Range")
     if header is None:
         length = request.header("Content-Length")
-        size = int(length) if length and length.isdigit() else None
+        size = int(length) if length and length.isdecimal() else None
         return 0, None if size is None else size - 1, size
     match = _RANGE.fullmatch(header.strip())
     if match is None:

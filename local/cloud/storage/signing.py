@@ -66,7 +66,7 @@ def _check_time(date: str, expires: str, day: str) -> None:
         raise _mismatch("X-Goog-Date must have the form YYYYMMDDTHHMMSSZ.") from error
     if not date.startswith(day):
         raise _mismatch("X-Goog-Date and the date of X-Goog-Credential differ.")
-    if not expires.isdigit() or not 0 < int(expires) <= _LONGEST:
+    if not expires.isdecimal() or not 0 < int(expires) <= _LONGEST:
         raise _mismatch(f"X-Goog-Expires must be 1 to {_LONGEST} seconds.")
     moment = datetime.now(UTC)
     if moment < signed - _CLOCK_SKEW:

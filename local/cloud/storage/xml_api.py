@@ -83,7 +83,7 @@ def _within_range(request: Request) -> Iterator[bytes]:
         yield from body
         return
     low, _, high = text.partition(",")
-    if not (low.strip().isdigit() and high.strip().isdigit()):
+    if not (low.strip().isdecimal() and high.strip().isdecimal()):
         raise invalid("x-goog-content-length-range must be MIN,MAX.")
     size = 0
     while data := body.read(CHUNK):

@@ -6,7 +6,6 @@ is the orchestrator's decision, since only it knows what the user has already se
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from functools import cached_property
 from typing import Any
@@ -28,7 +27,9 @@ from shared.agents.protocol.model import (
     ToolUse,
     Usage,
 )
-from shared.platform.errors import BridgeError, ProviderError, ProviderUnavailable
+from shared.platform.errors import BridgeError, MalformedJson, ProviderError, ProviderUnavailable
+from shared.platform.text import numerals, strict_json
+from shared.platform.text.characters import storable
 
 MOST_BREAKPOINTS = 4
 CONNECT_SECONDS = 5.0
@@ -179,7 +180,7 @@ def _translated(events: Any) -> Iterator[ProviderEvent]:
                 tool, arguments = (event.content_block.id, event.content_block.name), []
                 yield ToolCallStarted(*tool)
             case "content_block_delta" if event.delta.type == "text_delta":
-                yield TextDelta(event.delta.text)
+                yield TextDelta(storable(event.delta.text))
             case "content_block_delta" if event.delta.type == "input_json_delta":
                 arguments.append(event.delta.partial_json)
             case "content_block_stop" if tool is not None:
@@ -198,7 +199,7 @@ def _translated(events: Any) -> Iterator[ProviderEvent]:
                 if stop != "max_tokens":
                     # Complete but not JSON: the tool box will tell the model what is wrong with it.
                     for id, name, text in broken:
-                        yield ToolCallReady(id, name, {"malformed_json": text[:200]})
+                        yield ToolCallReady(id, name, {"malformed_json": storable(text[:200])})
                 yield usage
                 yield Stop(stop)
                 return
@@ -207,8 +208,8 @@ def _translated(events: Any) -> Iterator[ProviderEvent]:
 
 def _arguments(text: str) -> dict[str, Any] | None:
     try:
-        value = json.loads(text) if text.strip() else {}
-    except ValueError:
+        value = strict_json.loads(storable(text).encode()) if text.strip() else {}
+    except MalformedJson:
         return None
     return value if isinstance(value, dict) else None
 
@@ -261,7 +262,5 @@ def _kind(error: Any) -> tuple[str, str]:
 
 
 def _retry_after(error: Any) -> float | None:
-    try:
-        return max(0.0, float(error.response.headers.get("retry-after", "")))
-    except ValueError:
-        return None
+    seconds = numerals.real(error.response.headers.get("retry-after", ""))
+    return None if seconds is None else max(0.0, seconds)

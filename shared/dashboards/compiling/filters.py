@@ -35,6 +35,7 @@ from shared.dashboards.document.shapes import DateRange
 from shared.platform.clock import iso
 from shared.platform.errors import ValidationFailed
 from shared.platform.text import numerals
+from shared.platform.text.characters import storable
 from shared.warehouses.contract import Parameter
 
 CLOCK = ("today", "now")
@@ -205,8 +206,10 @@ def _plain(
 
 
 def _check_choice(item: SelectFilter | MultiSelectFilter | SearchFilter, value: str) -> None:
-    if len(value) > MAX_TEXT or "\x00" in value:
+    if len(value) > MAX_TEXT:
         raise _refused(item.id, f"is longer than {MAX_TEXT} characters")
+    if storable(value) != value:
+        raise _refused(item.id, "contains a NUL or half a surrogate pair")
     if not isinstance(item, SearchFilter) and item.options:
         values = [option.value for option in item.options]
         if value not in values:

@@ -120,11 +120,25 @@ def test_a_call_cut_by_the_output_limit_is_no_call(messages_api: Any) -> None:
     assert not [event for event in played(messages_api) if isinstance(event, ToolCallReady)]
 
 
-def test_a_whole_call_with_broken_json_goes_to_the_tool_box(messages_api: Any) -> None:
-    """There it is refused with a reason that the model can act on."""
-    messages_api.say({"blocks": [{"tool_use": {"name": "echo", "raw": '{"word": nope}'}}]})
+@pytest.mark.parametrize(
+    "raw",
+    [
+        '{"word": nope}', '{"word": NaN}', '{"word": "\\ud800"}', '{"word": "\\u0000"}', '{"times": 9223372036854775808}',
+        '{"times": ' + "9" * 5_000 + "}", '{"word": "a", "word": "b"}', '{"word": ' + "[" * 900 + "]" * 900 + "}", "[1]",
+    ],
+)  # fmt: skip
+def test_a_whole_call_with_broken_json_goes_to_the_tool_box(messages_api: Any, raw: str) -> None:
+    """There it is refused with a reason that the model can act on: what a person could not send is no call either."""
+    messages_api.say({"blocks": [{"tool_use": {"name": "echo", "raw": raw}}]})
     (ready,) = [event for event in played(messages_api) if isinstance(event, ToolCallReady)]
-    assert ready.arguments == {"malformed_json": '{"word": nope}'}
+    assert ready.arguments == {"malformed_json": raw[:200]}
+
+
+def test_words_that_no_store_holds_are_kept_with_a_mark(messages_api: Any) -> None:
+    """A model that writes a NUL or half a surrogate pair must not end the turn that keeps its words."""
+    messages_api.say({"blocks": [{"text": "a\x00b"}]})
+    said = "".join(event.text for event in played(messages_api) if isinstance(event, TextDelta))
+    assert said == "a\ufffdb"
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,9 @@ import re
 from typing import Any
 
 import pytest
+import vl_convert
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from shared.dashboards import page, reading
 from shared.dashboards.charts import grammar as charts
@@ -14,6 +17,7 @@ from shared.dashboards.charts import theme as chart_theme
 from shared.dashboards.document.model import ChartTile
 from shared.warehouses.contract import Field
 
+LOADING = "url(http://evil.example/x)"
 FIELDS = [
     Field("month", "DATE"),
     Field("at", "TIMESTAMP"),
@@ -193,6 +197,34 @@ def test_every_chart_of_this_file_passes_the_check() -> None:
             "mark": "bar",
             "encoding": {"color": {"condition": {"test": "datum.a", "value": "red"}, "value": "blue"}},
         },
+        {"mark": {"type": "bar", "fill": "url(http://evil.example/x)"}},
+        {"mark": {"type": "bar", "cursor": "URL( '//evil.example/x' ), auto"}},
+        {"mark": {"type": "bar", "stroke": r"\75 rl(//evil.example/x)"}},
+        {"mark": "bar", "title": {"text": "t", "color": "image-set('//evil.example/x' 1x)"}},
+        {"mark": "bar", "view": {"fill": "url(#inner)"}},
+        {"mark": "bar", "encoding": {"color": {"value": "data:image/svg+xml,x"}}},
+        {
+            "mark": "bar",
+            "encoding": {"color": {"field": "a", "scale": {"range": ["red", "url(//evil.example)"]}}},
+        },
+        {"mark": "bar", "encoding": {"color": {"field": "a", "scale": None}}},
+        {"mark": "bar", "encoding": {"fill": {"aggregate": "min", "field": "a", "scale": False}}},
+        {"mark": "bar", "encoding": {"stroke": {"field": "a", "scale": {"type": "identity"}}}},
+        {"mark": "bar", "encoding": {"color": {"field": "a", "scale": {"range": {"field": "a"}}}}},
+        {"mark": "bar", "encoding": {"color": {"value": "red", "condition": {"field": "a", "scale": None}}}},
+        {
+            "repeat": ["a"],
+            "spec": {"mark": "bar", "encoding": {"color": {"field": {"repeat": "repeat"}, "scale": None}}},
+        },
+        {
+            "mark": "bar",
+            "encoding": {
+                "color": {
+                    "field": "a",
+                    "legend": {"encode": {"labels": {"update": {"fill": {"field": "value"}}}}},
+                }
+            },
+        },
         {"title": "nothing drawn"},
         {"mark": "bar", "a": [[[[[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]]]]]},
     ],
@@ -203,12 +235,67 @@ def test_a_raw_spec_can_not_load_link_or_evaluate(spec: dict[str, Any]) -> None:
 
 
 def test_a_plain_raw_spec_is_accepted() -> None:
-    """Marks, encodings, field predicates, aggregates."""
+    """Marks, encodings, field predicates, aggregates, colours of the author's own, titles that speak of addresses."""
     spec = {
+        "title": "Images (data: https://example.com)",
         "transform": [{"filter": {"field": "flights", "gt": 1}}, {"aggregate": [], "groupby": ["carrier"]}],
-        "layer": [{"mark": "bar", "encoding": {"x": {"field": "carrier"}, "y": {"aggregate": "count"}}}],
+        "layer": [
+            {"mark": "bar", "encoding": {"x": {"field": "carrier"}, "y": {"aggregate": "count"}}},
+            {
+                "mark": {"type": "point", "fill": "#333", "stroke": "rgb(1, 2, 3)"},
+                "encoding": {
+                    "color": {"field": "carrier", "scale": {"domain": ["AA"], "range": ["teal"]}},
+                    "x": {"field": "flights", "scale": None},
+                },
+            },
+        ],
     }
     assert list(raw_spec.refusals(spec)) == []
+
+
+PAINTS = st.sampled_from(["color", "fill", "stroke"])
+SCALES = st.sampled_from(
+    [
+        None,
+        {"range": {"field": "c"}},
+        {"type": "identity"},
+        {},
+        {"scheme": "greys"},
+        {"range": ["red"]},
+        {"domain": ["x"]},
+    ]
+)
+PAINT = st.one_of(
+    st.fixed_dictionaries(
+        {"field": st.just("c"), "type": st.sampled_from(["nominal", "ordinal"]), "scale": SCALES}
+    ),
+    st.fixed_dictionaries({"value": st.sampled_from(["red", LOADING, "#123"])}),
+    st.fixed_dictionaries(
+        {
+            "value": st.sampled_from(["red", LOADING]),
+            "condition": st.fixed_dictionaries(
+                {
+                    "test": st.just({"field": "n", "gt": 0}),
+                    "field": st.just("c"),
+                    "type": st.just("nominal"),
+                    "scale": SCALES,
+                }
+            ),
+        }
+    ),
+)
+
+
+@settings(max_examples=40)
+@given(PAINTS, PAINT, st.sampled_from(["bar", "point", "rect"]))
+def test_what_passes_draws_nothing_that_loads(channel: str, paint: dict[str, Any], mark: str) -> None:
+    """Vega itself draws what the guard lets through: no colour of the picture is an address, whatever the rows hold."""
+    spec = {"mark": mark, "encoding": {"y": {"field": "n", "type": "quantitative"}, channel: paint}}
+    if list(raw_spec.refusals(spec)):
+        return
+    rows = {"data": {"values": [{"c": LOADING, "n": 1}]}}
+    drawn = vl_convert.vegalite_to_svg(rows | spec, allowed_base_urls=[])
+    assert not re.search(r'(?:fill|stroke|style|href|src)="[^"]*url\(', drawn)
 
 
 def test_greys_hold_their_contrast_in_both_themes() -> None:

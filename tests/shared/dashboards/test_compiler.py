@@ -13,6 +13,7 @@ from shared.dashboards import reading
 from shared.dashboards.compiling import compiler, sqltext
 from shared.dashboards.compiling.filters import Clock
 from shared.platform import settings
+from shared.platform.errors import ValidationFailed
 from shared.warehouses.sql import rewrites
 
 NOW = datetime(2024, 3, 31, 23, 30, tzinfo=UTC)
@@ -181,6 +182,49 @@ def test_filters_are_typed_parameters_and_null_where_they_do_not_apply() -> None
     first, second = ({p.name: (p.type, p.value) for p in query.parameters} for query in made.queries)
     assert first == {"period_start": ("DATE", "2024-03-25"), "hub": ("STRING", None), "late": ("BOOL", True)}
     assert second == first | {"hub": ("STRING", "JFK"), "delay_max": ("FLOAT64", 20.0)}
+
+
+@pytest.mark.parametrize(
+    "value", ["１..２", "٣..", "..²", "1_0..", "nan..", "..inf", "1e400..", "0x1..", "9" * 500 + ".."]
+)
+def test_a_number_of_an_address_is_ascii_and_finite(value: str) -> None:
+    """Digits of other scripts and numbers beyond the range are refused with the field's name."""
+    filters = "filters:\n  - {id: delay, type: number_range}\n"
+    with pytest.raises(ValidationFailed) as refused:
+        plan("SELECT 1 FROM d.t WHERE x > @delay_min", filters=filters, given={"delay": value})
+    assert (refused.value.field, refused.value.reason) == ("delay", "must be like 10..20, 10.. or ..20")
+
+
+@pytest.mark.parametrize("text", ["\x00", "\ud800", "x" * 301])
+def test_a_text_of_an_address_is_one_that_every_store_holds(text: str) -> None:
+    """A NUL, half a surrogate pair and a long text are refused with the field's name."""
+    filters = "filters:\n  - {id: word, type: search}\n"
+    with pytest.raises(ValidationFailed) as refused:
+        plan("SELECT 1 FROM d.t WHERE x = @word", filters=filters, given={"word": text})
+    assert refused.value.field == "word"
+
+
+@pytest.mark.parametrize("comparison", ["previous_period", "previous_year"])
+@pytest.mark.parametrize(
+    "span", ["0001-01-01..0001-01-02", "0001-01-01..9999-12-31", "0001-01-01..0001-01-31"]
+)
+def test_a_range_at_the_beginning_of_the_calendar_is_compared_with_nothing(
+    comparison: str, span: str
+) -> None:
+    """The figure is shown without a change, as it is for an open range."""
+    text = (
+        "version: 1\nkind: dashboard\nslug: s\ntitle: T\nconnection: c\nfilters:\n  - {id: d, type: date_range}\n"
+        "queries:\n  - {id: q, sql: 'SELECT COUNT(*) AS n FROM d.t WHERE day >= @d_start AND day <= @d_end'}\n"
+        "layout:\n  - {id: k, type: kpi, query: q, options: {value: n, compare: " + comparison + "}}\n"
+    )
+    parsed = reading.parse(text)
+    assert parsed.document is not None
+    at = Clock.at(NOW, "UTC")
+    made = compiler.compile(
+        parsed.document, dialect="bigquery", project="demo", allowed={"demo.d"}, filters={"d": span}, clock=at
+    )
+    assert [query.id for query in made.queries] == ["q"]
+    assert [parameter.value for parameter in made.queries[0].parameters] == span.split("..")
 
 
 def test_the_key_is_the_same_for_the_same_question_and_another_for_any_other() -> None:

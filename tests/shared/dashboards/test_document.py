@@ -130,7 +130,17 @@ def test_all_problems_are_told_at_once_with_places_and_hints() -> None:
         (("- id: trend", "- id: trend\n    position: {x: 8, y: 0, w: 6, h: 2}"), "layout[0].position", "14", None),
         (("connection: demo", "connection: demo\ntimezone: Mars/Base"), "timezone", "IANA", None),
         (("connection: demo", "connection: demo\nrefresh: {schedule: hourly}"), "refresh.schedule", "cron", None),
+        (("connection: demo", "connection: demo\nrefresh: {schedule: '0 0 31 2 *'}"), "refresh.schedule", "never fires", None),
         (("connection: demo", "connection: demo\ncurrency: dollars"), "currency", "not accepted", None),
+        (("mark: line", "mark: line, top: 0x" + "f" * 9_000), "", "longer than 400", None),
+        (("mark: line", "mark: line, top: 99999999999999999999"), "", "2^63", None),
+        (("mark: line", "mark: line, top: 1" + ":0" * 173 + ":0.0"), "", "out of range", None),
+        (("mark: line", "mark: line, format: '.٣f'"), "layout[0].options.format", "number pattern", None),
+        (("mark: line, x: month, y: flights", "vega_lite: {mark: bar, width: 0x" + "f" * 9_000 + "}"), "", "longer", None),
+        (("mark: line, x: month, y: flights", 'vega_lite: {mark: bar, "\\0": 1}'), "", "NUL", None),
+        (("title: Flights", 'title: "\\ud800"'), "", "surrogate", None),
+        (("connection: demo", "connection: demo\nfilters: [{id: d, type: date_range, default: last_٣_days}]"), "filters[0].default", "range such as", None),
+        (("connection: demo", "connection: demo\nfilters: [{id: d, type: date_range, default: {start: 2013-W01-1}}]"), "filters[0].default.start", "YYYY-MM-DD", None),
     ],
 )  # fmt: skip
 def test_each_kind_of_mistake_is_named(
@@ -201,6 +211,18 @@ def test_a_comparison_needs_a_date_range_that_its_query_uses() -> None:
         + "  - {id: k, type: kpi, query: monthly, options: {value: flights, compare: previous_period}}\n"
     )
     assert "needs a date_range filter" in _problems(text)[0][2]
+
+
+def test_a_link_that_readers_see_as_text_is_a_warning() -> None:
+    """The author learns it where it stands; the document is still valid."""
+    text = (
+        MINIMAL
+        + "  - {id: t, type: text, options: {markdown: '[a](/dash/x) [b](//evil.example/x) [c](/\\evil.example)'}}\n"
+    )
+    parsed = reading.parse(text)
+    assert parsed.document is not None
+    assert [(p.path, p.severity) for p in parsed.problems] == [("layout[1].options.markdown", "warning")] * 2
+    assert "//evil.example/x" in parsed.problems[0].message
 
 
 def test_a_query_that_nothing_shows_is_a_warning() -> None:
