@@ -22,7 +22,7 @@ BUCKET = "sessions"
 PATIENCE_SECONDS = 86_400.0
 MOST_SESSIONS = 50
 _ID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
-_NAME = re.compile(rf"(?P<session>{_ID})/(?:messages-\d{{4,}}|turns/(?P<turn>{_ID})-\d+)\.jsonl\Z")
+_NAME = re.compile(rf"(?P<session>{_ID})/(?:messages-[0-9]{{4,}}|turns/(?P<turn>{_ID})-[0-9]+)\.jsonl\Z")
 
 
 def reconcile() -> Counter[str]:

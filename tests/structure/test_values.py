@@ -1,7 +1,8 @@
-"""Values reach Postgres by one way only."""
+"""Values reach Postgres by one way only, and texts become numbers in one place."""
 
 from __future__ import annotations
 
+import ast
 import re
 from pathlib import Path
 
@@ -14,6 +15,8 @@ STATEMENTS = [
     for path in sorted((ROOT / "shared").rglob("queries.sql"))
     for name, statement in vars(sql.load(str(path))).items()
 ]
+READERS = {"analyst", "numbers.py"}
+"""They read prose, in which a number may be written as its author likes."""
 _SPREAD = re.compile(r"\b(?:ANY|ALL|UNNEST)\s*\(\s*:([a-z_]+)", re.IGNORECASE)
 _CAST = re.compile(r"(?<!:):([a-z_]+)::[a-z0-9 ]+\[\]")
 
@@ -50,3 +53,30 @@ def test_the_pool_encodes_what_it_sends() -> None:
     assert re.findall(r"_session\.run\((.*)\)", (ROOT / "shared/platform/postgres/pool.py").read_text()) == [
         "statement, bound(statement, values)"
     ]
+
+
+def test_texts_become_numbers_in_one_place() -> None:
+    """`isdigit` is true of digits that int() refuses, and both know the digits of every script."""
+    asked = {
+        f"{path.relative_to(ROOT).as_posix()}:{node.lineno}"
+        for path in sorted((ROOT / "shared").rglob("*.py"))
+        if path.parts[-2:] != ("text", "numerals.py") and "analyst" not in path.parts
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Attribute) and node.attr in ("isdigit", "isdecimal", "isnumeric")
+    }
+    assert asked == set()
+
+
+def test_a_pattern_that_guards_knows_ascii_digits_only() -> None:
+    """`\\d` matches ١ and １, which whoever reads on may refuse or read as another number."""
+    loose = {
+        f"{path.relative_to(ROOT).as_posix()}: {node.value[:60]}"
+        for room in ("shared", "functions")
+        for path in sorted((ROOT / room).rglob("*.py"))
+        if not READERS & {path.name, *path.parts}
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Constant)
+        and isinstance(node.value, str)
+        and re.search(r"(?<!\\)\\d", node.value)
+    }
+    assert loose == set()

@@ -16,7 +16,7 @@ from shared.platform.errors import Unavailable
 from shared.platform.settings import settings
 
 TIMEOUT_SECONDS = 10
-_REFERENCE = re.compile(r"projects/[^/]+/secrets/[A-Za-z0-9_-]+/versions/(?:\d+|[a-z][a-z0-9_-]*)\Z")
+_REFERENCE = re.compile(r"projects/[^/]+/secrets/[A-Za-z0-9_-]+/versions/(?:[0-9]+|[a-z][a-z0-9_-]*)\Z")
 
 _known: dict[str, str] = {}
 _lock = threading.Lock()

@@ -47,6 +47,7 @@ _OURS = (
 )
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
 _VALUE = re.compile(r"[\x20-\x7e]*\Z")
+_DIGITS = re.compile(r"[0-9]+\Z")
 
 
 @dataclass(frozen=True)
@@ -164,7 +165,7 @@ def _body(target: targets.Target, response: BaseHTTPResponse, most: int) -> byte
             reason="encoding",
         )
     length = response.headers.get("Content-Length", "").strip()
-    if length.isascii() and length.isdigit() and numerals.whole(length, most) is None:
+    if _DIGITS.match(length) and numerals.whole(length, most) is None:
         raise _too_large(target, most)
     pieces, size = [], 0
     for piece in _unpacked(target, response, most) if encoding in _PACKED else _raw(response):

@@ -46,7 +46,7 @@ _STATUSES: dict[int, type[BridgeError]] = {
     504: WarehouseUnavailable,
 }
 _NOISE = (
-    re.compile(r"^\d{3} "),
+    re.compile(r"^[0-9]{3} "),
     re.compile(r"(?:GET|POST|PUT|PATCH|DELETE) https?://\S+:\s*"),
     re.compile(r"https?://\S+"),
     re.compile(r";\s*reason: .*", re.DOTALL),
