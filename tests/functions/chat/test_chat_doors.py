@@ -43,6 +43,18 @@ def test_a_repeated_creation_makes_one_session(world: Any) -> None:
     assert first.json == second.json
 
 
+def test_the_tools_of_a_session_are_the_words_that_were_sent(world: Any) -> None:
+    """Also a word that a database might take for nothing, and the list of conversations can be read after it."""
+    made = world.post("/v1/chat/sessions", {"team_id": world.team_id, "tools": ["null", "search_catalog"]})
+    assert made.status == 201, made.content
+    assert made.json["tools"] == ["null", "search_catalog"]
+    assert world.get(f"/v1/chat/sessions/{made.json['session_id']}").json["tools"] == [
+        "null",
+        "search_catalog",
+    ]
+    assert world.get("/v1/chat/sessions").status == 200
+
+
 def test_an_archived_session_is_not_current_and_takes_no_message(world: Any, session: str) -> None:
     """It stays readable."""
     assert world.post(f"/v1/chat/sessions/{session}/archive").status == 204

@@ -131,6 +131,24 @@ def test_what_vanished_is_marked_and_what_came_back_is_there_again(cloud, shop, 
     assert after[shop.full("sales.customers")] == before[shop.full("sales.customers")]
 
 
+def test_a_table_that_is_called_null_is_a_table_like_any_other(cloud, shop, ready):
+    """It is found by its name, and beside it what vanished is still marked."""
+    from shared.catalog import service
+
+    person, team, connection = ready
+    shop.run("CREATE TABLE {sales}.`null` (`null` INT64, gone INT64);")
+    _scan(cloud, connection, person)
+    shop.run(
+        "DROP TABLE {sales}.customers;\nDROP TABLE {sales}.`null`;\nCREATE TABLE {sales}.`null` (`null` INT64);"
+    )
+    _scan(cloud, connection, person)
+    names = {table.fully_qualified_name for table in service.list_tables(team, connection)}
+    assert shop.full("sales.null") in names
+    assert shop.full("sales.customers") not in names
+    shape = service.describe_table(team, connection, shop.full("sales.null"))
+    assert [column.path for column in shape.columns] == ["null"]
+
+
 def test_a_late_snapshot_of_an_older_scan_does_not_overwrite_a_newer_one(cloud, shop, ready):
     """The older scan's event lands after the newer scan has ended; the newer content stays."""
     from shared.catalog import service
