@@ -1,4 +1,4 @@
-"""Make a running stack misbehave: python -m local chaos WHERE WEATHER [options].
+"""Make a running stack misbehave: python -m local chaos WHERE FAULT [options].
 
     latency      answer late, by --seconds
     refuse       answer --status (403, 429, 500, 503, 504) and do nothing
@@ -6,9 +6,9 @@
     duplicate    (delivery) hand every task and event over twice at once
     reorder      (delivery) hand each over up to --seconds later, so that they overtake one another
     hold         (delivery) let nothing leave
-    calm         good weather again
+    calm         no fault any more
 
-A weather replaces the one before it in the same place, counts --times down and ends with the process.
+A fault replaces the one before it in the same place, counts --times down and ends with the process.
 """
 
 import argparse
@@ -32,30 +32,30 @@ _OF_DELIVERY = ("applied", "duplicate", "reorder", "hold")
 
 
 class Unfit(Exception):
-    """The weather does not exist in that place; the text says what does."""
+    """The fault does not exist in that place; the text says what does."""
 
 
 def http_rules(given: argparse.Namespace) -> dict[str, Any]:
     """The body of POST /_local/chaos."""
-    if given.weather == "calm":
+    if given.fault == "calm":
         return {"rules": []}
     action, value = {
         "latency": ("latency", given.seconds),
         "refuse": ("status", given.status),
         "applied": ("drop_after_apply", 0),
-    }[given.weather]
+    }[given.fault]
     rule = {"method": "*", "path_regex": given.match, "action": action, "value": value}
     return {"rules": [rule | ({"times": given.times} if given.times else {})]}
 
 
 def grpc_rules(given: argparse.Namespace) -> list[dict[str, Any]]:
     """The rules of local.cloud.faults.grpc_faults."""
-    if given.weather == "calm":
+    if given.fault == "calm":
         return []
     rule: dict[str, Any] = {"method": given.match, "count": given.times or 0}
-    if given.weather == "latency":
+    if given.fault == "latency":
         return [rule | {"action": "latency", "seconds": given.seconds}]
-    if given.weather == "refuse":
+    if given.fault == "refuse":
         return [rule | {"action": "error", "code": _CODES[given.status]}]
     return [rule | {"action": "applied"}]
 
@@ -69,24 +69,24 @@ def delivery_rules(given: argparse.Namespace) -> dict[str, Any]:
         "applied": {"drop_response": given.times or 1},
         "hold": {"hold": True},
     }
-    return bodies[given.weather]
+    return bodies[given.fault]
 
 
 def change(given: argparse.Namespace, ports: dict[str, int]) -> list[str]:
-    """Send the weather to each place; answers the places. Raises Unfit, OSError or grpc.RpcError."""
+    """Send the fault to each place; answers the places. Raises Unfit, OSError or grpc.RpcError."""
     places = [p for p in PLACES if p != "all"] if given.where == "all" else [given.where]
-    if given.where == "all" and given.weather != "calm":
-        raise Unfit("all: only calm; name one place for any other weather")
+    if given.where == "all" and given.fault != "calm":
+        raise Unfit("all: only calm; name one place for any other fault")
     for place in places:
-        _fits(place, given.weather)
+        _fits(place, given.fault)
         _send(place)(given, ports)
     return places
 
 
-def _fits(place: str, weather: str) -> None:
+def _fits(place: str, fault: str) -> None:
     known = _OF_DELIVERY if place == DELIVERY else _OF_CALLS
-    if weather != "calm" and weather not in known:
-        raise Unfit(f"{place}: there is no {weather}; there are {', '.join(known)} and calm")
+    if fault != "calm" and fault not in known:
+        raise Unfit(f"{place}: there is no {fault}; there are {', '.join(known)} and calm")
 
 
 def _send(place: str) -> Callable[[argparse.Namespace, dict[str, int]], None]:
@@ -123,9 +123,9 @@ def add_to(commands: Any, home: Path) -> None:
     )
     parser.add_argument("where", choices=PLACES, metavar="WHERE", help=", ".join(PLACES))
     parser.add_argument(
-        "weather",
+        "fault",
         choices=sorted({*_OF_CALLS, *_OF_DELIVERY, "calm"}),
-        metavar="WEATHER",
+        metavar="FAULT",
         help="see above; all knows calm only",
     )
     parser.add_argument("--home", type=Path, default=home, help="the data folder of the stack (BRIDGE_HOME)")
@@ -140,7 +140,7 @@ def add_to(commands: Any, home: Path) -> None:
 
 
 def run(given: argparse.Namespace) -> int:
-    """Change the weather of the stack in a folder; answers the exit code."""
+    """Change the faults of the stack in a folder; answers the exit code."""
     try:
         ports = json.loads((given.home / "stack.json").read_text())["ports"]
     except FileNotFoundError:
@@ -157,7 +157,7 @@ def run(given: argparse.Namespace) -> int:
         reason = error.details() if isinstance(error, grpc.Call) else error
         print(f"{given.where}: {reason}: is the stack of {given.home} running?", file=sys.stderr)
         return 1
-    print(f"{given.weather}: {', '.join(places)}")
+    print(f"{given.fault}: {', '.join(places)}")
     return 0
 
 

@@ -1,6 +1,6 @@
 """One light process for everything that calls functions by itself: Cloud Tasks, Eventarc, Scheduler.
 
-They share one identity (the ID tokens), one SQLite file and one weather; each is a module of its own.
+They share one identity (the ID tokens), one SQLite file and one set of delivery faults; each is a module of its own.
 """
 
 import argparse
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from local.cloud import identity
 from local.cloud.serving.database import Database
-from local.cloud.serving.post import Weather
+from local.cloud.serving.post import DeliveryFaults
 from local.cloud.serving.process import announce, leave, on_stop
 from local.cloud.tasks.api import CloudTasks
 from local.cloud.tasks.delivery import Dispatcher
@@ -18,7 +18,7 @@ from local.cloud.tasks.server import ensure_queues, server
 from local.cloud.tasks.store import Store
 from local.dispatch import face
 from local.dispatch.events import Target, Trigger
-from local.dispatch.schedules import Clock
+from local.dispatch.schedules import Scheduler
 from local.manifest import Watched
 from local.traces.store import Traces
 
@@ -34,13 +34,13 @@ def main() -> int:
     def mint(audience: str, email: str) -> str:
         return identity.token(home, audience, email)
 
-    weather, manifest = Weather(), Watched(options.manifest)
+    faults, manifest = DeliveryFaults(), Watched(options.manifest)
     store = Store(database)
     ensure_queues(store, options.location, options.queue)
-    dispatcher = Dispatcher(store, mint, weather)
+    dispatcher = Dispatcher(store, mint, faults)
     target = Target(options.step_url, options.events_account, options.bucket_prefix)
-    trigger = Trigger(database, manifest, target, mint, weather, options.event_attempts)
-    clock = Clock(manifest, options.step_url, options.step_account, mint, weather)
+    trigger = Trigger(database, manifest, target, mint, faults, options.event_attempts)
+    scheduler = Scheduler(manifest, options.step_url, options.step_account, mint, faults)
 
     try:
         rpc = server(options.grpc_port, CloudTasks(store, dispatcher))
@@ -51,12 +51,12 @@ def main() -> int:
     if options.traces_port:
         traces.listen(options.traces_port)
     parts = face.Parts(
-        store, dispatcher, trigger, clock, weather, lambda: identity.certificates(home), traces
+        store, dispatcher, trigger, scheduler, faults, lambda: identity.certificates(home), traces
     )
     web = face.server(options.port, parts)
 
     def stop() -> None:
-        for part in (clock, trigger, dispatcher):
+        for part in (scheduler, trigger, dispatcher):
             part.stop()
         rpc.stop(0.2)
         web.shutdown()
@@ -66,7 +66,7 @@ def main() -> int:
     for part in (dispatcher, trigger):
         part.start()
     if not options.no_clock:
-        clock.start()
+        scheduler.start()
     announce(f"127.0.0.1:{options.port} grpc 127.0.0.1:{options.grpc_port}")
     web.serve_forever(poll_interval=0.1)
     web.server_close()

@@ -17,7 +17,7 @@ from typing import Any
 
 from local.cloud import identity
 from local.cloud.serving.database import Database
-from local.cloud.serving.post import HELD_SECONDS, Answer, Weather, send
+from local.cloud.serving.post import HELD_SECONDS, Answer, DeliveryFaults, send
 from local.manifest import Watched
 
 FINALIZED = "google.cloud.storage.object.v1.finalized"
@@ -68,11 +68,11 @@ class Trigger:
         manifest: Watched,
         target: Target,
         mint: Callable[[str, str], str],
-        weather: Weather,
+        faults: DeliveryFaults,
         attempts: int = 20,
     ) -> None:
         self._db, self._manifest, self._target = database, manifest, target
-        self._mint, self._weather, self._attempts = mint, weather, attempts
+        self._mint, self._faults, self._attempts = mint, faults, attempts
         self._db.create(_SCHEMA)
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="event")
         self._wake = threading.Condition()
@@ -148,7 +148,7 @@ class Trigger:
             with self._wake:
                 if self._stopped:
                     return
-                if self._weather.hold:
+                if self._faults.hold:
                     self._wake.wait(HELD_SECONDS)
                     continue
                 free = _THREADS - len(self._under_way)
@@ -181,7 +181,7 @@ class Trigger:
                 "Authorization": f"Bearer {self._mint(identity.run_address(function), self._target.account)}",
                 "User-Agent": "APIs-Google; (+https://developers.google.com/webmasters/APIs-Google.html)",
             }
-            self._settle(id_, function, attempts, send("POST", url, headers, body, _DEADLINE, self._weather))
+            self._settle(id_, function, attempts, send("POST", url, headers, body, _DEADLINE, self._faults))
         except Exception:
             _log.exception("delivery of %s to %s broke", id_, function)
             self._db.write(

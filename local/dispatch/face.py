@@ -1,4 +1,4 @@
-"""The HTTP face of the dispatch process: certificates, events, the clock, the weather, the state."""
+"""The HTTP face of the dispatch process: certificates, events, the schedules, the faults, the state."""
 
 import json
 import re
@@ -8,11 +8,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from local.cloud.serving.post import Weather
+from local.cloud.serving.post import DeliveryFaults
 from local.cloud.tasks.delivery import Dispatcher
 from local.cloud.tasks.store import Store
 from local.dispatch.events import BadEvent, Trigger
-from local.dispatch.schedules import Clock
+from local.dispatch.schedules import Scheduler
 from local.traces.store import Traces
 
 _MAX_BODY = 10 * 1024 * 1024
@@ -25,8 +25,8 @@ class Parts:
     store: Store
     dispatcher: Dispatcher
     trigger: Trigger
-    clock: Clock
-    weather: Weather
+    scheduler: Scheduler
+    faults: DeliveryFaults
     certificates: Callable[[], dict[str, str]]
     traces: Traces
 
@@ -137,32 +137,32 @@ def _replay(parts: Parts, _request: _Handler, _body: bytes, event: str) -> _Answ
 
 
 def _schedules(parts: Parts, _request: _Handler, _body: bytes) -> _Answer:
-    return 200, {"functions": parts.clock.names()}
+    return 200, {"functions": parts.scheduler.names()}
 
 
 def _fire(parts: Parts, _request: _Handler, _body: bytes, name: str) -> _Answer:
     try:
-        answer = parts.clock.fire(name)
+        answer = parts.scheduler.fire(name)
     except KeyError:
         raise Problem(
-            404, f"no scheduled function is named {name}; known are {parts.clock.names()}"
+            404, f"no scheduled function is named {name}; known are {parts.scheduler.names()}"
         ) from None
     return (200 if answer.ok else 502), {"function": name, "status": answer.status, "reason": answer.reason}
 
 
-def _weather(parts: Parts, _request: _Handler, _body: bytes) -> _Answer:
-    return 200, parts.weather.describe()
+def _faults(parts: Parts, _request: _Handler, _body: bytes) -> _Answer:
+    return 200, parts.faults.describe()
 
 
-def _change_weather(parts: Parts, _request: _Handler, body: bytes) -> _Answer:
+def _change_faults(parts: Parts, _request: _Handler, body: bytes) -> _Answer:
     try:
         wanted = json.loads(body or b"{}")
         if not isinstance(wanted, dict):
             raise ValueError("body: must be a JSON object")
-        parts.weather.change(wanted)
+        parts.faults.change(wanted)
     except ValueError as error:
         raise Problem(400, str(error)) from None
-    return 200, parts.weather.describe()
+    return 200, parts.faults.describe()
 
 
 def _traces(parts: Parts, request: _Handler, _body: bytes) -> _Answer:
@@ -190,6 +190,6 @@ _ROUTES: tuple[tuple[str, str, _Action], ...] = (
     ("POST", "/_local/clock/fire/([^/]+)", _fire),
     ("GET", "/_local/traces", _traces),
     ("GET", "/_local/traces/([0-9a-f]{32})", _trace),
-    ("GET", "/_local/chaos/delivery", _weather),
-    ("POST", "/_local/chaos/delivery", _change_weather),
+    ("GET", "/_local/chaos/delivery", _faults),
+    ("POST", "/_local/chaos/delivery", _change_faults),
 )

@@ -13,14 +13,14 @@ from concurrent.futures import ThreadPoolExecutor
 
 from croniter import croniter
 
-from local.cloud.serving.post import Answer, Weather, send
+from local.cloud.serving.post import Answer, DeliveryFaults, send
 from local.manifest import Function, Watched
 
 _LONGEST_SLEEP = 30.0  # The manifest may change: look at it at least this often.
 _log = logging.getLogger("clock")
 
 
-class Clock:
+class Scheduler:
     """Fires scheduled functions, by the time or on demand."""
 
     def __init__(
@@ -29,10 +29,10 @@ class Clock:
         step_url: str,
         account: str,
         mint: Callable[[str, str], str],
-        weather: Weather,
+        faults: DeliveryFaults,
     ) -> None:
         self._manifest, self._step_url, self._account = manifest, step_url, account
-        self._mint, self._weather = mint, weather
+        self._mint, self._faults = mint, faults
         self._pool = ThreadPoolExecutor(8, thread_name_prefix="clock")
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._loop, name="clock", daemon=True)
@@ -94,7 +94,7 @@ class Clock:
             "X-CloudScheduler-ScheduleTime": when.replace(microsecond=0).isoformat().replace("+00:00", "Z"),
             "Content-Type": "application/octet-stream",
         }
-        return send("POST", url, headers, b"", function.timeout, self._weather)
+        return send("POST", url, headers, b"", function.timeout, self._faults)
 
 
 def next_after(schedule: str, seconds: float) -> float:

@@ -1,7 +1,7 @@
 """Load functions from the source tree through functions-framework, many in one process.
 
 The framework is made for one function per process. What it leaves behind (a registry keyed by function
-name, `sys.path`, `sys.modules["main"]`, two environment variables) is put back after each load, so that
+name, `sys.path`, `sys.modules["main"]`, a few environment variables) is put back after each load, so that
 functions can't see each other through it (facts/runtime.md, 1).
 """
 
@@ -49,7 +49,10 @@ class SourceLoader:
     """Functions of the source tree, loaded at their first request and again when their file changes."""
 
     def __init__(self, root: Path) -> None:
+        """Made before the gateway's threads start: from here on no name enters or leaves the environment."""
         self._root = root
+        for name in _ENVIRONMENT:
+            os.environ.setdefault(name, "")
         self._apps: dict[str, tuple[tuple[int, int, int], Wsgi]] = {}
         self._lock = threading.Lock()
 
@@ -94,7 +97,8 @@ def _create(source: Path, function: Function) -> Wsgi:
 @contextmanager
 def _restored() -> Iterator[None]:
     path, main = list(sys.path), sys.modules.pop("main", None)
-    environment = {name: os.environ.get(name) for name in _ENVIRONMENT}
+    # Other threads read the environment meanwhile (settings do, whole): values change, the names stay.
+    environment = {name: os.environ[name] for name in _ENVIRONMENT}
     maps = (registry.REGISTRY_MAP, registry.INPUT_TYPE_MAP)
     kept, asgi = [dict(content) for content in maps], set(registry.ASGI_FUNCTIONS)
     for content in maps:
@@ -111,8 +115,4 @@ def _restored() -> Iterator[None]:
             content.update(before)
         registry.ASGI_FUNCTIONS.clear()
         registry.ASGI_FUNCTIONS.update(asgi)
-        for name, value in environment.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
+        os.environ.update(environment)

@@ -19,7 +19,7 @@ async def run(given: argparse.Namespace) -> None:
     keys = await ready.opened(given.data, given.ensure_key)
     kept = secrets.Secrets(Vault(given.data / "secrets.json"))
     ports = {given.port: [kms.service(keys)], given.secrets_port: [secrets.service(kept)]}
-    await grpc_server.serve(ports, [grpc_faults.Interceptor(grpc_faults.Weather())])
+    await grpc_server.serve(ports, [grpc_faults.Interceptor(grpc_faults.FaultRules())])
 
 
 def main() -> None:

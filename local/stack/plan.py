@@ -28,7 +28,7 @@ class StackError(Exception):
 
 
 @dataclass(frozen=True)
-class Plan:
+class StackPlan:
     """Everything that is decided before the first process starts."""
 
     home: Path
@@ -71,7 +71,7 @@ def lock(home: Path) -> IO[str]:
     return file
 
 
-def make(home: Path, port: int | None) -> Plan:
+def make(home: Path, port: int | None) -> StackPlan:
     """Decide ports and variables. `port` is the gateway's; None takes the last one or any free one."""
     found, _missing = services.present()
     known = read_state(home)
@@ -81,7 +81,7 @@ def make(home: Path, port: int | None) -> Plan:
         # The passwords and the cluster are reached by Postgres' own user, the rest by nobody else.
         (home / service.name).mkdir(exist_ok=True, mode=0o711 if service.name == "postgres" else 0o700)
     environment = _environment(home, ports)
-    plan = Plan(home, ports, found, environment)
+    plan = StackPlan(home, ports, found, environment)
     write_private(home / "environment.json", environment)
     return plan
 

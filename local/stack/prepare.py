@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from local.stack import services
-from local.stack.plan import Plan, StackError, read_state, write_private
+from local.stack.plan import StackError, StackPlan, read_state, write_private
 from local.stack.supervisor import Supervisor
 
 
@@ -38,7 +38,7 @@ def prepare(stack: Supervisor) -> None:
     stack.wait_ready()
 
 
-def make_buckets(plan: Plan) -> None:
+def make_buckets(plan: StackPlan) -> None:
     """Create every bucket that is missing; those that keep history get versions."""
     connection = http.client.HTTPConnection("127.0.0.1", plan.ports["storage"], timeout=10)
     try:

@@ -17,7 +17,7 @@ from typing import IO, Any
 
 from local.cloud.serving.process import die_with_parent
 from local.patience import Patience
-from local.stack.plan import Plan, StackError, read_state, write_private
+from local.stack.plan import StackError, StackPlan, read_state, write_private
 from local.stack.services import Service, root
 
 # In seconds of a quiet machine.
@@ -52,7 +52,7 @@ class Child:
 class Supervisor:
     """The running stack."""
 
-    plan: Plan
+    plan: StackPlan
     extra: Mapping[str, str] = field(default_factory=dict)
     children: dict[str, Child] = field(default_factory=dict)
     _selector: selectors.BaseSelector = field(default_factory=selectors.DefaultSelector)

@@ -102,7 +102,9 @@ def detail(trace: dict[str, Any]) -> str:
 def _row(row: dict[str, Any], whole: float) -> str:
     start = 1000 * float(row["offset_ms"]) / whole
     width = max(2.0, 1000 * float(row["duration_ms"]) / whole)
-    told = " · ".join(f"{name}={value}" for name, value in row["attributes"].items() if name not in _HIDDEN)
+    own_text = " · ".join(
+        f"{name}={value}" for name, value in row["attributes"].items() if name not in _HIDDEN
+    )
     failed = ' class="failed"' if row["failed"] else ""
     mark = ' · <span class="bad">failed</span>' if row["failed"] else ""
     depth = int(row["depth"])
@@ -114,7 +116,7 @@ def _row(row: dict[str, Any], whole: float) -> str:
         f'aria-label="from {_ms(row["offset_ms"])}, {_ms(row["duration_ms"])}">'
         '<rect class="ground" x="0" y="6" width="1000" height="2"/>'
         f'<rect{failed} x="{min(start, 998):.1f}" y="1" width="{min(width, 1000 - min(start, 998)):.1f}" height="12"/></svg>'
-        f'<div class="attributes">{_text(told)}</div></td>'
+        f'<div class="attributes">{_text(own_text)}</div></td>'
         + _number("ms", "took", _ms(row["duration_ms"]))
         + "</tr>"
     )

@@ -1,4 +1,4 @@
-"""`python -m local chaos` changes the weather of running servers, which real clients then meet."""
+"""`python -m local chaos` injects faults into running servers, which real clients then meet."""
 
 import json
 import subprocess
@@ -23,6 +23,7 @@ from tests.local.dispatching import LOCATION, Dispatch, Receiver, dispatching, r
 from tests.local.grpc_serving import Serving, serving
 
 QUEUE = f"{LOCATION}/queues/default"
+NO_SECRET = "projects/bridge-local/secrets/none"
 Chaos = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -53,7 +54,7 @@ class World:
 
 @pytest.fixture(scope="module")
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    folder = tmp_path_factory.mktemp("weather")
+    folder = tmp_path_factory.mktemp("faults")
     with (
         serving("local.cloud.storage", folder / "storage") as store,
         serving("local.cloud.secrets", folder / "secrets") as secrets,
@@ -99,19 +100,19 @@ def test_an_applied_call_happens_although_its_answer_is_lost(world: World) -> No
 
 
 def test_latency_delays_the_calls_that_match(world: World) -> None:
-    """`latency --match` over gRPC: listing secrets takes longer than this client waits, nothing else does."""
-    world.chaos("secrets", "latency", "--seconds", "5", "--match", "ListSecrets$")
+    """`latency --match` over gRPC: reading a secret takes longer than this client waits, nothing else does."""
+    world.chaos("secrets", "latency", "--seconds", "5", "--match", "AccessSecretVersion$")
     with pytest.raises(exceptions.DeadlineExceeded):
-        world.secrets.list_secrets(parent="projects/bridge-local", retry=None, timeout=0.4)
+        world.secrets.access_secret_version(name=f"{NO_SECRET}/versions/1", retry=None, timeout=0.4)
     with pytest.raises(exceptions.NotFound):
-        world.secrets.get_secret(name="projects/bridge-local/secrets/none")
+        world.secrets.add_secret_version(parent=NO_SECRET, payload={"data": b"x"})
 
 
 def test_a_status_becomes_the_code_of_grpc(world: World) -> None:
     """`refuse --status 429` is RESOURCE_EXHAUSTED there."""
     world.chaos("secrets", "refuse", "--status", "429", "--times", "1")
     with pytest.raises(exceptions.ResourceExhausted):
-        world.secrets.list_secrets(parent="projects/bridge-local", retry=None)
+        world.secrets.access_secret_version(name=f"{NO_SECRET}/versions/1", retry=None)
 
 
 def test_a_task_can_be_created_although_the_caller_was_told_otherwise(
@@ -158,16 +159,16 @@ def test_deliveries_come_twice_or_not_at_all(world: World, receiver: Receiver) -
         (("storage", "refuse", "--match", "("), "is not a regular expression"),
     ],
 )
-def test_a_weather_that_makes_no_sense_is_refused(
+def test_a_fault_that_makes_no_sense_is_refused(
     arguments: tuple[str, ...], complaint: str, world: World
 ) -> None:
-    """The place and the weathers that it has are named, and the exit code is 2."""
+    """The place and the faults that it has are named, and the exit code is 2."""
     answer = world.chaos(*arguments)
     assert answer.returncode == 2
     assert complaint in answer.stderr
 
 
-def test_without_a_stack_there_is_no_weather(tmp_path: Path) -> None:
+def test_without_a_stack_there_is_no_fault(tmp_path: Path) -> None:
     """A folder where no stack has run is named."""
     command = [sys.executable, "-m", "local", "chaos", "all", "calm", "--home", str(tmp_path)]
     answer = subprocess.run(command, capture_output=True, text=True, check=False)

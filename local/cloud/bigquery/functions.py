@@ -93,6 +93,8 @@ def check(sql: str, tokens: list[Token]) -> frozenset[str]:
                     f"Syntax error: Unexpected keyword CAST at {place(sql, token.start)}; use SAFE_CAST"
                 )
             if prefix != "SAFE":
+                if index > 2 and tokens[index - 3].text.upper() == "FUNCTION":
+                    raise unsupported(f"user-defined functions at {place(sql, tokens[index - 3].start)}")
                 if _inserted_into(tokens, index):
                     continue
                 if prefix in _ABSENT_FAMILIES:

@@ -52,10 +52,6 @@ VIEWS: dict[str, list[Field]] = {
         f"{_TABLE} column_name:s field_path:s data_type:s description:s collation_name:s rounding_mode:s"
     ),
     "TABLE_OPTIONS": _fields(f"{_TABLE} option_name:s option_type:s option_value:s"),
-    "PARTITIONS": _fields(
-        f"{_TABLE} partition_id:s total_rows:i total_logical_bytes:i total_billable_bytes:i last_modified_time:t storage_tier:s"
-    ),
-    "VIEWS": _fields(f"{_TABLE} view_definition:s check_option:s use_standard_sql:s"),
     "TABLE_STORAGE": _fields(
         f"project_id:s project_number:i {_TABLE} creation_time:t total_rows:i total_partitions:i total_logical_bytes:i "
         "active_logical_bytes:i long_term_logical_bytes:i current_physical_bytes:i total_physical_bytes:i "
@@ -71,9 +67,8 @@ _ABSENT = (
     "TABLE_CONSTRAINTS", "KEY_COLUMN_USAGE", "CONSTRAINT_COLUMN_USAGE", "TABLE_SNAPSHOTS", "MATERIALIZED_VIEWS",
     "SEARCH_INDEX", "VECTOR_INDEX", "STREAMING_TIMELINE", "WRITE_API", "SCHEMATA_LINKS", "SCHEMATA_REPLICAS",
     "TABLE_STORAGE_", "EFFECTIVE_PROJECT_OPTIONS", "PROJECT_OPTIONS", "ORGANIZATION_OPTIONS", "RECOMMENDATIONS", "INSIGHTS",
-    "SHARED_DATASET_USAGE",
+    "SHARED_DATASET_USAGE", "PARTITIONS", "VIEWS",
 )  # fmt: skip
-_DATASET_ONLY = frozenset({"PARTITIONS"})
 _LEGACY = _fields(
     "project_id:s dataset_id:s table_id:s creation_time:i last_modified_time:i row_count:i size_bytes:i type:i"
 )
@@ -97,8 +92,6 @@ def find(scope: Scope, parts: list[str], at: int) -> View:
         project, holder = scope.default
     if holder is None or holder.lower().startswith("region-"):
         region = holder[7:] if holder else (scope.location or "US")
-        if name in _DATASET_ONLY:
-            raise not_found("Table", f"{project}:region-{region}.INFORMATION_SCHEMA.{name}", region)
         if scope.location and region.upper() != scope.location.upper():
             raise not_found("Dataset", f"{project}:region-{region.lower()}", scope.location)
         scope.locations.add(region.upper() if len(region) == 2 else region.lower())
@@ -141,7 +134,7 @@ def _view(project: str, dataset: str | None, region: str, name: str) -> View:
             return
         for table in store.list_tables(project, dataset):
             if table.dataset in datasets:
-                yield from _ROWS[name](fresh(table) if name in ("TABLE_STORAGE", "PARTITIONS") else table)
+                yield from _ROWS[name](fresh(table) if name == "TABLE_STORAGE" else table)
 
     return View((project, dataset or "", region, name), VIEWS[name], rows)
 
@@ -209,19 +202,6 @@ def _table_options(t: Table) -> Iterator[Row]:
         yield (*t.key, name, kind, value)
 
 
-def _partitions(t: Table) -> Iterator[Row]:
-    if t.kind == "VIEW":
-        return
-    for p in (t.stats or {}).get("partitions", ()):
-        size = sum(p["bytes"])
-        yield (*t.key, p["id"], p["rows"], size, size, _time(t.modified), "ACTIVE")
-
-
-def _views(t: Table) -> Iterator[Row]:
-    if t.kind == "VIEW":
-        yield (*t.key, t.resource["view"]["query"], None, "YES")
-
-
 def _storage(t: Table) -> Iterator[Row]:
     if t.kind == "VIEW":
         return
@@ -239,7 +219,7 @@ def _partitioning(t: Table) -> Partitioning | None:
 
 _ROWS: dict[str, Callable[[Table], Iterator[Row]]] = {
     "TABLES": _tables, "COLUMNS": _columns, "COLUMN_FIELD_PATHS": _field_paths, "TABLE_OPTIONS": _table_options,
-    "PARTITIONS": _partitions, "VIEWS": _views, "TABLE_STORAGE": _storage,
+    "TABLE_STORAGE": _storage,
 }  # fmt: skip
 
 

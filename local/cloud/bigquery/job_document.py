@@ -7,7 +7,7 @@ from sqlglot import exp
 
 from local.cloud.bigquery.auth import Caller
 from local.cloud.bigquery.errors import BigQueryError
-from local.cloud.bigquery.planner import Plan, Planner
+from local.cloud.bigquery.planner import Planner, QueryPlan
 from local.cloud.bigquery.store import Store, now_ms
 
 MEBIBYTE = 1024 * 1024
@@ -59,7 +59,7 @@ def location_of(store: Store, planner: Planner, project: str, config: Document) 
     return "US"
 
 
-def describe(document: Document, plan: Plan) -> None:
+def describe(document: Document, plan: QueryPlan) -> None:
     """Note what the plan found: bytes, tables, the result's columns."""
     stats = document["statistics"]
     size = str(plan.bytes)

@@ -22,7 +22,7 @@ from typing import Any
 import duckdb
 from sqlglot import exp
 
-from local.cloud.bigquery import destination, job_document, load
+from local.cloud.bigquery import job_document, load
 from local.cloud.bigquery.auth import Caller
 from local.cloud.bigquery.errors import (
     BigQueryError,
@@ -33,11 +33,10 @@ from local.cloud.bigquery.errors import (
     not_found,
     unsupported,
 )
-from local.cloud.bigquery.fields import Field
 from local.cloud.bigquery.job_document import Document, billed
 from local.cloud.bigquery.memo import Memo
 from local.cloud.bigquery.names import check_job_name
-from local.cloud.bigquery.planner import Plan, Planner, Request, translate
+from local.cloud.bigquery.planner import Planner, QueryPlan, QueryRequest, translate
 from local.cloud.bigquery.results import Result, Results
 from local.cloud.bigquery.statements import Statements, require_editor
 from local.cloud.bigquery.store import Store, now_ms
@@ -48,7 +47,7 @@ _DAY_MS = 24 * 3600 * 1000
 # Options of query jobs that would change what they do, and that this server does not know.
 _UNKNOWN_OPTIONS = (
     "tableDefinitions", "userDefinedFunctionResources", "schemaUpdateOptions", "createSession", "connectionProperties",
-    "scriptOptions", "continuous",
+    "scriptOptions", "continuous", "destinationTable", "timePartitioning", "rangePartitioning", "clustering",
 )  # fmt: skip
 
 
@@ -82,7 +81,7 @@ class Jobs:
         self.store, self.tables, self.planner, self.statements = store, tables, planner, statements
         self.results = Results(tables.engine)
         self.uploads = uploads
-        self._plans: Memo[Plan] = Memo(lambda: store.generation)
+        self._plans: Memo[QueryPlan] = Memo(lambda: store.generation)
         self._locations: Memo[str] = Memo(lambda: store.generation)
         self._running: dict[tuple[str, str], Running] = {}
         self._lock = threading.Lock()
@@ -159,10 +158,6 @@ class Jobs:
             running.stop("Job execution was cancelled: User requested cancellation")
         return document
 
-    def delete(self, project: str, name: str, location: str | None) -> None:
-        self.get(project, name, location)
-        self.store.remove_job(project, name)
-
     def wait(self, document: Document, seconds: float) -> Document:
         """The job as it is when it has ended or the time is over."""
         reference = document["jobReference"]
@@ -194,16 +189,6 @@ class Jobs:
             raise translate(failure) from None
         finally:
             with_cursor.close()
-
-    def view_fields(self, project: str, dataset: str, sql: str) -> list[Field]:
-        """The columns of a view's query; raises what is wrong with it."""
-        if not sql:
-            raise invalid("Required parameter is missing: view.query")
-        location = self.store.get_dataset(project, dataset).location
-        tree, called = self.planner.parse(sql)
-        if not isinstance(tree, exp.Query):
-            raise invalid("A view must be a query")
-        return self.planner.query(tree, Request(sql, project, location), called, Caller.admin()).fields
 
     # -- running
 
@@ -261,10 +246,10 @@ class Jobs:
             error = BigQueryError(200, "stopped", running.stop_reason)
         document["status"] |= {"errorResult": error.proto(), "errors": [error.proto()]}
 
-    def _request(self, document: Document) -> Request:
+    def _request(self, document: Document) -> QueryRequest:
         query, reference = document["configuration"]["query"], document["jobReference"]
         default = query.get("defaultDataset") or {}
-        return Request(
+        return QueryRequest(
             sql=query["query"],
             project=reference["projectId"],
             location=reference["location"],
@@ -273,10 +258,10 @@ class Jobs:
             parameter_mode=query.get("parameterMode"),
         )  # fmt: skip
 
-    def plan(self, document: Document, caller: Caller) -> tuple[Plan, Request]:
+    def plan(self, document: Document, caller: Caller) -> tuple[QueryPlan, QueryRequest]:
         request = self._request(document)
 
-        def make() -> Plan:
+        def make() -> QueryPlan:
             tree, called = self.planner.parse(request.sql)
             if isinstance(tree, exp.Query):
                 return self.planner.query(tree, request, called, caller)
@@ -312,18 +297,12 @@ class Jobs:
             mark = document["id"]
             if not self._was_applied(mark):
                 changed = self.statements.run(plan, request, mark)
-                if plan.statement in ("INSERT", "UPDATE", "DELETE", "MERGE", "TRUNCATE_TABLE"):
+                if plan.statement == "INSERT":
                     document["statistics"]["query"]["numDmlAffectedRows"] = str(changed)
             self._charge(document, cost)
             return
         cache_key = self._cache_key(request, plan)
-        target = config.get("destinationTable")
-        if (
-            plan.deterministic
-            and target is None
-            and config.get("useQueryCache", True)
-            and self.results.find(cache_key)
-        ):
+        if plan.deterministic and config.get("useQueryCache", True) and self.results.find(cache_key):
             document["_result"] = cache_key
             document["statistics"]["query"] |= {
                 "cacheHit": True,
@@ -334,23 +313,18 @@ class Jobs:
             job_document.name_result(document)
             return
         self._check_limit(limit, cost)
-        document["_result"] = cache_key if plan.deterministic and target is None else document["id"]
+        document["_result"] = cache_key if plan.deterministic else document["id"]
         running.cursor = self.tables.engine.cursor()
         try:
             if running.stop_reason:
                 raise BigQueryError(200, "stopped", running.stop_reason)
-            result = self.results.make(document["_result"], running.cursor, plan.sql, plan.fields)
+            self.results.make(document["_result"], running.cursor, plan.sql, plan.fields)
         except duckdb.Error as error:
             raise translate(error) from None
         finally:
             cursor, running.cursor = running.cursor, None
             cursor.close()
-        if target is not None:
-            require_editor(caller.may_write(target["projectId"]), target["projectId"])
-            if not self._was_applied(document["id"]):
-                destination.write(self.tables, self.statements, target, config, result, document["id"])
-        else:
-            job_document.name_result(document)
+        job_document.name_result(document)
         self._charge(document, cost)
 
     def _was_applied(self, mark: str) -> bool:
@@ -368,7 +342,7 @@ class Jobs:
     def _charge(self, document: Document, cost: int) -> None:
         document["statistics"]["query"]["totalBytesBilled"] = str(cost)
 
-    def _cache_key(self, request: Request, plan: Plan) -> str:
+    def _cache_key(self, request: QueryRequest, plan: QueryPlan) -> str:
         content = [
             request.sql, request.project, request.default, request.parameters,
             [(t.key, t.physical, t.version) for t in plan.tables],
@@ -388,4 +362,4 @@ class Jobs:
             document["statistics"]["load"] = {"outputRows": "0"}
             return
         path = self.uploads / upload
-        document["statistics"]["load"] = load.run(self.tables, self.statements, config, path, mark)
+        document["statistics"]["load"] = load.run(self.tables, config, path, mark)

@@ -39,7 +39,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class QueryRequest:
     """What a query job asks, apart from how to run it."""
 
     sql: str
@@ -51,7 +51,7 @@ class Request:
 
 
 @dataclass(slots=True)
-class Plan:
+class QueryPlan:
     """What will run. `bytes` are logical bytes processed; `minimum` is set for metadata queries."""
 
     statement: str
@@ -64,7 +64,7 @@ class Plan:
     deterministic: bool = True
     metadata: bool = False
     bytes_by_table: dict[tuple[str, str, str], int] = field(default_factory=dict)
-    changes: list[Any] = field(default_factory=list)
+    columns: list[Field] = field(default_factory=list)
     views: list[Table] = field(default_factory=list)
 
     @property
@@ -72,7 +72,7 @@ class Plan:
         """Whether the same text means the same for as long as no table changes."""
         return self.statement == "SELECT" and self.deterministic
 
-    def copy(self) -> "Plan":
+    def copy(self) -> "QueryPlan":
         """One that its job may change."""
         return replace(
             self,
@@ -115,7 +115,7 @@ class Planner:
             raise unsupported(f"the statement {sql.split()[0].upper()}")
         return trees[0], called
 
-    def scope(self, request: Request, caller: Caller) -> Scope:
+    def scope(self, request: QueryRequest, caller: Caller) -> Scope:
         return Scope(
             self.store,
             lambda sql: self._view_tree(sql),
@@ -143,7 +143,9 @@ class Planner:
             raise invalid_query("A view must be a query")
         return tree
 
-    def query(self, tree: exp.Expression, request: Request, called: frozenset[str], caller: Caller) -> Plan:
+    def query(
+        self, tree: exp.Expression, request: QueryRequest, called: frozenset[str], caller: Caller
+    ) -> QueryPlan:
         """The plan of a SELECT; nothing has run yet."""
         scope = self.scope(request, caller)
         tree = parameters.bind(tree, request.parameters, request.parameter_mode)
@@ -161,7 +163,7 @@ class Planner:
         )
         tree = self.resolve(tree, scope, request.sql)
         _refuse_duplicates(tree)
-        plan = Plan(statement="SELECT", tree=tree)
+        plan = QueryPlan(statement="SELECT", tree=tree)
         plan.location = next(iter(scope.locations), None)
         plan.metadata = any(s.view for s in scope.sources.values())
         plan.deterministic = not called & functions.NONDETERMINISTIC and not plan.metadata

@@ -73,8 +73,3 @@ def table_item(t: Table) -> dict[str, Any]:
 def job(document: dict[str, Any]) -> dict[str, Any]:
     """The public part of a job; keys with an underscore are ours."""
     return {k: v for k, v in document.items() if not k.startswith("_")}
-
-
-def job_item(document: dict[str, Any]) -> dict[str, Any]:
-    out = job(document)
-    return out | {"state": out["status"]["state"], "errorResult": out["status"].get("errorResult")}

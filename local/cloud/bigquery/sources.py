@@ -8,13 +8,10 @@ from sqlglot import exp
 
 from local.cloud.bigquery import information_schema, wildcards
 from local.cloud.bigquery.errors import access_denied, invalid_query, not_found, unsupported
-from local.cloud.bigquery.fields import Field
 from local.cloud.bigquery.functions import place
 from local.cloud.bigquery.scope import Scope, Source, View, find_dataset
 from local.cloud.bigquery.store import Table
 
-# DuckDB's number of a stored row: a column of the table that DML changes, and of no other.
-ROW_ID = "rowid"
 _MAX_VIEW_DEPTH = 16
 
 
@@ -123,20 +120,13 @@ def _bound(node: exp.Table, scope: Scope, sql: str, depth: int) -> exp.Expressio
     else:
         name = f"__s{len(scope.sources)}"
         if isinstance(found, Table):
-            extra = _row_id(found) if node.meta.get("row_id") else []
-            scope.sources[name] = Source(name, found.fields + extra, table=found)
+            scope.sources[name] = Source(name, found.fields, table=found)
         else:
             scope.sources[name] = Source(name, found.fields, view=found)
         out = exp.Table(
             this=exp.to_identifier(name, quoted=True), alias=exp.TableAlias(this=exp.to_identifier(alias))
         )
     return _with_clauses(out, node)
-
-
-def _row_id(table: Table) -> list[Field]:
-    if any(f["name"].lower() == ROW_ID for f in table.fields):
-        raise unsupported(f"changing a table with a column named {ROW_ID}")
-    return [{"name": ROW_ID, "type": "INTEGER", "mode": "NULLABLE"}]
 
 
 def _with_clauses(out: exp.Expression, node: exp.Table) -> exp.Expression:

@@ -1,6 +1,4 @@
-"""CREATE, DROP, ALTER and DML statements. Each changes stored tables in one step that a crash can't halve."""
-
-# ruff: noqa: S608  (this package writes SQL for its own engine; names are quoted or made here)
+"""CREATE, DROP and INSERT. Each changes stored tables in one step that a crash can't halve."""
 
 import contextlib
 from collections.abc import Callable
@@ -9,7 +7,7 @@ from typing import Any
 import duckdb
 from sqlglot import exp
 
-from local.cloud.bigquery import ddl_tree, dml
+from local.cloud.bigquery import ddl_tree, inserts
 from local.cloud.bigquery.assignments import check_assignable
 from local.cloud.bigquery.auth import Caller
 from local.cloud.bigquery.errors import (
@@ -21,8 +19,7 @@ from local.cloud.bigquery.errors import (
     unsupported,
 )
 from local.cloud.bigquery.fields import quote
-from local.cloud.bigquery.partitions import total_bytes
-from local.cloud.bigquery.planner import Plan, Planner, Request, select_sql, translate
+from local.cloud.bigquery.planner import Planner, QueryPlan, QueryRequest, select_sql, translate
 from local.cloud.bigquery.results import check_values
 from local.cloud.bigquery.store import Table
 from local.cloud.bigquery.tables import Tables
@@ -36,42 +33,32 @@ class Statements:
     def __init__(self, planner: Planner, tables: Tables) -> None:
         self.planner, self.tables = planner, tables
 
-    def plan(self, tree: exp.Expression, request: Request, called: frozenset[str], caller: Caller) -> Plan:
+    def plan(
+        self, tree: exp.Expression, request: QueryRequest, called: frozenset[str], caller: Caller
+    ) -> QueryPlan:
         """The plan of a statement, checked as far as a dry run checks it."""
         if isinstance(tree, exp.Create):
             return self._plan_create(tree, request, called, caller)
-        if isinstance(tree, exp.Insert | exp.Update | exp.Delete | exp.Merge):
-            target = self._target(dml.target_of(tree), request)
-            whole = total_bytes(self.tables.fresh(target).stats)
-            plan = dml.Dml(self.planner, request, called, caller, target, whole).plan(tree)
+        if isinstance(tree, exp.Insert):
+            target = self._target(tree, request)
+            plan = inserts.plan(self.planner, tree, request, called, caller, target)
             plan.location = self._dataset(target.key, request)
             return plan
-        if isinstance(tree, exp.Drop):
-            return Plan(
-                f"DROP_{str(tree.args['kind']).upper()}", tree, location=self._location(tree.this, request)
-            )
-        if isinstance(tree, exp.TruncateTable):
-            return Plan("TRUNCATE_TABLE", tree, tables=[self._target(tree.expressions[0], request)])
-        if isinstance(tree, exp.Alter):
-            return Plan("ALTER_TABLE", tree, tables=[self._target(tree.this, request)])
-        raise unsupported(f"the statement {type(tree).__name__.upper()}")
+        if isinstance(tree, exp.Drop) and (what := str(tree.args["kind"]).upper()) in ("TABLE", "VIEW"):
+            return QueryPlan(f"DROP_{what}", tree, location=self._location(tree.this, request))
+        raise unsupported(f"the statement {_shown(tree)}")
 
-    def run(self, plan: Plan, request: Request, job: str) -> int:
+    def run(self, plan: QueryPlan, request: QueryRequest, job: str) -> int:
         """Apply the statement; answers the number of rows changed."""
         tree = plan.tree
         if isinstance(tree, exp.Create):
             return self._run_create(plan, tree, request, job)
         if isinstance(tree, exp.Drop):
             return self._run_drop(tree, request, job)
-        if isinstance(tree, exp.Alter):
-            return self._run_alter(plan, tree)
         table = plan.tables[0]
-        if isinstance(tree, exp.TruncateTable):
-            sql = f"DELETE FROM {quote(str(table.physical))}"
-            return self.write(table, job, lambda cursor: int(cursor.execute(sql).fetchone()[0]))
-        return self.write(table, job, lambda cursor: dml.apply(cursor, table, plan.changes))
+        return self._write(table, job, lambda cursor: inserts.apply(cursor, table, plan))
 
-    def write(self, table: Table, job: str, change: Callable[[Any], int]) -> int:
+    def _write(self, table: Table, job: str, change: Callable[[Any], int]) -> int:
         """Change the content in one transaction that also says that the job was applied."""
         with self.tables.engine.write_lock:
             self.tables.touch(table)
@@ -85,7 +72,7 @@ class Statements:
 
     # -- targets
 
-    def _key(self, node: exp.Expression, request: Request) -> Key:
+    def _key(self, node: exp.Expression, request: QueryRequest) -> Key:
         table = node.find(exp.Table) if not isinstance(node, exp.Table) else node
         parts = [p for part in table.parts for p in part.name.split(".") if p] if table is not None else []
         if len(parts) == 1 and request.default:
@@ -96,20 +83,20 @@ class Statements:
             raise invalid_query(f"Invalid table name: {'.'.join(parts)}")
         return parts[0], parts[1], parts[2]
 
-    def _dataset(self, key: Key, request: Request) -> str:
+    def _dataset(self, key: Key, request: QueryRequest) -> str:
         dataset = self.tables.store.find_dataset(key[0], key[1])
         if dataset is None or (request.location and dataset.location.upper() != request.location.upper()):
             raise not_found("Dataset", f"{key[0]}:{key[1]}", request.location or "US")
         return dataset.location
 
-    def _location(self, node: exp.Expression, request: Request) -> str | None:
+    def _location(self, node: exp.Expression, request: QueryRequest) -> str | None:
         if not isinstance(node, exp.Table) or not node.db:
             return request.location
         with contextlib.suppress(BigQueryError):
             return self._dataset(self._key(node, request), request)
         return request.location
 
-    def _target(self, node: exp.Expression, request: Request) -> Table:
+    def _target(self, node: exp.Expression, request: QueryRequest) -> Table:
         key = self._key(node, request)
         location = self._dataset(key, request)
         table = self.tables.store.find_table(*key)
@@ -122,19 +109,19 @@ class Statements:
     # -- DDL
 
     def _plan_create(
-        self, tree: exp.Create, request: Request, called: frozenset[str], caller: Caller
-    ) -> Plan:
+        self, tree: exp.Create, request: QueryRequest, called: frozenset[str], caller: Caller
+    ) -> QueryPlan:
         what = str(tree.args["kind"]).upper()
         if what not in ("TABLE", "VIEW", "SCHEMA") or tree.find(exp.TemporaryProperty):
             raise unsupported(f"CREATE {what}" + (" (temporary)" if what == "TABLE" else ""))
         if what == "SCHEMA":
-            return Plan("CREATE_SCHEMA", tree)
+            return QueryPlan("CREATE_SCHEMA", tree)
         if what == "VIEW" and isinstance(tree.this, exp.Schema):
             raise unsupported("a column list in CREATE VIEW; name the columns in the query")
         location = self._dataset(self._key(tree.this, request), request)
         query = tree.expression
         statement = f"CREATE_{what}" + ("_AS_SELECT" if what == "TABLE" and query is not None else "")
-        plan = Plan(statement, tree, location=location)
+        plan = QueryPlan(statement, tree, location=location)
         if isinstance(query, exp.Query):
             _require_names(query, what)
             inner = self.planner.query(query.copy(), request, called, caller)
@@ -145,7 +132,7 @@ class Statements:
         self.draft(plan, tree, request)
         return plan
 
-    def draft(self, plan: Plan, tree: exp.Create, request: Request) -> Table:
+    def draft(self, plan: QueryPlan, tree: exp.Create, request: QueryRequest) -> Table:
         """The directory row that the statement describes."""
         key = self._key(tree.this, request)
         resource = ddl_tree.options(tree)
@@ -167,7 +154,7 @@ class Statements:
         resource |= ddl_tree.partition_options(tree, kinds)
         return self.tables.draft(*key, resource, columns or plan.fields)
 
-    def _run_create(self, plan: Plan, tree: exp.Create, request: Request, job: str) -> int:
+    def _run_create(self, plan: QueryPlan, tree: exp.Create, request: QueryRequest, job: str) -> int:
         if plan.statement == "CREATE_SCHEMA":
             return self._create_schema(tree, request)
         key = self._key(tree.this, request)
@@ -197,7 +184,7 @@ class Statements:
         self.tables.swap(draft, physical, job)
         return 0
 
-    def _create_schema(self, tree: exp.Create, request: Request) -> int:
+    def _create_schema(self, tree: exp.Create, request: QueryRequest) -> int:
         parts = [p for part in tree.this.parts for p in part.name.split(".") if p]
         project, name = (parts[-2], parts[-1]) if len(parts) > 1 else (request.project, parts[-1])
         if tree.args.get("exists") and self.tables.store.find_dataset(project, name):
@@ -209,44 +196,26 @@ class Statements:
         )
         return 0
 
-    def _run_drop(self, tree: exp.Drop, request: Request, job: str) -> int:
-        what = str(tree.args["kind"]).upper()
+    def _run_drop(self, tree: exp.Drop, request: QueryRequest, job: str) -> int:
         if len(tree.args["tables"]) != 1:
             raise unsupported("DROP of several tables in one statement")
-        name_node = tree.args["tables"][0]
-        if what == "SCHEMA":
-            parts = [p for part in name_node.parts for p in part.name.split(".") if p]
-            project, name = (parts[-2], parts[-1]) if len(parts) > 1 else (request.project, parts[-1])
-            dataset = self.tables.store.find_dataset(project, name)
-            if dataset is None:
-                if tree.args.get("exists"):
-                    return 0
-                raise not_found("Dataset", f"{project}:{name}", request.location or "US")
-            self.tables.delete_dataset(dataset, delete_contents=bool(tree.args.get("cascade")))
-            return 0
-        key = self._key(name_node, request)
+        key = self._key(tree.args["tables"][0], request)
         table = self.tables.store.find_table(*key)
         if table is None:
             if tree.args.get("exists"):
                 return 0
             raise not_found("Table", f"{key[0]}:{key[1]}.{key[2]}", request.location or "US")
+        what = str(tree.args["kind"]).upper()
         if table.kind != what:
             raise invalid_query(f"{table.id} is not a {what}")
         self.tables.delete(table, job)
         return 0
 
-    def _run_alter(self, plan: Plan, tree: exp.Alter) -> int:
-        table = plan.tables[0]
-        fields = list(table.fields)
-        for action in tree.args.get("actions") or []:
-            if not isinstance(action, exp.ColumnDef):
-                raise unsupported(f"ALTER TABLE … {type(action).__name__}")
-            column = ddl_tree.column(action)
-            if action.args.get("exists") and column["name"].lower() in {f["name"].lower() for f in fields}:
-                continue
-            fields.append(column)
-        self.tables.change(table, {"schema": {"fields": fields}}, whole=False)
-        return 0
+
+def _shown(tree: exp.Expression) -> str:
+    """The words that name a statement: UPDATE, DROP VIEW."""
+    kind = tree.args.get("kind") if isinstance(tree, exp.Drop) else None
+    return " ".join([type(tree).__name__.upper(), *([str(kind).upper()] if kind else [])])
 
 
 def _require_names(query: Any, what: str) -> None:

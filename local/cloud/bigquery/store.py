@@ -117,9 +117,6 @@ class Store:
             self.generation += 1
             return self._db.execute(sql, values).rowcount
 
-    def list_projects(self) -> list[str]:
-        return [row[0] for row in self._rows("SELECT DISTINCT project FROM datasets ORDER BY project")]
-
     def find_dataset(self, project: str, name: str) -> Dataset | None:
         rows = self._rows("SELECT * FROM datasets WHERE project = ? AND dataset = ?", project, name)
         return _dataset(rows[0]) if rows else None
@@ -151,13 +148,6 @@ class Store:
                 json.dumps(resource),
             )
             return Dataset(project, name, location, at, at, resource)
-
-    def replace_dataset(self, dataset: Dataset, resource: dict[str, Any]) -> Dataset:
-        self._change(
-            "UPDATE datasets SET resource = ?, modified = ? WHERE project = ? AND dataset = ?",
-            json.dumps(resource), now_ms(), dataset.project, dataset.name,
-        )  # fmt: skip
-        return self.get_dataset(dataset.project, dataset.name)
 
     def remove_dataset(self, dataset: Dataset) -> None:
         with self.transaction():
@@ -223,20 +213,9 @@ class Store:
     def was_applied(self, job: str) -> bool:
         return bool(self._rows("SELECT 1 FROM applied_jobs WHERE job = ?", job))
 
-    def remove_job(self, project: str, job: str) -> None:
-        self._rows("DELETE FROM jobs WHERE project = ? AND job = ?", project, job)
-
     def find_job(self, project: str, job: str) -> dict[str, Any] | None:
         rows = self._rows("SELECT document FROM jobs WHERE project = ? AND job = ?", project, job)
         return json.loads(rows[0][0]) if rows else None
-
-    def list_jobs(self, project: str, state: str | None, limit: int, offset: int) -> list[dict[str, Any]]:
-        rows = self._rows(
-            "SELECT document FROM jobs WHERE project = ? AND (? IS NULL OR state = ?)"
-            " ORDER BY created DESC, job LIMIT ? OFFSET ?",
-            project, state, state, limit, offset,
-        )  # fmt: skip
-        return [json.loads(row[0]) for row in rows]
 
     def unfinished_jobs(self) -> list[dict[str, Any]]:
         return [json.loads(r[0]) for r in self._rows("SELECT document FROM jobs WHERE state <> 'DONE'")]

@@ -8,7 +8,7 @@ from typing import Any
 from local.cloud.bigquery import partitions
 from local.cloud.bigquery.engine import Engine, columns_sql, new_name
 from local.cloud.bigquery.errors import duplicate, invalid, not_found, unsupported
-from local.cloud.bigquery.fields import Field, canonical_all, duckdb_type, quote
+from local.cloud.bigquery.fields import Field, canonical_all
 from local.cloud.bigquery.names import check_dataset_name, check_table_name
 from local.cloud.bigquery.store import Dataset, Store, Table, now_ms
 
@@ -43,11 +43,6 @@ class Tables:
         location = location.upper() if len(location) == 2 else location.lower()
         return self.store.add_dataset(project, str(name), location, kept)
 
-    def change_dataset(self, dataset: Dataset, resource: dict[str, Any], *, whole: bool) -> Dataset:
-        kept = {k: v for k, v in resource.items() if k in _DATASET_KEYS}
-        merged = kept if whole else _merge(dataset.resource, kept)
-        return self.store.replace_dataset(dataset, merged)
-
     def delete_dataset(self, dataset: Dataset, *, delete_contents: bool) -> None:
         tables = self.store.list_tables(dataset.project, dataset.name)
         if tables and not delete_contents:
@@ -67,19 +62,18 @@ class Tables:
             raise not_found("Table", f"{project}:{dataset}.{name}")
         return found
 
-    def create(
-        self, project: str, dataset: str, resource: dict[str, Any], fields: list[Field] | None = None
-    ) -> Table:
-        """A new empty table or view. For a view `fields` are the columns that its query was found to have."""
+    def create(self, project: str, dataset: str, resource: dict[str, Any]) -> Table:
+        """A new empty table."""
         name = (resource.get("tableReference") or {}).get("tableId")
         check_table_name(name)
         self.store.get_dataset(project, dataset)
         if self.store.find_table(project, dataset, str(name)):
             raise duplicate("Table", f"{project}:{dataset}.{name}")
-        table = self.draft(project, dataset, str(name), resource, fields)
-        if table.kind == "TABLE":
-            with self.engine.writing() as cursor:
-                table = replace(table, physical=self.engine.create(cursor, table.fields))
+        if resource.get("view"):
+            raise unsupported("a view made by tables.insert; use CREATE VIEW")
+        table = self.draft(project, dataset, str(name), resource)
+        with self.engine.writing() as cursor:
+            table = replace(table, physical=self.engine.create(cursor, table.fields))
         with self.store.transaction():
             if self.store.find_table(project, dataset, str(name)):
                 raise duplicate("Table", f"{project}:{dataset}.{name}")
@@ -110,64 +104,6 @@ class Tables:
         partitions.partitioning(kept, columns)
         partitions.check_clustering(kept, columns)
         return Table(project, dataset, name, "TABLE", None, at, at, 0, columns, kept)
-
-    def change(self, table: Table, resource: dict[str, Any], *, whole: bool) -> Table:
-        """Patch or update descriptions, labels, options; columns may be added, described and relaxed."""
-        kept = {k: v for k, v in resource.items() if k in _TABLE_KEYS}
-        merged = {k: v for k, v in kept.items() if v is not None} if whole else _merge(table.resource, kept)
-        if table.kind == "VIEW":
-            merged["view"] = table.resource["view"] | (resource.get("view") or {})
-        for key in ("timePartitioning", "rangePartitioning"):
-            old, new = table.resource.get(key), merged.get(key)
-            if (old or {}).get("field") != (new or {}).get("field") or (old or {}).get("type") != (
-                new or {}
-            ).get("type"):
-                if not whole or new is not None:
-                    raise invalid("Cannot convert a table to another partitioning")
-                merged[key] = old
-        fields = table.fields
-        if (resource.get("schema") or {}).get("fields"):
-            fields = canonical_all(resource["schema"]["fields"])
-            if table.kind == "TABLE":
-                self._evolve(table, fields)
-        partitions.check_clustering(merged, fields) if table.kind == "TABLE" else None
-        changed = replace(table, resource=merged, fields=fields, modified=now_ms(), version=table.version + 1)
-        if fields is not table.fields:
-            changed = replace(changed, stats=None)
-        return self.store.put_table(changed)
-
-    def _evolve(self, table: Table, fields: list[Field]) -> None:
-        """Add the new columns to the physical table; anything else than adding or relaxing is refused."""
-        old = {f["name"].lower(): f for f in table.fields}
-        new = {f["name"].lower(): f for f in fields}
-        for name, field in old.items():
-            if name not in new:
-                raise invalid(
-                    f"Provided Schema does not match Table {table.id}. Field {field['name']} is missing in new schema"
-                )
-            if duckdb_type(new[name]) != duckdb_type(field):
-                raise invalid(
-                    f"Provided Schema does not match Table {table.id}. Field {field['name']} has changed type "
-                    f"from {field['type']} to {new[name]['type']}"
-                )
-            if new[name]["mode"] == "REQUIRED" and field["mode"] != "REQUIRED":
-                raise invalid(
-                    f"Provided Schema does not match Table {table.id}. Field {field['name']} has changed mode from NULLABLE to REQUIRED"
-                )
-        with self.engine.writing() as cursor:
-            for name, field in new.items():
-                if name not in old:
-                    if field["mode"] == "REQUIRED":
-                        raise invalid(
-                            f"Cannot add required fields to an existing schema. (field: {field['name']})"
-                        )
-                    cursor.execute(
-                        f"ALTER TABLE {quote(str(table.physical))} ADD COLUMN {quote(field['name'])} {duckdb_type(field)}"
-                    )
-                elif old[name]["mode"] == "REQUIRED" and field["mode"] != "REQUIRED":
-                    cursor.execute(
-                        f"ALTER TABLE {quote(str(table.physical))} ALTER COLUMN {quote(field['name'])} DROP NOT NULL"
-                    )
 
     def delete(self, table: Table, job: str | None = None) -> None:
         with self.store.transaction():
@@ -219,17 +155,3 @@ class Tables:
         cursor.execute(f"CREATE TABLE {name} ({columns_sql(fields)})")
         cursor.execute(f"INSERT INTO {name} {select}")
         return name
-
-
-def _merge(old: dict[str, Any], patch: dict[str, Any]) -> dict[str, Any]:
-    """A patch: null removes; labels are merged key by key."""
-    out = dict(old)
-    for key, value in patch.items():
-        if value is None:
-            out.pop(key, None)
-        elif key == "labels":
-            merged = {**old.get("labels", {}), **value}
-            out[key] = {k: v for k, v in merged.items() if v is not None}
-        else:
-            out[key] = value
-    return out

@@ -1,4 +1,4 @@
-"""Media uploads of load jobs: multipart in one request, resumable in several."""
+"""Resumable uploads of load jobs: a session, then its bytes in one request or several."""
 
 import json
 import re
@@ -11,7 +11,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from local.cloud.bigquery.errors import BigQueryError, invalid
+from local.cloud.bigquery.errors import BigQueryError, invalid, unsupported
 
 Start = Callable[[dict[str, Any], Path], dict[str, Any]]
 _SESSION = re.compile(r"^[0-9a-f]{32}$")
@@ -25,12 +25,7 @@ def handle(folder: Path, request: Request, body: bytes, start: Start) -> Respons
         return _chunk(folder, session, request, body, start)
     if kind == "resumable":
         return _begin(folder, request, body)
-    if kind == "multipart":
-        metadata, content = _parts(request.headers.get("content-type", ""), body)
-        path = folder / f"{uuid.uuid4().hex}.data"
-        path.write_bytes(content)
-        return _started(start, metadata, path)
-    raise invalid("uploadType must be multipart or resumable")
+    raise unsupported(f"the upload type {kind}")
 
 
 def _started(start: Start, metadata: dict[str, Any], path: Path) -> Response:
@@ -39,20 +34,6 @@ def _started(start: Start, metadata: dict[str, Any], path: Path) -> Response:
     except BigQueryError:
         path.unlink(missing_ok=True)
         raise
-
-
-def _parts(content_type: str, body: bytes) -> tuple[dict[str, Any], bytes]:
-    """The JSON part and the media part of multipart/related."""
-    boundary = re.search(r'boundary="?([^";]+)"?', content_type)
-    if boundary is None:
-        raise invalid("The multipart request has no boundary")
-    mark = b"--" + boundary[1].encode()
-    pieces = body.split(mark)
-    if len(pieces) < 4:
-        raise invalid("The multipart request needs a JSON part and a media part")
-    first = pieces[1].split(b"\r\n\r\n", 1)[-1]
-    media = mark.join(pieces[2:-1]).split(b"\r\n\r\n", 1)[-1]
-    return _json(first), media.removesuffix(b"\r\n")
 
 
 def _json(text: bytes) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Make a gRPC server of the laptop's cloud misbehave on request, so that flows are tested in bad weather.
+"""Make a gRPC server of the laptop's cloud misbehave on request, so that flows are tested with faults.
 
 Rules arrive through the method `/local.Chaos/Set` as JSON, from `python -m local.cloud.faults.grpc_faults` or `set_rules`:
 
@@ -10,7 +10,7 @@ Rules arrive through the method `/local.Chaos/Set` as JSON, from `python -m loca
 `latency` waits first and then serves; `applied` serves, and then answers DEADLINE_EXCEEDED all the same
 (`code` changes which), the case that makes a careless client do its work twice. A rule skips `skip` calls,
 acts on the next `count` (default 1; 0 = until replaced) and is then spent. The first rule that fits a call
-takes it. Setting `[]` brings fair weather back; rules are never kept across a restart.
+takes it. Setting `[]` ends the faults; rules are never kept across a restart.
 """
 
 import argparse
@@ -72,14 +72,14 @@ def _rule(index: int, item: Any) -> Rule:
     )
 
 
-class Weather:
+class FaultRules:
     """The rules of one server process, shared by its interceptors."""
 
     def __init__(self) -> None:
         self.rules: list[Rule] = []
 
     def take(self, method: str) -> Rule | None:
-        """The rule that acts on this call, counted down; None in fair weather."""
+        """The rule that acts on this call, counted down; None for one that is served as usual."""
         for rule in self.rules:
             if rule.left <= 0 or not rule.method.search(method):
                 continue
@@ -98,19 +98,19 @@ class Weather:
 class Interceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
     """For servers on grpc.aio."""
 
-    def __init__(self, weather: Weather) -> None:
-        self._weather = weather
+    def __init__(self, rules: FaultRules) -> None:
+        self._rules = rules
 
     async def intercept_service(self, continuation: Any, details: Any) -> Any:
         if details.method == CONTROL:
             return grpc.unary_unary_rpc_method_handler(self._control)
         handler = await continuation(details)
-        rule = self._weather.take(details.method) if handler and self._weather.rules else None
+        rule = self._rules.take(details.method) if handler and self._rules.rules else None
         return handler if rule is None else _changed(handler, rule)
 
     async def _control(self, request: bytes, context: Any) -> bytes:
         try:
-            return self._weather.set(request)
+            return self._rules.set(request)
         except (ValueError, re.error) as error:
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
             raise
@@ -151,16 +151,16 @@ def _changed(handler: Any, rule: Rule) -> Any:
 class ThreadedInterceptor(grpc.ServerInterceptor):  # type: ignore[misc]
     """For servers on grpc.server with a pool of threads; unary methods only."""
 
-    def __init__(self, weather: Weather) -> None:
-        self._weather = weather
+    def __init__(self, rules: FaultRules) -> None:
+        self._rules = rules
 
     def intercept_service(self, continuation: Any, details: Any) -> Any:
         if details.method == CONTROL:
             return grpc.unary_unary_rpc_method_handler(self._control)
         handler = continuation(details)
-        if not handler or handler.response_streaming or not self._weather.rules:
+        if not handler or handler.response_streaming or not self._rules.rules:
             return handler
-        rule = self._weather.take(details.method)
+        rule = self._rules.take(details.method)
         if rule is None:
             return handler
 
@@ -180,7 +180,7 @@ class ThreadedInterceptor(grpc.ServerInterceptor):  # type: ignore[misc]
 
     def _control(self, request: bytes, context: Any) -> bytes:
         try:
-            return self._weather.set(request)
+            return self._rules.set(request)
         except (ValueError, re.error) as error:
             context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
             raise
@@ -194,10 +194,10 @@ def set_rules(address: str, rules: list[dict[str, Any]]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(
-        prog="python -m local.cloud.faults.grpc_faults", description="Set the weather."
+        prog="python -m local.cloud.faults.grpc_faults", description="Set the rules of a server."
     )
     parser.add_argument("address", help="host:port of a gRPC server of the local stack")
-    parser.add_argument("rules", help="JSON list of rules; [] for fair weather")
+    parser.add_argument("rules", help="JSON list of rules; [] for none")
     given = parser.parse_args()
     set_rules(given.address, json.loads(given.rules))
 

@@ -1,4 +1,4 @@
-"""Bad weather on demand for the HTTP servers of the laptop's cloud.
+"""Faults on demand for the HTTP servers of the laptop's cloud.
 
 A test posts rules to `/_local/chaos`; a server asks `Chaos.match` once for each request and obeys:
 
@@ -6,7 +6,7 @@ A test posts rules to `/_local/chaos`; a server asks `Chaos.match` once for each
     status             answer status `value` and apply nothing
     drop_after_apply   apply the request, then cut the connection instead of answering
 
-The last one is the weather that finds missing idempotency: the effect happened and the caller doesn't know.
+The last one is the fault that finds missing idempotency: the effect happened and the caller doesn't know.
 """
 
 import re
@@ -60,7 +60,7 @@ class Chaos:
     def replace(self, document: Any) -> None:
         """Put the rules of `{"rules": [...]}` in place of the old ones; ValueError names a bad field."""
         if not isinstance(document, dict) or not isinstance(document.get("rules"), list):
-            raise ValueError('the body must be {"rules": [...]}; send an empty list to clear the weather')
+            raise ValueError('the body must be {"rules": [...]}; send an empty list to clear the rules')
         rules = [_parse(index, rule) for index, rule in enumerate(document["rules"])]
         with self._lock:
             self._rules = rules

@@ -13,8 +13,6 @@ _QUOTED = re.compile(r"`((?:[^`\\]|\\.)+)`", re.DOTALL)
 LONGEST_ID = 1500
 LONGEST_NAME = 6 * 1024
 
-NAME = "__name__"
-
 
 def invalid(message: str) -> Refused:
     return Refused(Code.INVALID_ARGUMENT, message)
@@ -55,16 +53,6 @@ def check_parent(parent: str) -> str:
 
 def collection_of(name: str) -> str:
     return name.rpartition("/")[0]
-
-
-@lru_cache(maxsize=65536)
-def name_key(name: str) -> tuple[tuple[int, int | str], ...]:
-    """Sorts names as the service does: by segment, numeric ids first, then by UTF-8 (= code point)."""
-    key: list[tuple[int, int | str]] = []
-    for part in name.split("/"):
-        numeric = _NUMERIC_ID.match(part)
-        key.append((0, int(numeric.group(1))) if numeric else (1, part))
-    return tuple(key)
 
 
 @lru_cache(maxsize=8192)

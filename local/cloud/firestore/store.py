@@ -1,89 +1,125 @@
-"""Documents with their recent past in memory, and each commit in SQLite before it is acknowledged.
+"""Documents in SQLite: each commit is there before it is acknowledged, and a bounded part of them in memory.
 
-Reads never touch the disk. Every document keeps the versions of the last minutes, so that a read at a past
-time, a read-only transaction and a resumed listener see one moment of the whole database. The history is
-not kept across a restart; the documents and their times are.
+The file gives back what expired documents leave: pages go to the disk's free space with each sweep, and the journal
+(the WAL) is cut to a few megabytes whenever it has been copied into the file.
 """
 
 import sqlite3
 import time
-from collections import defaultdict
+from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from local.cloud.firestore import wire
-from local.cloud.firestore.paths import collection_of
-
-RETENTION = 300 * 1_000_000  # microseconds; longer than any transaction lives (270 s)
-
-
-class Version(NamedTuple):
-    """What a document was from this commit on; None after a delete."""
-
-    at: int
-    document: Any | None
-
+from local.cloud.firestore import ttl, wire
 
 Changes = Mapping[str, Any | None]
+"""New documents by name; None for a deleted one."""
+
+MEMORY_BYTES = 32 * 1024 * 1024
+_JOURNAL_BYTES = 4 * 1024 * 1024
+_PAGES_A_SWEEP = 5_000
+_DOCUMENTS = """
+CREATE TABLE IF NOT EXISTS documents (name TEXT PRIMARY KEY, document BLOB NOT NULL, expires INTEGER);
+CREATE TABLE IF NOT EXISTS clock (id INTEGER PRIMARY KEY CHECK (id = 1), at INTEGER);
+"""
+
+
+class _Memory:
+    """The documents used last, as far as they fit."""
+
+    def __init__(self) -> None:
+        self._documents: OrderedDict[str, Any] = OrderedDict()
+        self._bytes = 0
+
+    def get(self, name: str) -> Any | None:
+        found = self._documents.get(name)
+        if found is not None:
+            self._documents.move_to_end(name)
+        return found
+
+    def keep(self, name: str, document: Any | None) -> None:
+        """Remember a document as it is now, or, with None, that it is gone."""
+        old = self._documents.pop(name, None)
+        if old is not None:
+            self._bytes -= _size(old)
+        if document is not None:
+            self._documents[name] = document
+            self._bytes += _size(document)
+        while self._bytes > MEMORY_BYTES:
+            _name, oldest = self._documents.popitem(last=False)
+            self._bytes -= _size(oldest)
+
+
+def _size(document: Any) -> int:
+    """About what a message takes in memory: a multiple of its bytes, and something for each."""
+    return 200 + 3 * int(document.ByteSize())
 
 
 class Store:
     """All databases of one server. Times are microseconds since 1970 and never repeat."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, policies: ttl.Policies) -> None:
         folder.mkdir(parents=True, exist_ok=True)
+        self._policies = policies
         self._db = sqlite3.connect(folder / "firestore.sqlite", isolation_level=None)
-        self._db.execute("PRAGMA journal_mode=WAL")
-        self._db.execute("PRAGMA synchronous=NORMAL")  # a killed process loses nothing; power loss might
-        self._db.execute(
-            "CREATE TABLE IF NOT EXISTS documents (name TEXT PRIMARY KEY, document BLOB NOT NULL)"
-        )
-        self._db.execute(
-            "CREATE TABLE IF NOT EXISTS clock (id INTEGER PRIMARY KEY CHECK (id = 1), at INTEGER)"
-        )
-        self._versions: dict[str, list[Version]] = {}
-        self._collections: dict[str, dict[str, None]] = {}
-        self._groups: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
+        self._prepare()
+        self._memory = _Memory()
         self._last = 0
-        for (blob,) in self._db.execute("SELECT document FROM documents"):
-            document = wire.Document.FromString(blob)
-            self._add(document.name, Version(wire.micros(document.update_time), document))
         for (at,) in self._db.execute("SELECT at FROM clock"):
-            self._last = max(self._last, at)
-        self.started = self.now()
+            self._last = at
+
+    def _prepare(self) -> None:
+        run = self._db.execute
+        run("PRAGMA journal_mode=WAL")
+        run("PRAGMA synchronous=NORMAL")  # a killed process loses nothing; power loss might
+        run(f"PRAGMA journal_size_limit={_JOURNAL_BYTES}")
+        if run("PRAGMA auto_vacuum").fetchone() != (2,):
+            run("PRAGMA auto_vacuum=INCREMENTAL")
+            run("VACUUM")  # An older file begins to give back pages only so.
+        self._db.executescript(_DOCUMENTS)
+        if "expires" not in {row[1] for row in run("PRAGMA table_info(documents)")}:
+            run("ALTER TABLE documents ADD COLUMN expires INTEGER")
+        run("CREATE INDEX IF NOT EXISTS documents_by_expiry ON documents (expires) WHERE expires IS NOT NULL")
+        # A policy may be newer than a document.
+        for name, blob in run("SELECT name, document FROM documents WHERE expires IS NULL").fetchall():
+            expires = self._policies.expiry(wire.Document.FromString(blob))
+            if expires is not None:
+                run("UPDATE documents SET expires = ? WHERE name = ?", (expires, name))
 
     def now(self) -> int:
         """The present. No later commit gets this time or an earlier one."""
         self._last = max(time.time_ns() // 1000, self._last)
         return self._last
 
-    def get(self, name: str, at: int | None = None) -> Any | None:
-        """The document, now or as it was at a time. Callers must not change it."""
-        versions = self._versions.get(name)
-        return None if versions is None else _at(versions, at)
+    def get(self, name: str) -> Any | None:
+        """The document as it is now, or None. Callers must not change it."""
+        found = self._memory.get(name)
+        if found is None:
+            row = self._db.execute("SELECT document FROM documents WHERE name = ?", (name,)).fetchone()
+            if row is None:
+                return None
+            found = wire.Document.FromString(row[0])
+            self._memory.keep(name, found)
+        return found
 
-    def collection(self, path: str, at: int | None = None) -> Iterator[Any]:
-        """The documents directly in a collection, in no order."""
-        for name in self._collections.get(path, ()):
-            document = _at(self._versions[name], at)
-            if document is not None:
-                yield document
+    def collection(self, path: str) -> Iterator[Any]:
+        """The documents directly in a collection, in the order of their names."""
+        # `0` is the character behind `/`: all names that begin with `path/` lie between the two.
+        sql = "SELECT name, document FROM documents WHERE name > ? AND name < ? ORDER BY name"
+        for name, blob in self._db.execute(sql, (f"{path}/", f"{path}0")).fetchall():
+            if name.count("/") == path.count("/") + 1:
+                yield wire.Document.FromString(blob)
 
-    def group(self, database: str, collection_id: str) -> list[str]:
-        """Paths of all collections with this id, anywhere in the database."""
-        return list(self._groups.get((database, collection_id), ()))
-
-    def group_everywhere(self, collection_id: str) -> list[str]:
-        """Paths of all collections with this id in all databases."""
-        return [
-            path for (_db, found), paths in self._groups.items() if found == collection_id for path in paths
-        ]
-
-    def collections_under(self, parent: str) -> Iterator[str]:
-        """Paths of the collections at any depth below a document, or below `…/documents`."""
-        prefix = parent + "/"
-        return (path for path in list(self._collections) if path.startswith(prefix))
+    def collection_ids(self, parent: str) -> list[str]:
+        """The ids of the collections that hold something, directly below a document or `…/documents`."""
+        found: list[str] = []
+        place, end = f"{parent}/", f"{parent}0"
+        sql = "SELECT name FROM documents WHERE name > ? AND name < ? ORDER BY name LIMIT 1"
+        while (row := self._db.execute(sql, (place, end)).fetchone()) is not None:
+            found.append(row[0].removeprefix(f"{parent}/").partition("/")[0])
+            place = f"{parent}/{found[-1]}0"
+        return found
 
     def commit(self, changes: Changes) -> int:
         """Apply all changes at one new time, durable when this returns; stamps the documents' times."""
@@ -96,7 +132,7 @@ class Store:
         if changes:
             self._write(changes, at)
         for name, document in changes.items():
-            self._add(name, Version(at, document))
+            self._memory.keep(name, document)
         return at
 
     def _write(self, changes: Changes, at: int) -> None:
@@ -106,8 +142,8 @@ class Store:
                 if document is None:
                     self._db.execute("DELETE FROM documents WHERE name = ?", (name,))
                 else:
-                    row = (name, document.SerializeToString())
-                    self._db.execute("INSERT OR REPLACE INTO documents VALUES (?, ?)", row)
+                    row = (name, document.SerializeToString(), self._policies.expiry(document))
+                    self._db.execute("INSERT OR REPLACE INTO documents VALUES (?, ?, ?)", row)
             self._db.execute("INSERT OR REPLACE INTO clock VALUES (1, ?)", (at,))
             self._db.execute("COMMIT")
         except BaseException:
@@ -116,50 +152,15 @@ class Store:
                 self._db.execute("ROLLBACK")
             raise
 
-    def _add(self, name: str, version: Version) -> None:
-        versions = self._versions.get(name)
-        if versions is None:
-            path = collection_of(name)
-            self._versions[name] = [version]
-            members = self._collections.get(path)
-            if members is None:
-                members = self._collections[path] = {}
-                self._groups[path.partition("/documents")[0], path.rpartition("/")[2]].add(path)
-            members[name] = None
-            return
-        versions.append(version)
-        _forget(versions, version.at - RETENTION)
+    def expired(self, at: int, limit: int) -> list[Any]:
+        """At most so many documents whose time lies before `at`, the oldest first."""
+        sql = "SELECT document FROM documents WHERE expires < ? ORDER BY expires LIMIT ?"
+        return [wire.Document.FromString(blob) for (blob,) in self._db.execute(sql, (at, limit)).fetchall()]
 
-    def forget_old(self) -> None:
-        """Drop versions that no reader may ask for any more, and the memory of deleted documents."""
-        horizon = self.now() - RETENTION
-        for name, versions in list(self._versions.items()):
-            _forget(versions, horizon)
-            if len(versions) == 1 and versions[0].document is None and versions[0].at < horizon:
-                del self._versions[name]
-                path = collection_of(name)
-                del self._collections[path][name]
-                if not self._collections[path]:
-                    del self._collections[path]
-                    self._groups[path.partition("/documents")[0], path.rpartition("/")[2]].discard(path)
+    def give_back(self) -> None:
+        """Return free pages of the file to the disk, a bounded number at a time."""
+        # A script runs to its end; `execute` would take one step, which frees one page.
+        self._db.executescript(f"PRAGMA incremental_vacuum({_PAGES_A_SWEEP})")
 
     def close(self) -> None:
         self._db.close()
-
-
-def _at(versions: list[Version], at: int | None) -> Any | None:
-    if at is None:
-        return versions[-1].document
-    for version in reversed(versions):
-        if version.at <= at:
-            return version.document
-    return None
-
-
-def _forget(versions: list[Version], horizon: int) -> None:
-    """Keep the newest version at or before the horizon, and all later ones."""
-    drop = 0
-    while drop + 1 < len(versions) and versions[drop + 1].at <= horizon:
-        drop += 1
-    if drop:
-        del versions[:drop]

@@ -1,6 +1,6 @@
 """Transactions with shared read locks and wound-wait, as the service's pessimistic mode documents them.
 
-    read in T          T holds a shared lock on the document, or on every document that its query matches
+    read in T          T holds a shared lock on the document
     T commits writes   younger readers of what T changes are wounded (their commit answers ABORTED);
                        T waits for older ones, for a bounded time, and then answers ABORTED itself
     plain write        waits for every reader
@@ -11,7 +11,8 @@ read it one after the other when it is their first read, which turns a crowd of 
 is bounded too and only saves attempts; what makes updates safe is the lock check at commit.
 
 A wounded transaction goes on reading the moment before it was wounded, because the client library repeats a
-transaction only when its commit is refused: it must neither fail in a read nor see a mixture of two states.
+transaction only when its commit is refused: it must neither fail in a read nor see a mixture of two states. For this
+it keeps what each document was, of those that change while it is open: no other past is kept.
 """
 
 import asyncio
@@ -20,21 +21,16 @@ import os
 import struct
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from local.cloud.firestore import wire
 from local.cloud.firestore.paths import invalid
 from local.cloud.serving.grpc_server import Code, Refused
 
 MOST_ENDED = 10_000
 CONTENDED_FOR = 5.0
 QUEUE_WAIT = 3.0
-
-Matches = Callable[[Any], bool]
-Images = list[tuple[str, Any | None, Any | None]]
-"""Name, document before and document after, of each change."""
 
 
 @dataclass
@@ -44,26 +40,17 @@ class Transaction:
     id: bytes
     database: str
     age: int
-    read_only: bool
-    snapshot: int | None
     began: float
     used: float
     names: set[str] = field(default_factory=set)
-    queries: list[Matches] = field(default_factory=list)
     over: asyncio.Event = field(default_factory=asyncio.Event)
     wounded: bool = False
+    past: dict[str, Any | None] = field(default_factory=dict)
+    """What documents were when it was wounded, of those that changed then or later."""
 
-    def holds(self, images: Images) -> bool:
-        """Whether this transaction has read something that the changes touch."""
-        if self.read_only or self.wounded:
-            return False
-        for name, before, after in images:
-            if name in self.names:
-                return True
-            for matches in self.queries:
-                if (before is not None and matches(before)) or (after is not None and matches(after)):
-                    return True
-        return False
+    def holds(self, names: Collection[str]) -> bool:
+        """Whether this transaction has read one of these documents and still counts."""
+        return not self.wounded and not self.names.isdisjoint(names)
 
 
 class Transactions:
@@ -79,18 +66,13 @@ class Transactions:
         self._numbers = itertools.count(1)
         self._epoch = os.urandom(4)
 
-    def begin(self, database: str, options: Any, now: int) -> Transaction:
+    def begin(self, database: str, options: Any) -> Transaction:
         """Open a transaction; a retried one keeps its place in line."""
         number = next(self._numbers)
         key = self._epoch + struct.pack(">Q", number)
-        read_only = options.WhichOneof("mode") == "read_only"
-        snapshot = None
-        if read_only:
-            chosen = options.read_only.HasField("read_time")
-            snapshot = wire.micros(options.read_only.read_time) if chosen else now
         age = self._ages.get(bytes(options.read_write.retry_transaction), number)
         clock = time.monotonic()
-        self._open[key] = Transaction(key, database, age, read_only, snapshot, clock, clock)
+        self._open[key] = Transaction(key, database, age, clock, clock)
         self._ages[key] = age
         while len(self._ages) > MOST_ENDED:
             self._ages.popitem(last=False)
@@ -122,11 +104,9 @@ class Transactions:
 
     async def read(self, transaction: Transaction, names: list[str]) -> None:
         """Take shared locks on documents; queue behind other readers of contended ones."""
-        if transaction.read_only:
-            return
         deadline = time.monotonic() + QUEUE_WAIT
         # Who holds a lock never queues, so two transactions can't wait for each other here.
-        while not (transaction.wounded or transaction.names or transaction.queries):
+        while not (transaction.wounded or transaction.names):
             ahead = self._ahead(transaction, names)
             left = deadline - time.monotonic()
             if ahead is None or left <= 0:
@@ -138,24 +118,19 @@ class Transactions:
         if not self._contended:
             return None
         clock = time.monotonic()
-        hot = {name for name in names if self._contended.get(name, 0.0) > clock}
-        if not hot:
+        contended = {name for name in names if self._contended.get(name, 0.0) > clock}
+        if not contended:
             return None
         for other in self._open.values():
-            if other is not transaction and not other.wounded and not hot.isdisjoint(other.names):
+            if other is not transaction and not other.wounded and not contended.isdisjoint(other.names):
                 return other
         return None
 
-    def lock_query(self, transaction: Transaction, matches: Matches) -> None:
-        """Take a shared lock on every document, also future ones, that a query matches."""
-        if not transaction.read_only:
-            transaction.queries.append(matches)
-
-    async def settle(self, transaction: Transaction | None, images: Images, deadline: float) -> bool:
+    async def settle(self, transaction: Transaction | None, names: Collection[str], deadline: float) -> bool:
         """Make way for a commit. True: nothing is in the way now. False: something ended, plan again."""
         self.expire()
         age = float("inf") if transaction is None else transaction.age
-        holders = [one for one in self._open.values() if one is not transaction and one.holds(images)]
+        holders = [one for one in self._open.values() if one is not transaction and one.holds(names)]
         older = [one for one in holders if one.age < age]
         if not older:
             return True
@@ -165,17 +140,20 @@ class Transactions:
         await _wait(older[0], min(left, 1.0))
         return False
 
-    def wound(self, transaction: Transaction | None, images: Images, before: int) -> None:
-        """Refuse the commits of everyone else who has read what is about to change."""
+    def wound(self, transaction: Transaction | None, before: Mapping[str, Any | None]) -> None:
+        """Refuse the commits of everyone else who has read what is about to change; `before` is what it was."""
         clock = time.monotonic()
         for other in self._open.values():
-            if other is not transaction and other.holds(images):
+            if other is transaction:
+                continue
+            if other.holds(before):
                 other.wounded = True
-                other.snapshot = before
-                changed = {name for name, _before, _after in images}
-                for name in changed & other.names:
+                for name in other.names.intersection(before):
                     self._contended[name] = clock + CONTENDED_FOR
                 other.over.set()
+            if other.wounded:
+                for name, document in before.items():
+                    other.past.setdefault(name, document)
         for name in [name for name, until in self._contended.items() if until < clock]:
             del self._contended[name]
 

@@ -1,56 +1,10 @@
-"""How Firestore orders, compares, measures and reaches into values."""
+"""How Firestore measures, limits and reaches into values."""
 
-import math
 from typing import Any
 
-from local.cloud.firestore import wire
-from local.cloud.firestore.paths import check_field_name, invalid, name_key
+from local.cloud.firestore.paths import check_field_name, invalid
 
-# Rank of a value's type in the one order over all types; ranges stay inside one rank.
-NULL, BOOL, NUMBER, TIME, STRING, BYTES, REFERENCE, GEO, ARRAY, VECTOR, MAP = range(11)
-
-_VECTOR_TYPE = "__vector__"
 DEEPEST = 20
-
-Key = tuple[Any, ...]
-
-
-def order_key(value: Any) -> Key:
-    """A tuple that sorts as the service sorts; equal keys are values that `==` matches (1 and 1.0)."""
-    kind = value.WhichOneof("value_type")
-    match kind:
-        case "string_value":
-            return (STRING, value.string_value)
-        case "integer_value":
-            return (NUMBER, 1, value.integer_value)
-        case "double_value":
-            number = value.double_value
-            return (NUMBER, 0, 0) if math.isnan(number) else (NUMBER, 1, number)
-        case "boolean_value":
-            return (BOOL, value.boolean_value)
-        case "timestamp_value":
-            stamp = value.timestamp_value
-            return (TIME, stamp.seconds, stamp.nanos // 1000)
-        case "map_value":
-            fields = value.map_value.fields
-            if "__type__" in fields and fields["__type__"].string_value == _VECTOR_TYPE:
-                elements = fields["value"].array_value.values
-                return (VECTOR, len(elements), *(order_key(element) for element in elements))
-            return (MAP, *((name, order_key(fields[name])) for name in sorted(fields)))
-        case "array_value":
-            return (ARRAY, *(order_key(element) for element in value.array_value.values))
-        case "reference_value":
-            return (REFERENCE, name_key(value.reference_value))
-        case "bytes_value":
-            return (BYTES, value.bytes_value)
-        case "geo_point_value":
-            return (GEO, value.geo_point_value.latitude, value.geo_point_value.longitude)
-        case _:
-            return (NULL,)
-
-
-NAN: Key = (NUMBER, 0, 0)
-NULL_KEY: Key = (NULL,)
 
 
 def find(document: Any, path: tuple[str, ...]) -> Any | None:
@@ -84,18 +38,6 @@ def drop(document: Any, path: tuple[str, ...]) -> None:
         fields = fields[name].map_value.fields
     if path[-1] in fields:
         del fields[path[-1]]
-
-
-def project(document: Any, paths: list[tuple[str, ...]]) -> Any:
-    """A copy of the document with the named fields only."""
-    part = wire.Document(name=document.name)
-    part.create_time.CopyFrom(document.create_time)
-    part.update_time.CopyFrom(document.update_time)
-    for path in paths:
-        value = find(document, path)
-        if value is not None:
-            put(part, path, value)
-    return part
 
 
 def name_size(name: str) -> int:

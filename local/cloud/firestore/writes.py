@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from local.cloud.firestore import transforms, values, wire
+from local.cloud.firestore import values, wire
 from local.cloud.firestore.paths import check_document, field_path, invalid
 from local.cloud.serving.grpc_server import Code, Refused
 
@@ -18,7 +18,7 @@ Read = Callable[[str], Any | None]
 
 
 @dataclass
-class Plan:
+class WritePlan:
     """What a commit would do: new documents by name (None = deleted), and one result for each write."""
 
     changes: dict[str, Any | None] = field(default_factory=dict)
@@ -48,14 +48,14 @@ def target(write: Any) -> str:
         case "delete":
             return str(write.delete)
         case "transform":
-            return str(write.transform.document)
+            raise _unsupported()
         case _:
             raise invalid("empty write operation")
 
 
-def plan(writes: Iterable[Any], read: Read, request_time: int) -> Plan:
+def plan(writes: Iterable[Any], read: Read) -> WritePlan:
     """Apply the writes in order to what `read` sees. Raises Refused at the first that may not happen."""
-    made = Plan()
+    made = WritePlan()
     for write in writes:
         name = target(write)
         before = made.changes[name] if name in made.changes else read(name)
@@ -65,8 +65,8 @@ def plan(writes: Iterable[Any], read: Read, request_time: int) -> Plan:
             made.results.append(wire.WriteResult())
             made.unchanged.append(True)
             continue
-        after, results = _updated(write, name, before, request_time)
-        result = wire.WriteResult(transform_results=results)
+        after = _updated(write, name, before)
+        result = wire.WriteResult()
         # A document that this same commit has just made has no time yet: it counts as changed.
         same = before is not None and before.HasField("update_time") and _same(before, after)
         if before is not None and same:
@@ -96,31 +96,34 @@ def _check_precondition(write: Any, name: str, before: Any | None) -> None:
             )
 
 
-def _updated(write: Any, name: str, before: Any | None, request_time: int) -> tuple[Any, list[Any]]:
-    legacy = write.WhichOneof("operation") == "transform"
+def _updated(write: Any, name: str, before: Any | None) -> Any:
+    if write.update_transforms:
+        raise _unsupported()
     after = wire.Document(name=name)
     if before is not None:
         if before.HasField("create_time"):
             after.create_time.CopyFrom(before.create_time)
-        if legacy or write.HasField("update_mask"):
-            _copy_fields(before, after)
-    if not legacy:
-        values.check_fields(write.update.fields)
         if write.HasField("update_mask"):
-            _merge(write, after)
-        else:
-            _copy_fields(write.update, after)
-    steps = write.transform.field_transforms if legacy else write.update_transforms
-    results = transforms.apply(after, steps, request_time)
-    if steps:
-        values.check_fields(after.fields)
+            _copy_fields(before, after)
+    values.check_fields(write.update.fields)
+    if write.HasField("update_mask"):
+        _merge(write, after)
+    else:
+        _copy_fields(write.update, after)
     size = values.document_size(after)
     if size > LARGEST_DOCUMENT:
         raise invalid(
             f"Document '{name}' cannot be written because its size ({size:,} bytes) exceeds the maximum "
             f"allowed size of {LARGEST_DOCUMENT:,} bytes."
         )
-    return after, results
+    return after
+
+
+def _unsupported() -> Refused:
+    return Refused(
+        Code.UNIMPLEMENTED,
+        "A field transform (increment, server time, array union) is not supported by the local Firestore.",
+    )
 
 
 def _merge(write: Any, after: Any) -> None:

@@ -12,7 +12,7 @@ from local.cloud.serving import grpc_server
 
 async def run(given: argparse.Namespace) -> None:
     served = service(await opened(given.data, given.ensure_key))
-    await grpc_server.serve({given.port: [served]}, [grpc_faults.Interceptor(grpc_faults.Weather())])
+    await grpc_server.serve({given.port: [served]}, [grpc_faults.Interceptor(grpc_faults.FaultRules())])
 
 
 def main() -> None:

@@ -5,7 +5,6 @@ Without that file every ciphertext made with its keys is lost, as it would be wi
 
 import base64
 import secrets
-import time
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +16,6 @@ from local.cloud.serving.grpc_server import Code, Refused, plain
 KeyRing = plain(resources.KeyRing)
 CryptoKey = plain(resources.CryptoKey)
 CryptoKeyVersion = plain(resources.CryptoKeyVersion)
-State = CryptoKeyVersion.CryptoKeyVersionState
-
-DEFAULT_DESTROY_SECONDS = 30 * 86400
 
 
 class Ring:
@@ -55,23 +51,19 @@ class Ring:
         return _found(self.rings, "KeyRing", name)
 
     def key(self, name: str) -> Any:
-        self.age()
         return _found(self.keys, "CryptoKey", name)
 
     def version(self, name: str) -> Any:
-        self.age()
         return _found(self.versions, "CryptoKeyVersion", name)
 
-    def versions_of(self, key: str) -> list[Any]:
-        found = [one for name, one in self.versions.items() if name.startswith(f"{key}/cryptoKeyVersions/")]
-        return sorted(found, key=lambda one: int(one.name.rpartition("/")[2]))
-
-    def add_version(self, key: Any, state: int) -> Any:
+    def add_version(self, key: Any) -> Any:
         """A fresh 256-bit key as the next version; the primary stays."""
-        number = len(self.versions_of(key.name)) + 1  # versions are never removed, so numbers never repeat
+        prefix = f"{key.name}/cryptoKeyVersions/"
+        # Versions are never removed, so numbers never repeat.
+        number = 1 + sum(name.startswith(prefix) for name in self.versions)
         version = CryptoKeyVersion(
-            name=f"{key.name}/cryptoKeyVersions/{number}",
-            state=state,
+            name=f"{prefix}{number}",
+            state="ENABLED",
             protection_level="SOFTWARE",
             algorithm="GOOGLE_SYMMETRIC_ENCRYPTION",
         )
@@ -80,34 +72,6 @@ class Ring:
         self.versions[version.name] = version
         self.material[version.name] = secrets.token_bytes(32)
         return version
-
-    def shown(self, key: Any) -> Any:
-        """The key as answered: with its primary version's present state."""
-        shown = CryptoKey()
-        shown.CopyFrom(key)
-        if key.HasField("primary"):
-            shown.primary.CopyFrom(self.versions[key.primary.name])
-        return shown
-
-    def age(self) -> None:
-        """What time brings: due rotations, and the end of versions scheduled to be destroyed."""
-        now = time.time()
-        changed = False
-        for version in self.versions.values():
-            if version.state == State.Value("DESTROY_SCHEDULED") and version.destroy_time.seconds <= now:
-                version.state = State.Value("DESTROYED")
-                version.destroy_event_time.GetCurrentTime()
-                self.material.pop(version.name)
-                changed = True
-        for key in self.keys.values():
-            if key.HasField("rotation_period") and 0 < key.next_rotation_time.seconds <= now:
-                key.primary.CopyFrom(self.add_version(key, State.Value("ENABLED")))
-                period = key.rotation_period.seconds
-                missed = int(now - key.next_rotation_time.seconds) // period
-                key.next_rotation_time.seconds += period * (missed + 1)
-                changed = True
-        if changed:
-            self.save()
 
 
 def _found(table: dict[str, Any], kind: str, name: str) -> Any:

@@ -16,8 +16,8 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder for secrets.json")
     given = parser.parse_args()
     served = service(Secrets(Vault(given.data / "secrets.json")))
-    weather = grpc_faults.Weather()
-    asyncio.run(grpc_server.serve({given.port: [served]}, [grpc_faults.Interceptor(weather)]))
+    rules = grpc_faults.FaultRules()
+    asyncio.run(grpc_server.serve({given.port: [served]}, [grpc_faults.Interceptor(rules)]))
 
 
 if __name__ == "__main__":

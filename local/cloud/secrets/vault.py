@@ -11,7 +11,6 @@ from local.cloud.serving.grpc_server import Code, Refused, plain
 
 Secret = plain(resources.Secret)
 SecretVersion = plain(resources.SecretVersion)
-SecretPayload = plain(resources.SecretPayload)
 State = SecretVersion.State
 
 
@@ -41,22 +40,17 @@ class Vault:
             raise Refused(Code.NOT_FOUND, f"Secret [{name}] not found.")
         return self.secrets[name]
 
-    def versions_of(self, secret: str) -> list[Any]:
-        """Newest first, as the service lists them."""
-        found = [one for name, one in self.versions.items() if name.startswith(f"{secret}/versions/")]
-        return sorted(found, key=lambda one: -int(one.name.rpartition("/")[2]))
+    def latest(self, secret: str) -> int:
+        """The number of the newest version, 0 before the first."""
+        prefix = f"{secret}/versions/"
+        return max((int(n.removeprefix(prefix)) for n in self.versions if n.startswith(prefix)), default=0)
 
     def version(self, name: str) -> Any:
-        """A version by number, `latest` or one of the secret's aliases."""
+        """A version by number, or `latest`."""
         secret, _slash, number = name.partition("/versions/")
-        aliases = self.secret(secret).version_aliases
+        self.secret(secret)
         if number == "latest":
-            found = self.versions_of(secret)
-            if not found:
-                raise Refused(Code.NOT_FOUND, f"Secret [{secret}] not found or has no versions.")
-            return found[0]
-        if number in aliases:
-            name = f"{secret}/versions/{aliases[number]}"
+            name = f"{secret}/versions/{self.latest(secret)}"
         if name not in self.versions:
             raise Refused(Code.NOT_FOUND, f"Secret Version [{name}] not found.")
         return self.versions[name]

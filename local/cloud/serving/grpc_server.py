@@ -7,7 +7,7 @@ proto-plus does on each field.
 
 import asyncio
 import signal
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import grpc
@@ -73,6 +73,19 @@ def _many(handler: Callable[[Any], Any]) -> Callable[[Any, Any], Any]:
 _WRAP: dict[str, Callable[..., Any]] = {"unary_unary": _one, "unary_stream": _many, "stream_stream": _many}
 
 
+class Unserved(grpc.GenericRpcHandler):  # type: ignore[misc]
+    """The last handler of a server: says of any other method that it is not supported, by its name."""
+
+    def service(self, details: Any) -> Any:
+        message = f"{details.method} is not supported by the local cloud."
+
+        async def refuse(_request: Any, context: Any) -> AsyncIterator[bytes]:
+            await context.abort(Code.UNIMPLEMENTED, message)
+            yield b""
+
+        return grpc.stream_stream_rpc_method_handler(refuse)
+
+
 def _generic(service: Service) -> Any:
     handlers = {}
     for name, method in service.methods.items():
@@ -106,7 +119,7 @@ async def serve(
     servers = []
     for port, services in ports.items():
         server = grpc.aio.server(options=options, interceptors=list(interceptors))
-        server.add_generic_rpc_handlers(tuple(_generic(service) for service in services))
+        server.add_generic_rpc_handlers((*(_generic(service) for service in services), Unserved()))
         server.add_insecure_port(f"127.0.0.1:{port}")
         await server.start()
         servers.append(server)

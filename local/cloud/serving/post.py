@@ -25,8 +25,8 @@ class Answer:
 
 
 @dataclass
-class Weather:
-    """Misbehaviour on request: what a queue may do in the cloud, on demand and not once a month."""
+class DeliveryFaults:
+    """Faults on request: what a queue may do in the cloud, on demand and not once a month."""
 
     duplicate: bool = False
     reorder_ms: int = 0
@@ -36,7 +36,7 @@ class Weather:
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def change(self, wanted: Mapping[str, object]) -> None:
-        """Replace the settings; an empty mapping is calm weather. Raises ValueError on nonsense."""
+        """Replace the settings; an empty mapping means none. Raises ValueError on nonsense."""
         unknown = wanted.keys() - {"duplicate", "reorder_ms", "drop_response", "hold"}
         if unknown:
             raise ValueError(
@@ -96,19 +96,19 @@ def is_loopback(url: str) -> bool:
 
 
 def send(
-    method: str, url: str, headers: Mapping[str, str], body: bytes, timeout: float, weather: Weather
+    method: str, url: str, headers: Mapping[str, str], body: bytes, timeout: float, faults: DeliveryFaults
 ) -> Answer:
-    """Deliver in the given weather: perhaps later, perhaps twice, perhaps with the answer lost."""
-    if weather.reorder_ms:
-        time.sleep(random.uniform(0, weather.reorder_ms) / 1000)
-    if weather.duplicate:
+    """Deliver with the given faults: perhaps later, perhaps twice, perhaps with the answer lost."""
+    if faults.reorder_ms:
+        time.sleep(random.uniform(0, faults.reorder_ms) / 1000)
+    if faults.duplicate:
         twin = threading.Thread(target=_once, args=(method, url, headers, body, timeout), daemon=True)
         twin.start()
         answer = _once(method, url, headers, body, timeout)
         twin.join(timeout)
     else:
         answer = _once(method, url, headers, body, timeout)
-    if answer.status is not None and weather.takes_response():
+    if answer.status is not None and faults.takes_response():
         return Answer(None, "the response was dropped on request")
     return answer
 

@@ -34,18 +34,8 @@ CREATE UNIQUE INDEX IF NOT EXISTS objects_live ON objects (bucket, name) WHERE l
 -- A resumable session; `finished` holds the resource once the object exists, for a client that lost the answer.
 CREATE TABLE IF NOT EXISTS uploads (
     id TEXT PRIMARY KEY, bucket TEXT NOT NULL, name TEXT NOT NULL, config TEXT NOT NULL,
-    conditions TEXT NOT NULL, hashes TEXT NOT NULL, total INTEGER, origin TEXT,
+    conditions TEXT NOT NULL, hashes TEXT NOT NULL, total INTEGER,
     created REAL NOT NULL, finished TEXT
-) WITHOUT ROWID;
-
-CREATE TABLE IF NOT EXISTS parts (
-    upload TEXT NOT NULL REFERENCES uploads (id) ON DELETE CASCADE, number INTEGER NOT NULL,
-    blob TEXT NOT NULL, md5 TEXT NOT NULL, PRIMARY KEY (upload, number)
-) WITHOUT ROWID;
-
-CREATE TABLE IF NOT EXISTS notifications (
-    bucket TEXT NOT NULL REFERENCES buckets (name) ON DELETE CASCADE, id TEXT NOT NULL, config TEXT NOT NULL,
-    PRIMARY KEY (bucket, id)
 ) WITHOUT ROWID;
 
 -- Outbox: written in the transaction that makes the object, deleted when the receiver has answered 2xx.

@@ -82,20 +82,6 @@ class Files:
             raise
         return hasher.content(blob)
 
-    def share(self, content: Content) -> Content:
-        """A second blob with the same bytes: a hard link, or a copy where links don't exist."""
-        blob = uuid.uuid4().hex
-        source, target = self._path(content.blob), self._place(blob)
-        try:
-            os.link(source, target)
-        except FileNotFoundError:
-            raise
-        except OSError:
-            temporary = self._tmp / blob
-            shutil.copyfile(source, temporary)
-            temporary.rename(target)
-        return Content(blob, content.size, content.md5, content.crc32c)
-
     def open(self, blob: str) -> BinaryIO:
         return self._path(blob).open("rb")
 

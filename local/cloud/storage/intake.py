@@ -9,23 +9,20 @@ from local.cloud.storage.errors import ApiError, bad_digest
 from local.cloud.storage.files import Content
 from local.cloud.storage.model import StoredObject, settings_of
 from local.cloud.storage.names import check_object_name
-from local.cloud.storage.preconditions import from_query
 from local.cloud.storage.service import Draft, Storage, check_draft, publish_content
-from local.cloud.storage.wire import Request
+from local.cloud.storage.wire import HttpRequest
 
 
-def draft_of(request: Request, bucket: str, document: dict[str, Any], content_type: str | None) -> Draft:
+def draft_of(request: HttpRequest, bucket: str, document: dict[str, Any], content_type: str | None) -> Draft:
     """The object that an upload asks for: its name is in the query or in the resource."""
     name = check_object_name(request.query.get("name") or document.get("name"))
     config = settings_of(document)
-    if request.query.get("contentEncoding"):
-        config["contentEncoding"] = request.query["contentEncoding"]
     if content_type and "contentType" not in config:
         config["contentType"] = content_type
-    return Draft(bucket, name, config, from_query(request))
+    return Draft(bucket, name, config, request.integer("ifGenerationMatch"))
 
 
-def hashes_of(request: Request, document: dict[str, Any]) -> dict[str, str]:
+def hashes_of(request: HttpRequest, document: dict[str, Any]) -> dict[str, str]:
     """The hashes that the client states, in the resource or in headers; the upload must match them."""
     stated = {key: str(document[key]) for key in ("md5Hash", "crc32c") if document.get(key)}
     for header in request.headers.get_all("x-goog-hash", []):
@@ -33,8 +30,6 @@ def hashes_of(request: Request, document: dict[str, Any]) -> dict[str, str]:
             algorithm, _, value = item.strip().partition("=")
             if algorithm in ("md5", "crc32c"):
                 stated[{"md5": "md5Hash"}.get(algorithm, algorithm)] = value
-    if content_md5 := request.header("Content-MD5"):
-        stated["md5Hash"] = content_md5
     return stated
 
 

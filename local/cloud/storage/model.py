@@ -13,22 +13,15 @@ from local.cloud.storage.files import Content
 
 PROJECT_NUMBER = "100000000000"
 
-OBJECT_FIELDS = {
-    "cacheControl", "contentDisposition", "contentEncoding", "contentLanguage", "contentType",
-    "customTime", "eventBasedHold", "metadata", "storageClass", "temporaryHold",
-}  # fmt: skip
-_TEXTS = {
-    "cacheControl", "contentDisposition", "contentEncoding", "contentLanguage", "contentType", "customTime",
-    "location", "storageClass",
-}  # fmt: skip
-_FLAGS = {"defaultEventBasedHold", "eventBasedHold", "temporaryHold"}
-_KINDS: dict[type, str] = {str: "string", bool: "boolean"}
-BUCKET_FIELDS = {
-    "autoclass", "cors", "defaultEventBasedHold", "encryption", "iamConfiguration", "labels", "lifecycle",
-    "location", "logging", "rpo", "softDeletePolicy", "storageClass", "versioning", "website",
-}  # fmt: skip
+OBJECT_FIELDS = {"cacheControl", "contentType", "metadata", "storageClass"}
+BUCKET_FIELDS = {"iamConfiguration", "labels", "location", "storageClass", "versioning"}
+_TEXTS = {"cacheControl", "contentType", "location", "storageClass"}
 # Accepting these and not obeying them would make a test pass that fails in the cloud.
-_UNSUPPORTED = {"retentionPolicy", "retention", "hierarchicalNamespace", "billing", "ipFilter"}
+_UNSUPPORTED = {
+    "acl", "autoclass", "billing", "contentDisposition", "contentEncoding", "contentLanguage", "cors", "customTime",
+    "defaultEventBasedHold", "encryption", "eventBasedHold", "hierarchicalNamespace", "ipFilter", "kmsKeyName",
+    "lifecycle", "logging", "retention", "retentionPolicy", "rpo", "softDeletePolicy", "temporaryHold", "website",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +77,6 @@ class StoredObject:
     @property
     def etag(self) -> str:
         return make_etag(self.generation, self.metageneration)
-
-    @property
-    def held(self) -> bool:
-        return bool(self.config.get("temporaryHold") or self.config.get("eventBasedHold"))
 
     def resource(self, origin: str) -> dict[str, Any]:
         path = f"b/{self.bucket}/o/{quote(self.name, safe='')}"
@@ -145,13 +134,12 @@ def writable(document: object, allowed: set[str]) -> dict[str, Any]:
     """The part of a resource that a caller may set; output-only fields are ignored, as the service does."""
     if not isinstance(document, dict):
         raise invalid("A resource must be a JSON object.")
-    for name in _UNSUPPORTED & document.keys():
+    for name in sorted(_UNSUPPORTED & document.keys()):
         if document[name]:
             raise not_implemented(f"The field {name}")
-    for kind, names in ((str, _TEXTS), (bool, _FLAGS)):
-        for name in names & allowed & document.keys():
-            if not isinstance(document[name], kind | None):
-                raise invalid(f"{name} must be a {_KINDS[kind]}.", location=name)
+    for name in sorted(_TEXTS & allowed & document.keys()):
+        if not isinstance(document[name], str | None):
+            raise invalid(f"{name} must be a string.", location=name)
     metadata = document.get("metadata")
     if metadata is not None and (
         not isinstance(metadata, dict) or not all(isinstance(v, str | None) for v in metadata.values())
@@ -162,21 +150,10 @@ def writable(document: object, allowed: set[str]) -> dict[str, Any]:
 
 def settings_of(document: object) -> dict[str, Any]:
     """The settings of a new object: a null, also inside `metadata`, is as good as nothing."""
-    return merged({}, writable(document, OBJECT_FIELDS))
-
-
-def merged(config: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-    """Patch semantics: null removes a field; objects merge; anything else replaces."""
-    result = dict(config)
-    for name, value in changes.items():
-        if value is None:
-            result.pop(name, None)
-        elif isinstance(value, dict):
-            old = result.get(name)
-            result[name] = merged(old if isinstance(old, dict) else {}, value)
-        else:
-            result[name] = value
-    return result
+    settings = {name: value for name, value in writable(document, OBJECT_FIELDS).items() if value is not None}
+    if "metadata" in settings:
+        settings["metadata"] = {k: v for k, v in settings["metadata"].items() if v is not None}
+    return settings
 
 
 def make_etag(generation: int, metageneration: int) -> str:

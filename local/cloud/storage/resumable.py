@@ -3,7 +3,6 @@
     POST ─► session URL ─► PUT bytes 0-262143/* ─► 308, Range: bytes=0-262143
                            PUT bytes */*         ─► 308: how far did I get?
                            PUT bytes 262144-300000/300001 ─► 200 and the object
-                           DELETE ─► 499
 
 The size of the session's file is the progress, so it needs no row of its own. Once the object exists the session
 keeps its resource: a client that lost the answer asks again and gets the same object, not a second one.
@@ -21,9 +20,8 @@ from urllib.parse import quote
 
 from local.cloud.storage.errors import ApiError, invalid, not_found
 from local.cloud.storage.intake import check_hashes, draft_of, hashes_of
-from local.cloud.storage.preconditions import Conditions
 from local.cloud.storage.service import Draft, Storage, check_draft, publish, settle
-from local.cloud.storage.wire import CHUNK, BrokenBody, Request, Response, json_response, parse_json
+from local.cloud.storage.wire import CHUNK, BrokenBody, HttpRequest, Response, json_response, parse_json
 
 # `first-*`: all the rest, of a stream whose length its sender does not know.
 _RANGE = re.compile(r"bytes (?:([0-9]{1,18})-([0-9]{1,18}|\*)|\*)/([0-9]{1,18}|\*)")
@@ -31,12 +29,12 @@ _WEEK = 7 * 86400.0
 _locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 
 
-def start_json(storage: Storage, request: Request, bucket: str) -> Response:
-    """Open a session through the JSON API."""
+def start(storage: Storage, request: HttpRequest, bucket: str) -> Response:
+    """Open a session; its id is the only credential that its URL needs."""
     document = parse_json(request.body.read_all())
     draft = draft_of(request, bucket, document, request.header("X-Upload-Content-Type"))
     total = request.header("X-Upload-Content-Length")
-    identity = start(storage, draft, hashes_of(request, document), total, request.header("Origin"))
+    identity = _open(storage, draft, hashes_of(request, document), total)
     link = (
         f"{request.origin}/upload/storage/v1/b/{bucket}/o"
         f"?uploadType=resumable&name={quote(draft.name, safe='')}&upload_id={identity}"
@@ -44,33 +42,31 @@ def start_json(storage: Storage, request: Request, bucket: str) -> Response:
     return Response(200, {"Location": link, "X-GUploader-UploadID": identity})
 
 
-def start(
-    storage: Storage, draft: Draft, stated: dict[str, str], total: str | None, origin: str | None
-) -> str:
-    """Open a session for `draft`; its id is the only credential that its URL needs."""
+def _open(storage: Storage, draft: Draft, stated: dict[str, str], total: str | None) -> str:
     if total is not None and not total.isdecimal():
         raise invalid("X-Upload-Content-Length must be a whole number.")
     identity = uuid.uuid4().hex + uuid.uuid4().hex
     with storage.database.write() as tx:
         check_draft(tx, draft)
         tx.execute(
-            "INSERT INTO uploads VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)",
+            "INSERT INTO uploads (id, bucket, name, config, conditions, hashes, total, created)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 identity, draft.bucket, draft.name, json.dumps(draft.config),
-                json.dumps(draft.conditions.as_json()), json.dumps(stated),
-                None if total is None else int(total), origin, time.time(),
+                json.dumps(draft.expected), json.dumps(stated),
+                None if total is None else int(total), time.time(),
             ),
         )  # fmt: skip
     storage.files.upload_path(identity).touch()
     return identity
 
 
-def put(storage: Storage, request: Request, bucket: str) -> Response:
+def put(storage: Storage, request: HttpRequest, bucket: str) -> Response:
     """Some bytes, all the rest, or the question how many have arrived."""
     identity = request.query.get("upload_id", "")
     with _locks[identity]:
         with storage.database.read() as db:
-            session = find_session(db, bucket, identity)
+            session = _session(db, bucket, identity)
         if session["finished"]:
             request.body.drain(1 << 40)
             return json_response(json.loads(session["finished"]))
@@ -91,23 +87,12 @@ def put(storage: Storage, request: Request, bucket: str) -> Response:
         return json_response(_finish(storage, request, session))
 
 
-def cancel(storage: Storage, request: Request, bucket: str) -> Response:
-    """Forget a session and its bytes; 499 is how the service says so."""
-    identity = request.query.get("upload_id", "")
-    with _locks[identity]:
-        with storage.database.write() as tx:
-            find_session(tx, bucket, identity)
-            tx.execute("DELETE FROM uploads WHERE id = ?", (identity,))
-        storage.files.drop_upload(identity)
-    return Response(499)
-
-
-def find_session(db: sqlite3.Connection, bucket: str, identity: str) -> sqlite3.Row:
+def _session(db: sqlite3.Connection, bucket: str, identity: str) -> sqlite3.Row:
     row: sqlite3.Row | None = db.execute(
         "SELECT * FROM uploads WHERE id = ? AND bucket = ?", (identity, bucket)
     ).fetchone()
     if row is None:
-        raise not_found("There is no such upload session: it was cancelled, has expired or never existed.")
+        raise not_found("There is no such upload session: it has expired or never existed.")
     return row
 
 
@@ -116,7 +101,7 @@ def forget_expired(db: sqlite3.Connection) -> None:
     db.execute("DELETE FROM uploads WHERE created < ?", (time.time() - _WEEK,))
 
 
-def _content_range(request: Request) -> tuple[int | None, int | None, int | None]:
+def _content_range(request: HttpRequest) -> tuple[int | None, int | None, int | None]:
     """First byte (None when only asking), last byte and total (None when unknown)."""
     header = request.header("Content-Range")
     if header is None:
@@ -135,7 +120,12 @@ def _content_range(request: Request) -> tuple[int | None, int | None, int | None
 
 
 def _receive(
-    storage: Storage, request: Request, identity: str, first: int | None, last: int | None, total: int | None
+    storage: Storage,
+    request: HttpRequest,
+    identity: str,
+    first: int | None,
+    last: int | None,
+    total: int | None,
 ) -> int:
     """Append what is new of the body, keep what arrived of a broken one; answers the bytes held."""
     path = storage.files.upload_path(identity)
@@ -163,7 +153,7 @@ def _progress(have: int) -> Response:
     return Response(308, {**headers, "X-HTTP-Status-Code-Override": "308"})
 
 
-def _finish(storage: Storage, request: Request, session: sqlite3.Row) -> dict[str, Any]:
+def _finish(storage: Storage, request: HttpRequest, session: sqlite3.Row) -> dict[str, Any]:
     """Publish the object and close the session in one transaction: the last chunk sent twice makes one object."""
     identity = session["id"]
     content = storage.files.adopt(identity)
@@ -171,7 +161,7 @@ def _finish(storage: Storage, request: Request, session: sqlite3.Row) -> dict[st
         session["bucket"],
         session["name"],
         json.loads(session["config"]),
-        Conditions.from_json(json.loads(session["conditions"])),
+        json.loads(session["conditions"]),
     )
     try:
         check_hashes(json.loads(session["hashes"]) | hashes_of(request, {}), content)

@@ -1,91 +1,99 @@
-"""Which handler serves which method and path. Paths are matched before decoding: `%2F` belongs to a name."""
+"""Which handler serves which method and path, and what it may be asked; the rest is refused by name.
+
+Paths are matched before decoding: `%2F` belongs to a name. A parameter or a header that would change what a call
+does, and that nobody here obeys, is refused as well: a test that passes must mean the same in the cloud.
+"""
 
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
-from local.cloud.storage import (
-    batch,
-    buckets,
-    derive,
-    downloads,
-    listing,
-    objects,
-    resumable,
-    uploads,
-    xml_api,
-)
-from local.cloud.storage.errors import ApiError, not_implemented
+from local.cloud.storage import buckets, compose, downloads, listing, objects, resumable, uploads
+from local.cloud.storage.errors import not_implemented
 from local.cloud.storage.service import Storage
-from local.cloud.storage.wire import Request, Response, segment
+from local.cloud.storage.wire import HttpRequest, Response, segment
 
 Handler = Callable[..., Response]
 
 _B = r"/storage/v1/b/(?P<bucket>[^/]+)"
 _O = _B + r"/o/(?P<name>[^/]+)"
-_TO = r"/b/(?P<to_bucket>[^/]+)/o/(?P<to_name>[^/]+)"
 _UPLOAD = r"/upload/storage/v1/b/(?P<bucket>[^/]+)/o"
+_HARMLESS = frozenset(
+    {"alt", "fields", "key", "prettyPrint", "project", "projection", "quotaUser", "userProject"}
+)
+_UNKNOWN_HEADERS = (
+    "If-Match", "If-None-Match", "X-Goog-Encryption-Algorithm", "X-Goog-Copy-Source-Encryption-Algorithm",
+)  # fmt: skip
 
 
-def _get_or_download(storage: Storage, request: Request, bucket: str, name: str) -> Response:
+class Call(NamedTuple):
+    """A handler and the query parameters that it obeys."""
+
+    handler: Handler
+    parameters: frozenset[str] = frozenset()
+
+
+def _call(handler: Handler, *parameters: str) -> Call:
+    return Call(handler, frozenset(parameters))
+
+
+def _get_or_download(storage: Storage, request: HttpRequest, bucket: str, name: str) -> Response:
     handler = downloads.get if request.query.get("alt") == "media" else objects.get
     return handler(storage, request, bucket, name)
 
 
-def _batch(storage: Storage, request: Request) -> Response:
-    return batch.run(storage, request, dispatch)
-
-
-_TABLE: list[tuple[str, dict[str, Handler]]] = [
-    (r"/storage/v1/b", {"GET": buckets.list_all, "POST": buckets.insert}),
+_TABLE: list[tuple[str, dict[str, Call]]] = [
+    (r"/storage/v1/b", {"POST": _call(buckets.insert)}),
+    (_B, {"GET": _call(buckets.get)}),
     (
-        _B,
-        {"GET": buckets.get, "PATCH": buckets.patch, "PUT": buckets.update, "DELETE": buckets.delete},
+        _B + r"/o",
+        {"GET": _call(listing.list_objects, "prefix", "startOffset", "maxResults", "pageToken")},
     ),
-    (_B + r"/o", {"GET": listing.list_objects}),
     (
         _O,
-        {"GET": _get_or_download, "PATCH": objects.patch, "PUT": objects.update, "DELETE": objects.delete},
+        {
+            "GET": _call(_get_or_download, "generation"),
+            "DELETE": _call(objects.delete, "generation", "ifGenerationMatch"),
+        },
     ),
-    (_O + r"/compose", {"POST": derive.compose}),
-    (_O + r"/copyTo" + _TO, {"POST": derive.copy}),
-    (_O + r"/rewriteTo" + _TO, {"POST": derive.rewrite}),
-    (_O + r"/moveTo/o/(?P<to_name>[^/]+)", {"POST": derive.move}),
-    (_B + r"/notificationConfigs", {"GET": buckets.list_notifications, "POST": buckets.insert_notification}),
+    (_O + r"/compose", {"POST": _call(compose.compose, "ifGenerationMatch")}),
     (
-        _B + r"/notificationConfigs/(?P<identity>[^/]+)",
-        {"GET": buckets.get_notification, "DELETE": buckets.delete_notification},
+        _UPLOAD,
+        {
+            "POST": _call(uploads.insert, "uploadType", "name", "ifGenerationMatch"),
+            "PUT": _call(resumable.put, "uploadType", "name", "upload_id", "ifGenerationMatch"),
+        },
     ),
-    (_UPLOAD, {"POST": uploads.insert, "PUT": resumable.put, "DELETE": resumable.cancel}),
-    (r"/download/storage/v1/b/(?P<bucket>[^/]+)/o/(?P<name>[^/]+)", {"GET": downloads.get}),
-    (r"/batch(?:/storage/v1)?", {"POST": _batch}),
+    (
+        r"/download/storage/v1/b/(?P<bucket>[^/]+)/o/(?P<name>[^/]+)",
+        {"GET": _call(downloads.get, "generation")},
+    ),
 ]
-_ROUTES = [(re.compile(pattern), handlers) for pattern, handlers in _TABLE]
-_JSON_API = re.compile(r"/(?:storage/v1|upload/storage/v1|download/storage/v1|batch|_local)(?:/|$)")
-_XML_OBJECT = re.compile(r"/(?P<bucket>[^/]+)/(?P<name>.+)")
+_ROUTES = [(re.compile(pattern), calls) for pattern, calls in _TABLE]
 
 
-def is_xml(request: Request) -> bool:
-    """Whether a request is for the XML API, so that refusals are XML too."""
-    return _JSON_API.match(request.raw_path) is None
-
-
-def dispatch(storage: Storage, request: Request) -> Response:
+def dispatch(storage: Storage, request: HttpRequest) -> Response:
     """Serve a request, or raise ApiError."""
     path = request.raw_path
-    for pattern, handlers in _ROUTES:
+    for pattern, calls in _ROUTES:
         match = pattern.fullmatch(path)
         if match is None:
             continue
-        handler = handlers.get(request.method)
-        if handler is None:
-            raise ApiError(405, "methodNotAllowed", f"{path} takes {', '.join(sorted(handlers))}.")
-        return handler(storage, request, **_decoded(match))
-    if is_xml(request):
-        match = _XML_OBJECT.fullmatch(path)
-        if match is not None:
-            return xml_api.handle(storage, request, **_decoded(match))
+        call = calls.get(request.method)
+        if call is None:
+            break
+        _refuse_unknown(request, call)
+        return call.handler(storage, request, **_decoded(match))
     raise not_implemented(f"{request.method} {path}")
+
+
+def _refuse_unknown(request: HttpRequest, call: Call) -> None:
+    for name, value in request.query_pairs:
+        if value and name not in call.parameters | _HARMLESS:
+            raise not_implemented(f"The parameter {name} of {request.method} {request.raw_path}")
+    for header in _UNKNOWN_HEADERS:
+        if request.header(header):
+            raise not_implemented(f"The header {header}")
 
 
 def _decoded(match: "re.Match[str]") -> dict[str, Any]:

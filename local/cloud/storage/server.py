@@ -13,15 +13,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from local.cloud.faults import http_faults
-from local.cloud.storage import cors
 from local.cloud.storage.database import Database
 from local.cloud.storage.errors import ApiError, invalid
 from local.cloud.storage.events import Outbox
 from local.cloud.storage.files import Files
 from local.cloud.storage.resumable import forget_expired
-from local.cloud.storage.routes import dispatch, is_xml
+from local.cloud.storage.routes import dispatch
 from local.cloud.storage.service import Storage
-from local.cloud.storage.wire import Body, BrokenBody, Request, Response, json_response
+from local.cloud.storage.wire import Body, BrokenBody, HttpRequest, Response, json_response
 
 _LOG = logging.getLogger(__name__)
 _DRAIN = 64 * 1024 * 1024
@@ -49,12 +48,12 @@ def open_server(port: int, data: Path, events_url: str | None) -> StorageServer:
     data.mkdir(parents=True, exist_ok=True)
     database, files = Database(data / "storage.db"), Files(data)
     outbox = Outbox(database, events_url) if events_url else None
-    storage = Storage(database, files, outbox, data, f"http://127.0.0.1:{port}")
+    storage = Storage(database, files, outbox, f"http://127.0.0.1:{port}")
     # The port first: a second server over the same folder ends here, before it sweeps what the first one writes.
     server = StorageServer(("127.0.0.1", port), storage)
     with database.write() as tx:
         forget_expired(tx)
-        files.sweep(_column(tx, "SELECT blob FROM objects UNION SELECT blob FROM parts"), _open_uploads(tx))
+        files.sweep(_column(tx, "SELECT blob FROM objects"), _open_uploads(tx))
     if outbox is not None:
         outbox.start()
     return server
@@ -85,7 +84,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _serve(self) -> None:
         try:
-            request = Request(self.command, self.path, self.headers, self._body())
+            request = HttpRequest(self.command, self.path, self.headers, self._body())
             local = request.raw_path.startswith("/_local/")
             action = None if local else self.server.chaos.match(request.method, request.target)
             if action is not None and action.kind == "latency":
@@ -121,7 +120,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(name, _header(value))
         body = answer.body
         if isinstance(body, bytes):
-            if answer.status not in (204, 304):
+            if answer.status != 204:
                 self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             if self.command != "HEAD":
@@ -148,31 +147,23 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(b"0\r\n\r\n")
 
 
-def _answer(server: StorageServer, request: Request) -> Response:
+def _answer(server: StorageServer, request: HttpRequest) -> Response:
     storage = server.storage
     try:
         if request.raw_path.startswith("/_local/"):
             return _local(server, request)
-        if request.method == "OPTIONS":
-            return cors.preflight(storage, request)
-        answer = dispatch(storage, request)
+        return dispatch(storage, request)
     except ApiError as error:
-        answer = _error(request, error)
+        return _error(error)
     except (BrokenBody, ConnectionError, TimeoutError):
         raise
     except Exception:
         _LOG.exception("%s %s failed", request.method, request.target)
         message = "Internal error: see the storage server's log."
-        answer = _error(request, ApiError(500, "internalError", message))
-    answer.headers.update(cors.headers(storage, request))
-    return answer
+        return _error(ApiError(500, "internalError", message))
 
 
-def _error(request: Request, error: ApiError) -> Response:
-    if error.status == 304:
-        return Response(304)
-    if is_xml(request):
-        return Response(error.status, {"Content-Type": "application/xml; charset=UTF-8"}, error.xml_body())
+def _error(error: ApiError) -> Response:
     return Response(error.status, {"Content-Type": "application/json; charset=UTF-8"}, error.json_body())
 
 
@@ -184,7 +175,7 @@ def _refused_by_chaos(status: int) -> Response:
     return Response(status, headers, error.json_body())
 
 
-def _local(server: StorageServer, request: Request) -> Response:
+def _local(server: StorageServer, request: HttpRequest) -> Response:
     if request.raw_path == "/_local/health" and request.method == "GET":
         with server.storage.database.read() as db:
             (pending,) = db.execute("SELECT count(*) FROM events").fetchone()

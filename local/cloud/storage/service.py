@@ -1,6 +1,6 @@
 """Every change of an object goes through `publish` or `retire`, inside one write transaction.
 
-    check preconditions and holds ─► new generation ─► old one becomes noncurrent or goes ─► event in the outbox
+    check the precondition ─► new generation ─► old one becomes noncurrent or goes ─► event in the outbox
 
 so a compare-and-swap is exact under races, and an object and the news of it appear together or not at all.
 """
@@ -8,36 +8,34 @@ so a compare-and-swap is exact under races, and an object and the news of it app
 import json
 import sqlite3
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, BinaryIO
 
 from local.cloud.storage import events
 from local.cloud.storage.database import Database, next_generation
-from local.cloud.storage.errors import forbidden, no_bucket, no_object
+from local.cloud.storage.errors import no_bucket, no_object
 from local.cloud.storage.files import Content, Files
 from local.cloud.storage.model import Bucket, StoredObject, bucket_of, now, object_of
-from local.cloud.storage.preconditions import Conditions
+from local.cloud.storage.preconditions import check
 
 
 @dataclass(frozen=True, slots=True)
 class Storage:
-    """What handlers work with: the rows, the bytes, where events go and who may sign URLs."""
+    """What handlers work with: the rows, the bytes, and where events go."""
 
     database: Database
     files: Files
     outbox: events.Outbox | None
-    data: Path
     origin: str
 
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """An object about to be: where, with which settings, under which conditions."""
+    """An object about to be: where, with which settings, in the place of which generation."""
 
     bucket: str
     name: str
     config: dict[str, Any]
-    conditions: Conditions
+    expected: int | None
     component_count: int | None = None
 
 
@@ -81,7 +79,7 @@ def get_object(db: sqlite3.Connection, bucket: str, name: str, generation: int |
 def check_draft(db: sqlite3.Connection, draft: Draft) -> Bucket:
     """The bucket if `draft` could be published now. `publish` asks again: this only spares a useless upload."""
     bucket = get_bucket(db, draft.bucket)
-    draft.conditions.check_write(find_object(db, draft.bucket, draft.name))
+    check(draft.expected, find_object(db, draft.bucket, draft.name))
     return bucket
 
 
@@ -89,12 +87,10 @@ def publish(storage: Storage, tx: sqlite3.Connection, draft: Draft, content: Con
     """Make `content` the live generation, or raise and leave everything as it was."""
     bucket = get_bucket(tx, draft.bucket)
     old = find_object(tx, draft.bucket, draft.name)
-    draft.conditions.check_write(old)
+    check(draft.expected, old)
     garbage = retire(tx, bucket, old) if old else []
     created = now()
     config = {"storageClass": bucket.config["storageClass"], **draft.config}
-    if bucket.config.get("defaultEventBasedHold"):
-        config.setdefault("eventBasedHold", True)
     stored = StoredObject(
         bucket=draft.bucket,
         name=draft.name,
@@ -140,13 +136,12 @@ def settle(storage: Storage, garbage: list[str]) -> None:
 
 
 def open_object(
-    storage: Storage, bucket: str, name: str, generation: int | None, conditions: Conditions
+    storage: Storage, bucket: str, name: str, generation: int | None
 ) -> tuple[StoredObject, BinaryIO]:
     """An object and its bytes; once open, an overwrite or a delete doesn't disturb the reader."""
     while True:
         with storage.database.read() as db:
             found = get_object(db, bucket, name, generation)
-        conditions.check_read(found)
         try:
             return found, storage.files.open(found.content.blob)
         except FileNotFoundError:
@@ -158,23 +153,18 @@ def open_object(
 
 
 def delete_object(
-    storage: Storage, bucket_name: str, name: str, generation: int | None, conditions: Conditions
+    storage: Storage, bucket_name: str, name: str, generation: int | None, expected: int | None
 ) -> None:
     """Without a generation the live object goes (noncurrent when versioned); with one, that one goes for good."""
     with storage.database.write() as tx:
         found = get_object(tx, bucket_name, name, generation)
-        conditions.check_write(found)
+        check(expected, found)
         garbage = retire(tx, get_bucket(tx, bucket_name), found, for_good=generation is not None)
     settle(storage, garbage)
 
 
 def retire(tx: sqlite3.Connection, bucket: Bucket, old: StoredObject, *, for_good: bool = False) -> list[str]:
     """Make `old` noncurrent, or remove it; answers the blobs to remove after the commit."""
-    if old.held:
-        raise forbidden(
-            f"Object '{old.bucket}/{old.name}' is under active Temporary hold or Event-Based hold"
-            " and cannot be deleted, overwritten or archived until the hold is removed."
-        )
     if bucket.versioned and not for_good:
         tx.execute(
             "UPDATE objects SET live = 0, deleted = ? WHERE bucket = ? AND name = ? AND generation = ?",

@@ -7,30 +7,28 @@ from local.cloud.storage import objects, resumable
 from local.cloud.storage.errors import invalid, not_implemented
 from local.cloud.storage.intake import draft_of, hashes_of, store
 from local.cloud.storage.service import Storage
-from local.cloud.storage.wire import CHUNK, Body, Request, Response, parse_json
+from local.cloud.storage.wire import CHUNK, Body, HttpRequest, Response, parse_json
 
 _MAX_HEAD = 8 * 1024 * 1024
 
 
-def insert(storage: Storage, request: Request, bucket: str) -> Response:
+def insert(storage: Storage, request: HttpRequest, bucket: str) -> Response:
     kind = request.query.get("uploadType", "")
-    if request.header("X-Goog-Encryption-Algorithm"):
-        raise not_implemented("Customer-supplied encryption keys")
     if kind == "media":
         return _media(storage, request, bucket)
     if kind == "multipart":
         return _multipart(storage, request, bucket)
     if kind == "resumable":
-        return resumable.start_json(storage, request, bucket)
-    raise invalid(f"uploadType must be media, multipart or resumable, not {kind!r}.", location="uploadType")
+        return resumable.start(storage, request, bucket)
+    raise not_implemented(f"The upload type {kind!r}")
 
 
-def _media(storage: Storage, request: Request, bucket: str) -> Response:
+def _media(storage: Storage, request: HttpRequest, bucket: str) -> Response:
     draft = draft_of(request, bucket, {}, request.header("Content-Type"))
     return objects.answer(request, store(storage, draft, iter(request.body), hashes_of(request, {})))
 
 
-def _multipart(storage: Storage, request: Request, bucket: str) -> Response:
+def _multipart(storage: Storage, request: HttpRequest, bucket: str) -> Response:
     parts = _Related(request)
     document = parse_json(parts.resource())
     media_type = parts.next_head().get("Content-Type")
@@ -41,7 +39,7 @@ def _multipart(storage: Storage, request: Request, bucket: str) -> Response:
 class _Related:
     """A multipart/related body, read once from front to back: a JSON part, then a media part that streams."""
 
-    def __init__(self, request: Request):
+    def __init__(self, request: HttpRequest):
         boundary = request.headers.get_param("boundary")
         if request.headers.get_content_maintype() != "multipart" or not isinstance(boundary, str):
             raise invalid("A multipart upload needs Content-Type: multipart/related with a boundary.")

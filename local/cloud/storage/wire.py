@@ -103,7 +103,7 @@ class Response:
 
 
 @dataclass(frozen=True)
-class Request:
+class HttpRequest:
     """`target` is the raw request target; `headers` is read without regard to case."""
 
     method: str

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from local.cloud import identity
 from local.cloud.serving.database import Database
-from local.cloud.serving.post import Weather
+from local.cloud.serving.post import DeliveryFaults
 from local.cloud.serving.process import announce, leave, on_stop
 from local.cloud.tasks.api import CloudTasks
 from local.cloud.tasks.delivery import Dispatcher
@@ -30,7 +30,9 @@ def main() -> int:
     for name in options.queue:
         location, _, queue = name.rpartition("/queues/")
         ensure_queues(store, location, [queue])
-    dispatcher = Dispatcher(store, lambda audience, email: identity.token(home, audience, email), Weather())
+    dispatcher = Dispatcher(
+        store, lambda audience, email: identity.token(home, audience, email), DeliveryFaults()
+    )
     try:
         rpc = server(options.port, CloudTasks(store, dispatcher))
     except OSError as error:

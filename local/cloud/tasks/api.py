@@ -16,7 +16,6 @@ from local.cloud.tasks.delivery import Dispatcher
 from local.cloud.tasks.store import NameTaken, Store, StoredTask
 
 SERVICE = "google.cloud.tasks.v2.CloudTasks"
-_LOCATION = re.compile(r"projects/[^/]+/locations/[^/]+")
 _QUEUE = re.compile(r"projects/[^/]+/locations/[^/]+/queues/[A-Za-z0-9-]{1,100}")
 _TASK_ID = re.compile(r"[A-Za-z0-9_-]{1,500}")
 _MAX_BYTES = 1_048_576
@@ -56,56 +55,6 @@ class CloudTasks:
         self._store.put_queue(queue)
         return queue
 
-    def update_queue(self, request: tasks_v2.UpdateQueueRequest) -> tasks_v2.Queue:
-        """Replace the masked fields; a queue that does not exist is created, as documented."""
-        kept = self._store.queue(request.queue.name)
-        if kept is None:
-            parent = request.queue.name.rsplit("/queues/", 1)[0]
-            return self.create_queue(tasks_v2.CreateQueueRequest(parent=parent, queue=request.queue))
-        for path in request.update_mask.paths or ["rate_limits", "retry_config"]:
-            top, _, rest = path.partition(".")
-            if top not in ("rate_limits", "retry_config") or "." in rest:
-                raise _invalid(f"update_mask: {path} can't be updated")
-            if rest:
-                setattr(getattr(kept, top), rest, getattr(getattr(request.queue, top), rest))
-            else:
-                setattr(kept, top, getattr(request.queue, top))
-        queue = _checked(kept)
-        self._store.put_queue(queue)
-        self._dispatcher.notice()
-        return queue
-
-    def get_queue(self, request: tasks_v2.GetQueueRequest) -> tasks_v2.Queue:
-        return self._queue(request.name)
-
-    def list_queues(self, request: tasks_v2.ListQueuesRequest) -> tasks_v2.ListQueuesResponse:
-        if not _LOCATION.fullmatch(request.parent):
-            raise _invalid("parent: must be projects/P/locations/L")
-        if request.filter:
-            raise Refusal(grpc.StatusCode.UNIMPLEMENTED, "filter: not supported by the local server")
-        queues = [q for q in self._store.queues(request.parent) if q.name > request.page_token]
-        size = min(request.page_size or _PAGE, _PAGE)
-        token = queues[size - 1].name if len(queues) > size else ""
-        return tasks_v2.ListQueuesResponse(queues=queues[:size], next_page_token=token)
-
-    def delete_queue(self, request: tasks_v2.DeleteQueueRequest) -> empty_pb2.Empty:
-        if not self._store.delete_queue(request.name):
-            raise _missing("Queue", request.name)
-        return empty_pb2.Empty()
-
-    def purge_queue(self, request: tasks_v2.PurgeQueueRequest) -> tasks_v2.Queue:
-        queue = self._queue(request.name)
-        self._store.purge(queue.name)
-        tasks_v2.Queue.pb(queue).purge_time.GetCurrentTime()
-        self._store.put_queue(queue)
-        return queue
-
-    def pause_queue(self, request: tasks_v2.PauseQueueRequest) -> tasks_v2.Queue:
-        return self._turn(request.name, tasks_v2.Queue.State.PAUSED)
-
-    def resume_queue(self, request: tasks_v2.ResumeQueueRequest) -> tasks_v2.Queue:
-        return self._turn(request.name, tasks_v2.Queue.State.RUNNING)
-
     def create_task(self, request: tasks_v2.CreateTaskRequest) -> tasks_v2.Task:
         queue = self._queue(request.parent)
         now = time.time()
@@ -141,25 +90,10 @@ class CloudTasks:
             raise _missing("Task", request.name)
         return empty_pb2.Empty()
 
-    def run_task(self, request: tasks_v2.RunTaskRequest) -> tasks_v2.Task:
-        """Dispatch now, whatever the schedule, the rate or a pause say."""
-        stored = self._store.force(request.name)
-        if stored is None:
-            raise _missing("Task", request.name)
-        self._dispatcher.notice()
-        return _view(stored.task, request.response_view)
-
     def _queue(self, name: str) -> tasks_v2.Queue:
         queue = self._store.queue(name)
         if queue is None:
             raise _missing("Queue", name)
-        return queue
-
-    def _turn(self, name: str, state: tasks_v2.Queue.State) -> tasks_v2.Queue:
-        queue = self._queue(name)
-        queue.state = state
-        self._store.put_queue(queue)
-        self._dispatcher.notice()
         return queue
 
 
@@ -235,22 +169,26 @@ def _view(task: tasks_v2.Task, view: tasks_v2.Task.View) -> tasks_v2.Task:
     return shown
 
 
+class Unserved(grpc.GenericRpcHandler):  # type: ignore[misc]
+    """The last handler of a server: says of any other method that it is not supported, by its name."""
+
+    def service(self, details: Any) -> Any:
+        message = f"{details.method} is not supported by the local Cloud Tasks."
+
+        def refuse(_request: bytes, context: grpc.ServicerContext) -> None:
+            context.abort(grpc.StatusCode.UNIMPLEMENTED, message)
+
+        return grpc.unary_unary_rpc_method_handler(refuse)
+
+
 def handler(service: CloudTasks) -> grpc.GenericRpcHandler:
     """The generic handler: no generated server code, the client's types are the protocol."""
     methods: Sequence[tuple[str, type[Any], Callable[[Any], Any]]] = (
         ("CreateQueue", tasks_v2.CreateQueueRequest, service.create_queue),
-        ("UpdateQueue", tasks_v2.UpdateQueueRequest, service.update_queue),
-        ("GetQueue", tasks_v2.GetQueueRequest, service.get_queue),
-        ("ListQueues", tasks_v2.ListQueuesRequest, service.list_queues),
-        ("DeleteQueue", tasks_v2.DeleteQueueRequest, service.delete_queue),
-        ("PurgeQueue", tasks_v2.PurgeQueueRequest, service.purge_queue),
-        ("PauseQueue", tasks_v2.PauseQueueRequest, service.pause_queue),
-        ("ResumeQueue", tasks_v2.ResumeQueueRequest, service.resume_queue),
         ("CreateTask", tasks_v2.CreateTaskRequest, service.create_task),
         ("GetTask", tasks_v2.GetTaskRequest, service.get_task),
         ("ListTasks", tasks_v2.ListTasksRequest, service.list_tasks),
         ("DeleteTask", tasks_v2.DeleteTaskRequest, service.delete_task),
-        ("RunTask", tasks_v2.RunTaskRequest, service.run_task),
     )
     return grpc.method_handlers_generic_handler(
         SERVICE,

@@ -18,7 +18,7 @@ from google.cloud import tasks_v2
 from google.protobuf.timestamp_pb2 import Timestamp
 from google.rpc import code_pb2, status_pb2
 
-from local.cloud.serving.post import HELD_SECONDS, Answer, Weather, send
+from local.cloud.serving.post import HELD_SECONDS, Answer, DeliveryFaults, send
 from local.cloud.tasks.policy import Throttle, backoff, exhausted
 from local.cloud.tasks.store import Store, StoredTask
 
@@ -31,8 +31,8 @@ _log = logging.getLogger("tasks")
 class Dispatcher:
     """Delivers the tasks of every queue until it is stopped."""
 
-    def __init__(self, store: Store, mint: Mint, weather: Weather) -> None:
-        self._store, self._mint, self._weather = store, mint, weather
+    def __init__(self, store: Store, mint: Mint, faults: DeliveryFaults) -> None:
+        self._store, self._mint, self._faults = store, mint, faults
         self._pool = ThreadPoolExecutor(MAX_THREADS, thread_name_prefix="task")
         self._wake = threading.Condition()
         self._under_way: dict[str, str] = {}  # task name -> queue name
@@ -53,7 +53,7 @@ class Dispatcher:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def notice(self) -> None:
-        """Something changed: a new task, a resumed queue, a forced run."""
+        """Something changed, such as a new task."""
         with self._wake:
             self._changed = True
             self._wake.notify_all()
@@ -78,14 +78,10 @@ class Dispatcher:
 
     def _dispatch_due(self) -> float | None:
         """Start every delivery that may start; answers the seconds until the next one may, if known."""
-        if self._weather.hold:
+        if self._faults.hold:
             return HELD_SECONDS
         waits: list[float] = []
-        for task in self._store.forced(self._busy()):
-            self._begin(task)
         for queue in self._store.queues():
-            if queue.state != tasks_v2.Queue.State.RUNNING:
-                continue
             wait = self._dispatch_queue(queue)
             if wait is not None:
                 waits.append(wait)
@@ -135,7 +131,7 @@ class Dispatcher:
         except Exception:
             # A defect here must not stop the queue: the task stays and is tried again a little later.
             _log.exception("delivery of %s broke", task.name)
-            self._store.update(replace(task, due=time.time() + 1.0, forced=False))
+            self._store.update(replace(task, due=time.time() + 1.0))
         finally:
             with self._wake:
                 self._under_way.pop(task.name, None)
@@ -147,7 +143,7 @@ class Dispatcher:
         deadline = task.task.dispatch_deadline
         seconds = deadline.total_seconds() if deadline else DEFAULT_DEADLINE
         headers = headers_of(task, self._mint)
-        return send(method, request.url, headers, request.body, seconds, self._weather)
+        return send(method, request.url, headers, request.body, seconds, self._faults)
 
     def _settle(self, task: StoredTask, answer: Answer) -> None:
         queue = self._store.queue(task.queue)
@@ -200,7 +196,6 @@ def after_failure(task: StoredTask, retry: tasks_v2.RetryConfig, answer: Answer,
         first_attempt=task.first_attempt or now,
         previous_status=answer.status,
         reason=f"HTTP status code {answer.status}" if answered else answer.reason,
-        forced=False,
     )
 
 

@@ -8,7 +8,7 @@ from google.cloud import tasks_v2
 
 from local.cloud.faults import grpc_faults
 from local.cloud.tasks import policy
-from local.cloud.tasks.api import CloudTasks, handler
+from local.cloud.tasks.api import CloudTasks, Unserved, handler
 from local.cloud.tasks.store import Store
 
 
@@ -16,10 +16,10 @@ def server(port: int, service: CloudTasks) -> grpc.Server:
     """A gRPC server on loopback, ready to start. Raises OSError when the port is taken."""
     made = grpc.server(
         ThreadPoolExecutor(16),
-        interceptors=[grpc_faults.ThreadedInterceptor(grpc_faults.Weather())],
+        interceptors=[grpc_faults.ThreadedInterceptor(grpc_faults.FaultRules())],
         options=[("grpc.so_reuseport", 0)],
     )
-    made.add_generic_rpc_handlers((handler(service),))
+    made.add_generic_rpc_handlers((handler(service), Unserved()))
     if made.add_insecure_port(f"127.0.0.1:{port}") == 0:
         raise OSError(f"port {port} is taken")
     return made

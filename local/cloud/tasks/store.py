@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from google.cloud import tasks_v2
@@ -24,14 +24,15 @@ CREATE TABLE IF NOT EXISTS tasks (
     executions INTEGER NOT NULL DEFAULT 0,
     first_attempt REAL,
     previous_status INTEGER,
-    reason TEXT NOT NULL DEFAULT '',
-    forced INTEGER NOT NULL DEFAULT 0
+    reason TEXT NOT NULL DEFAULT ''
 );
 CREATE INDEX IF NOT EXISTS tasks_by_due ON tasks (queue, due);
 CREATE TABLE IF NOT EXISTS tombstones (name TEXT PRIMARY KEY, until REAL NOT NULL);
 """
-_SELECT = "SELECT name, queue, due, body, attempts, executions, first_attempt, previous_status, reason, forced FROM tasks"
-_INSERT = "INSERT INTO tasks (name, queue, due, body, attempts, executions, first_attempt, previous_status, reason, forced) VALUES (?,?,?,?,?,?,?,?,?,?)"
+_SELECT = (
+    "SELECT name, queue, due, body, attempts, executions, first_attempt, previous_status, reason FROM tasks"
+)
+_INSERT = "INSERT INTO tasks (name, queue, due, body, attempts, executions, first_attempt, previous_status, reason) VALUES (?,?,?,?,?,?,?,?,?)"
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,6 @@ class StoredTask:
     first_attempt: float | None = None
     previous_status: int | None = None
     reason: str = ""
-    forced: bool = False
 
     @property
     def id(self) -> str:
@@ -76,16 +76,10 @@ class Store:
         row = self._db.row("SELECT body FROM queues WHERE name = ?", (name,))
         return tasks_v2.Queue.deserialize(row[0]) if row else None
 
-    def queues(self, parent: str = "") -> list[tasks_v2.Queue]:
-        """The queues of a location, or all, by name."""
-        rows = self._db.rows("SELECT name, body FROM queues ORDER BY name")
-        prefix = f"{parent}/queues/" if parent else ""
-        return [tasks_v2.Queue.deserialize(body) for name, body in rows if name.startswith(prefix)]
-
-    def delete_queue(self, name: str) -> bool:
-        with self._db.transaction():
-            self._db.write("DELETE FROM tasks WHERE queue = ?", (name,))
-            return self._db.write("DELETE FROM queues WHERE name = ?", (name,)) == 1
+    def queues(self) -> list[tasks_v2.Queue]:
+        """All queues, by name."""
+        rows = self._db.rows("SELECT body FROM queues ORDER BY name")
+        return [tasks_v2.Queue.deserialize(body) for (body,) in rows]
 
     def add(self, task: StoredTask) -> None:
         """Keep a new task. Raises NameTaken: also when that task is already done."""
@@ -107,17 +101,12 @@ class Store:
 
     def due(self, queue: str, now: float, limit: int, without: frozenset[str]) -> Iterator[StoredTask]:
         """Tasks to deliver now, the longest due first, except those already under way."""
-        sql = _SELECT + " WHERE queue = ? AND due <= ? ORDER BY forced DESC, due LIMIT ?"
+        sql = _SELECT + " WHERE queue = ? AND due <= ? ORDER BY due LIMIT ?"
         found = 0
         for row in self._db.rows(sql, (queue, now, limit + len(without))):
             if row[0] not in without and found < limit:
                 found += 1
                 yield _task(row)
-
-    def forced(self, without: frozenset[str]) -> list[StoredTask]:
-        """Tasks that someone asked to run at once, whatever the queue's state."""
-        rows = self._db.rows(_SELECT + " WHERE forced = 1")
-        return [_task(row) for row in rows if row[0] not in without]
 
     def next_due(self, queue: str, after: float) -> float | None:
         """When the next task that is not due yet becomes due."""
@@ -128,19 +117,9 @@ class Store:
         """Keep what an attempt changed; False when the task was deleted meanwhile."""
         sql = (
             "UPDATE tasks SET due = ?, body = ?, attempts = ?, executions = ?, first_attempt = ?,"
-            " previous_status = ?, reason = ?, forced = ? WHERE name = ?"
+            " previous_status = ?, reason = ? WHERE name = ?"
         )
         return self._db.write(sql, (*_values(task)[2:], task.name)) == 1
-
-    def force(self, name: str) -> StoredTask | None:
-        """Mark a task to run at once."""
-        with self._db.transaction():
-            task = self.task(name)
-            if task is None:
-                return None
-            forced = replace(task, forced=True, due=time.time())
-            self.update(forced)
-            return forced
 
     def remove(self, name: str) -> bool:
         """Delete a task and remember its name for a day."""
@@ -151,15 +130,6 @@ class Store:
                 "INSERT OR REPLACE INTO tombstones VALUES (?, ?)", (name, time.time() + TOMBSTONE_SECONDS)
             )
             return True
-
-    def purge(self, queue: str) -> int:
-        """Delete every task of a queue; their names stay remembered."""
-        with self._db.transaction():
-            until = time.time() + TOMBSTONE_SECONDS
-            self._db.write(
-                "INSERT OR REPLACE INTO tombstones SELECT name, ? FROM tasks WHERE queue = ?", (until, queue)
-            )
-            return self._db.write("DELETE FROM tasks WHERE queue = ?", (queue,))
 
     def counts(self) -> dict[str, int]:
         """How many tasks each queue holds."""
@@ -180,11 +150,10 @@ def _values(task: StoredTask) -> tuple[object, ...]:
         task.first_attempt,
         task.previous_status,
         task.reason,
-        int(task.forced),
     )
 
 
 def _task(row: tuple[Any, ...]) -> StoredTask:
-    name, queue, due, body, attempts, executions, first, previous, reason, forced = row
+    name, queue, due, body, attempts, executions, first, previous, reason = row
     task = tasks_v2.Task.deserialize(body)
-    return StoredTask(name, queue, due, task, attempts, executions, first, previous, reason, bool(forced))
+    return StoredTask(name, queue, due, task, attempts, executions, first, previous, reason)

@@ -19,7 +19,7 @@ def test_a_handler_that_does_not_answer_in_time_has_not_answered() -> None:
             return 200
 
         receiver.script = slow
-        answer = post.send("POST", receiver.url(), {}, b"", 0.3, post.Weather())
+        answer = post.send("POST", receiver.url(), {}, b"", 0.3, post.DeliveryFaults())
         assert answered == []
         given_up.set()
     assert (answer.status, answer.ok, answer.reached) == (None, False, True)
@@ -31,7 +31,7 @@ def test_a_refused_connection_reaches_nobody() -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         answer = post.send(
-            "POST", f"http://127.0.0.1:{probe.getsockname()[1]}/", {}, b"", 1.0, post.Weather()
+            "POST", f"http://127.0.0.1:{probe.getsockname()[1]}/", {}, b"", 1.0, post.DeliveryFaults()
         )
     assert (answer.status, answer.reached) == (None, False)
 

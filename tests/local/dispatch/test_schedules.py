@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from local.cloud.serving.post import Weather
-from local.dispatch.schedules import Clock, next_after
+from local.cloud.serving.post import DeliveryFaults
+from local.dispatch.schedules import Scheduler, next_after
 from local.manifest import Watched
 from local.patience import until
 from tests.local.dispatching import Dispatch, Receiver, dispatching, receiving
@@ -82,12 +82,14 @@ def test_firing_an_unknown_function_names_the_known_ones(dispatch: Dispatch) -> 
 def test_the_clock_fires_by_itself(tmp_path: Path, receiver: Receiver) -> None:
     """An expression of every second fires every second, with its own time in the header."""
     manifest = Watched(write(tmp_path / "manifest.json", "* * * * * *"))
-    clock = Clock(manifest, receiver.url("/_fn/{name}"), "steps@x", lambda _audience, _email: "t", Weather())
-    clock.start()
+    scheduler = Scheduler(
+        manifest, receiver.url("/_fn/{name}"), "steps@x", lambda _audience, _email: "t", DeliveryFaults()
+    )
+    scheduler.start()
     try:
         until(lambda: len(receiver.calls) >= 3)
     finally:
-        clock.stop()
+        scheduler.stop()
     times = [call.headers["X-CloudScheduler-ScheduleTime"] for call in receiver.calls[:3]]
     assert len(set(times)) == 3, "each moment fires once"
     for call, text in zip(receiver.calls, times, strict=False):

@@ -4,13 +4,9 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-import grpc
 import pytest
-from google.cloud import tasks_v2
-from google.cloud.tasks_v2.services.cloud_tasks.transports import CloudTasksGrpcTransport
 
 from local.stack import api
-from tests.local.dispatching import LOCATION
 from tests.servers import started_stack
 
 # Writes down every call, so that a test in another process can read what arrived.
@@ -90,11 +86,8 @@ def shared_stack(variables: dict[str, str]) -> Iterator[api.Stack]:
 def stack(shared_stack: api.Stack, record: Recorded) -> api.Stack:
     if shared_stack.process is None:
         shared_stack.start()
-    # A test that failed half-way may have left a paused queue behind.
-    channel = grpc.insecure_channel(shared_stack.env["CLOUD_TASKS_EMULATOR_HOST"])
-    client = tasks_v2.CloudTasksClient(transport=CloudTasksGrpcTransport(channel=channel))
-    client.resume_queue(name=f"{LOCATION}/queues/default")
-    channel.close()
+    # A test that failed half-way may have left deliveries held.
+    shared_stack.local("POST", "/_local/chaos/delivery", {})
     shared_stack.wait_idle()
     record.path.unlink(missing_ok=True)
     return shared_stack

@@ -110,9 +110,10 @@ def test_what_vanished_is_marked_and_what_came_back_is_there_again(cloud, shop, 
     before = {table.fully_qualified_name: table.id for table in service.list_tables(team, connection)}
     version = service.version(team, connection)
     shop.run(
-        "DROP TABLE {sales}.customers;\nDROP VIEW {sales}.big;\nDROP SCHEMA {empty} CASCADE;\n"
+        "DROP TABLE {sales}.customers;\nDROP VIEW {sales}.big;\n"
         "DROP TABLE {web}.sessions;\nCREATE TABLE {web}.sessions (session_id STRING);"
     )
+    shop.client.delete_dataset(shop.names["empty"], delete_contents=True)
     assert _scan(cloud, connection, person)["result"]["tables"] == 3
     assert service.version(team, connection) > version
     assert shop.full("sales.customers") not in {

@@ -1,11 +1,13 @@
 """Secrets by reference, over the real client and the local Secret Manager."""
 
+import contextlib
 import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from google.api_core.exceptions import AlreadyExists
 
 from shared.platform.cloud import secrets
 from shared.platform.errors import Unavailable
@@ -35,7 +37,7 @@ def manager(tmp_path: Path, directory: dict[str, str], monkeypatch: pytest.Monke
 
 
 def store(client: Any, name: str, value: bytes) -> str:
-    if not any(found.name.endswith(f"/{name}") for found in client.list_secrets(parent=PARENT)):
+    with contextlib.suppress(AlreadyExists):
         client.create_secret(parent=PARENT, secret_id=name, secret={"replication": {"automatic": {}}})
     version = client.add_secret_version(parent=f"{PARENT}/secrets/{name}", payload={"data": value})
     return str(version.name)

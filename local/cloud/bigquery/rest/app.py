@@ -38,7 +38,9 @@ def build(service: Service) -> Starlette:
                 reason = {403: "quotaExceeded", 429: "rateLimitExceeded", 503: "backendError"}.get(
                     action.status, "backendError"
                 )
-                return JSONResponse(BigQueryError(action.status, reason, "bad weather").body(), action.status)
+                return JSONResponse(
+                    BigQueryError(action.status, reason, "a rule asks for this status").body(), action.status
+                )
             body = await request.body()
             answer = await run_in_threadpool(_answer, service, handler, request, body)
             if action is not None and action.kind == "drop_after_apply":
@@ -50,7 +52,7 @@ def build(service: Service) -> Starlette:
     async def health(_request: Request) -> Response:
         return JSONResponse({"status": "ok"})
 
-    async def weather(request: Request) -> Response:
+    async def faults(request: Request) -> Response:
         if request.method == "GET":
             return JSONResponse(chaos.as_json())
         try:
@@ -59,7 +61,7 @@ def build(service: Service) -> Starlette:
             return JSONResponse({"error": str(error)}, 400)
         return JSONResponse(chaos.as_json())
 
-    routes = [Route("/_local/health", health), Route(CHAOS_PATH, weather, methods=["GET", "POST", "PUT"])]
+    routes = [Route("/_local/health", health), Route(CHAOS_PATH, faults, methods=["GET", "POST", "PUT"])]
     for prefix in ("/bigquery/v2", ""):
         routes += [
             Route(prefix + path, endpoint(handler), methods=[method])
@@ -69,11 +71,21 @@ def build(service: Service) -> Starlette:
         routes.append(
             Route(prefix + "/projects/{project}/jobs", endpoint(jobs.upload), methods=["POST", "PUT"])
         )
-    return Starlette(routes=routes)
+    return Starlette(routes=routes, exception_handlers={404: _unserved, 405: _unserved})
+
+
+async def _unserved(request: Request, _error: Exception) -> Response:
+    """Any other call: its name, and that it is not supported."""
+    error = BigQueryError(
+        501,
+        "notImplemented",
+        f"not supported by the local BigQuery server: {request.method} {request.url.path}",
+    )
+    return JSONResponse(error.body(), error.status)
 
 
 class _Dropped(Response):
-    """The effect happened and the connection is cut: bad weather for callers."""
+    """The effect happened and the connection is cut."""
 
     async def __call__(self, _scope: Any, _receive: Any, send: Any) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"1")]})

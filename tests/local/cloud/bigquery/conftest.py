@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from google.auth.credentials import AnonymousCredentials, Credentials
@@ -15,6 +16,13 @@ from local import ports
 
 ROOT = Path(__file__).resolve().parents[4]
 SETUP = Path(__file__).parent / "cases" / "setup.sql"
+
+
+class Client(bigquery.Client):
+    """The real client; `ask` is a query's rows once its job has ended."""
+
+    def ask(self, sql: str, job_config: bigquery.QueryJobConfig | None = None) -> Any:
+        return self.query(sql, job_config=job_config, job_retry=None).result(retry=None)
 
 
 class Server:
@@ -53,8 +61,8 @@ class Server:
         self.process = None
         return code
 
-    def client(self, credentials: Credentials | None = None, location: str | None = None) -> bigquery.Client:
-        return bigquery.Client(
+    def client(self, credentials: Credentials | None = None, location: str | None = None) -> "Client":
+        return Client(
             project="bridge-local",
             credentials=credentials or AnonymousCredentials(),
             client_options={"api_endpoint": self.address},
@@ -99,7 +107,7 @@ def cases(client: bigquery.Client) -> Iterator[str]:
     client.create_dataset(name)
     for statement in SETUP.read_text().split("\n"):
         if statement and not statement.startswith("--"):
-            client.query_and_wait(statement.replace("{dataset}", name))
+            client.ask(statement.replace("{dataset}", name))
     yield name
     client.delete_dataset(name, delete_contents=True)
 
@@ -112,6 +120,6 @@ def rows(client: bigquery.Client) -> Rows:
     """Run a query and answer its rows as tuples."""
 
     def run(sql: str, config: bigquery.QueryJobConfig | None = None) -> list[tuple[object, ...]]:
-        return [tuple(row.values()) for row in client.query_and_wait(sql, job_config=config)]
+        return [tuple(row.values()) for row in client.ask(sql, job_config=config)]
 
     return run

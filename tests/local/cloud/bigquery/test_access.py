@@ -92,9 +92,9 @@ def test_without_the_job_role_no_query_runs(server) -> None:
 def test_a_role_on_a_dataset_holds_there_alone(server, client: bigquery.Client, dataset: str) -> None:
     """Its tables and their metadata are open; lists, other datasets and what spans a region are not."""
     other = f"{dataset}_other"
-    client.query_and_wait(f"CREATE SCHEMA {other}")
+    client.ask(f"CREATE SCHEMA {other}")
     for name in (dataset, other):
-        client.query_and_wait(f"CREATE TABLE {name}.t AS SELECT 1 AS x")
+        client.ask(f"CREATE TABLE {name}.t AS SELECT 1 AS x")
     made = _key()
     _register(server.data, made, "bigquery.jobUser", **{dataset: ["bigquery.dataViewer"]})
     least = server.client(_credentials(made))
@@ -102,43 +102,41 @@ def test_a_role_on_a_dataset_holds_there_alone(server, client: bigquery.Client, 
     assert [item.table_id for item in least.list_tables(dataset)] == ["t"]
     for sql in ("SELECT x FROM {}.t", "SELECT row_count FROM {}.__TABLES__",
                 "SELECT COUNT(*) FROM {}.INFORMATION_SCHEMA.TABLES"):  # fmt: skip
-        assert [tuple(row.values()) for row in least.query_and_wait(sql.format(dataset))] == [(1,)]
+        assert [tuple(row.values()) for row in least.ask(sql.format(dataset))] == [(1,)]
         with pytest.raises(Forbidden):
-            least.query_and_wait(sql.format(other), retry=None, job_retry=None)
+            least.ask(sql.format(other))
     for view in ("SCHEMATA", "TABLE_STORAGE", "COLUMNS"):
         with pytest.raises(Forbidden):
-            least.query_and_wait(
-                f"SELECT * FROM `region-us`.INFORMATION_SCHEMA.{view}", retry=None, job_retry=None
-            )
+            least.ask(f"SELECT * FROM `region-us`.INFORMATION_SCHEMA.{view}")
     with pytest.raises(Forbidden):
         least.get_table(f"{other}.t", retry=None)
     with pytest.raises(Forbidden):
-        least.query_and_wait(f"DELETE FROM {dataset}.t WHERE true", retry=None, job_retry=None)
+        least.ask(f"INSERT INTO {dataset}.t VALUES (2)")
 
 
 def test_a_right_that_was_taken_away_is_gone_for_the_same_query(
     server, client: bigquery.Client, dataset: str
 ) -> None:
     """What was planned for somebody else, or for the same account in better days, opens nothing."""
-    client.query_and_wait(f"CREATE TABLE {dataset}.t AS SELECT 1 AS x")
+    client.ask(f"CREATE TABLE {dataset}.t AS SELECT 1 AS x")
     ask = f"SELECT x FROM {dataset}.t"
     made = _key()
     for roles, allowed in ((["bigquery.dataViewer"], True), ([], False), (["bigquery.dataViewer"], True)):
-        assert [row.x for row in client.query_and_wait(ask)] == [1]
+        assert [row.x for row in client.ask(ask)] == [1]
         _register(server.data, made, "bigquery.jobUser", **{dataset: roles})
         least = server.client(_credentials(made))
         if allowed:
-            assert [row.x for row in least.query_and_wait(ask)] == [1]
+            assert [row.x for row in least.ask(ask)] == [1]
             continue
         with pytest.raises(Forbidden):
-            least.query_and_wait(ask, retry=None, job_retry=None)
+            least.ask(ask)
 
 
 def test_a_job_that_a_kill_cut_off_goes_on_with_its_callers_rights(own_server) -> None:
     """Also with rights on one data set alone."""
     client = own_server.client()
     client.create_dataset("d")
-    client.query_and_wait("CREATE TABLE d.t AS SELECT 1 AS x")
+    client.ask("CREATE TABLE d.t AS SELECT 1 AS x")
     made = _key()
     _register(own_server.data, made, "bigquery.jobUser", d=["bigquery.dataViewer"])
     long = "SELECT COUNT(*) AS n FROM d.t, UNNEST(GENERATE_ARRAY(1, 6000000))"
@@ -151,11 +149,11 @@ def test_a_job_that_a_kill_cut_off_goes_on_with_its_callers_rights(own_server) -
 
 def test_without_the_data_role_no_table_is_read(server, client: bigquery.Client, dataset: str) -> None:
     """Someone who may run jobs but not read gets accessDenied for a table and runs what reads none."""
-    client.query_and_wait(f"CREATE TABLE {dataset}.t AS SELECT 1 AS x")
+    client.ask(f"CREATE TABLE {dataset}.t AS SELECT 1 AS x")
     made = _key()
     _register(server.data, made, "bigquery.jobUser")
     jobs_only = server.client(_credentials(made))
-    assert next(iter(jobs_only.query_and_wait("SELECT 1 AS x"))).x == 1
+    assert next(iter(jobs_only.ask("SELECT 1 AS x"))).x == 1
     with pytest.raises(Forbidden):
         jobs_only.query(f"SELECT x FROM {dataset}.t", job_retry=None).result(retry=None)
 

@@ -8,7 +8,7 @@ from google.cloud import bigquery
 @pytest.fixture
 def events(client: bigquery.Client, dataset: str) -> str:
     """Twelve months with one row each."""
-    client.query_and_wait(
+    client.ask(
         f"CREATE TABLE {dataset}.events (day DATE, at TIMESTAMP, n INT64) PARTITION BY DATE_TRUNC(day, MONTH) AS "
         "SELECT day, TIMESTAMP(day) AS at, 1 AS n FROM UNNEST(GENERATE_DATE_ARRAY('2024-01-15', '2024-12-15', INTERVAL 1 MONTH)) AS day"
     )
@@ -89,7 +89,7 @@ def test_the_same_query_over_unchanged_tables_is_free(events: str, client: bigqu
     again = client.query(sql)
     assert [r.total for r in again.result()] == [12]
     assert (again.cache_hit, again.total_bytes_billed) == (True, 0)
-    client.query_and_wait(f"INSERT INTO {events} (day, n) VALUES (DATE '2024-01-16', 5)")
+    client.ask(f"INSERT INTO {events} (day, n) VALUES (DATE '2024-01-16', 5)")
     changed = client.query(sql)
     assert [r.total for r in changed.result()] == [17]
     assert not changed.cache_hit
@@ -115,18 +115,18 @@ def test_the_cache_can_be_refused(client: bigquery.Client) -> None:
 
 def test_a_table_can_require_a_partition_filter(client: bigquery.Client, dataset: str) -> None:
     """Without a usable condition on the partition column the query is refused, with one it runs."""
-    client.query_and_wait(
+    client.ask(
         f"CREATE TABLE {dataset}.big (day DATE, n INT64) PARTITION BY day OPTIONS(require_partition_filter=true)"
     )
     for sql in (f"SELECT n FROM {dataset}.big", f"SELECT n FROM {dataset}.big WHERE n > 1"):
         with pytest.raises(BadRequest, match=r"without a filter over column\(s\) 'day'"):
-            client.query_and_wait(sql)
-    assert list(client.query_and_wait(f"SELECT n FROM {dataset}.big WHERE day > '2024-01-01'")) == []
+            client.ask(sql)
+    assert list(client.ask(f"SELECT n FROM {dataset}.big WHERE day > '2024-01-01'")) == []
 
 
 def test_range_partitions_prune(client: bigquery.Client, dataset: str) -> None:
     """Integer ranges are partitions too."""
-    client.query_and_wait(
+    client.ask(
         f"CREATE TABLE {dataset}.r (k INT64) PARTITION BY RANGE_BUCKET(k, GENERATE_ARRAY(0, 100, 10)) AS "
         "SELECT k FROM UNNEST(GENERATE_ARRAY(0, 99)) AS k"
     )
@@ -141,12 +141,10 @@ def test_metadata_queries_cost_ten_mebibytes(client: bigquery.Client, dataset: s
 
 def test_a_view_that_changed_is_not_answered_from_the_cache(client: bigquery.Client, dataset: str) -> None:
     """The same text over the same tables means something else when the view between them is another."""
-    client.query_and_wait(f"CREATE TABLE {dataset}.t AS SELECT 1 AS x UNION ALL SELECT 2")
+    client.ask(f"CREATE TABLE {dataset}.t AS SELECT 1 AS x UNION ALL SELECT 2")
     for bound, wanted in ((1, [2]), (0, [1, 2])):
-        client.query_and_wait(
-            f"CREATE OR REPLACE VIEW {dataset}.v AS SELECT x FROM {dataset}.t WHERE x > {bound}"
-        )
-        assert [r.x for r in client.query_and_wait(f"SELECT x FROM {dataset}.v ORDER BY x")] == wanted
+        client.ask(f"CREATE OR REPLACE VIEW {dataset}.v AS SELECT x FROM {dataset}.t WHERE x > {bound}")
+        assert [r.x for r in client.ask(f"SELECT x FROM {dataset}.v ORDER BY x")] == wanted
 
 
 def test_an_array_that_is_only_counted_is_read(client: bigquery.Client, cases: str) -> None:

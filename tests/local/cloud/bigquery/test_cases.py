@@ -41,7 +41,7 @@ REFUSALS = _read("refusals.sql", ("invalidQuery", "notFound"))
 def test_a_query_answers_with_its_types_and_rows(case: Case, cases: str, client: bigquery.Client) -> None:
     """Rows, order, result types and, where given, the bytes of the dry run are those of the reference."""
     sql = case.sql.replace("{dataset}", cases)
-    result = client.query_and_wait(sql)
+    result = client.ask(sql)
     assert ", ".join(type_name(f) for f in result.schema) == case.head["types"]
     assert [[plain(v) for v in row.values()] for row in result] == json.loads(case.head["rows"])
     if "bytes" in case.head:

@@ -49,7 +49,7 @@ def _same(found: Any, wanted: Any) -> bool:
 @pytest.mark.parametrize("example", ANSWERS, ids=lambda e: e.expression)
 def test_a_function_answers_as_documented(example: Example, client: bigquery.Client) -> None:
     """Value and result type are those of the reference."""
-    result = client.query_and_wait(f"SELECT {example.expression}")
+    result = client.ask(f"SELECT {example.expression}")
     (row,) = list(result)
     assert [type_name(f) for f in result.schema] == [example.kind]
     assert _same(plain(row[0]), json.loads(example.value)), row[0]

@@ -20,7 +20,7 @@ def test_a_query_means_what_the_reference_says(
     sql: str, wanted: str, cases: str, client: bigquery.Client
 ) -> None:
     """Types and rows are BigQuery's where DuckDB alone would answer something else."""
-    result = client.query_and_wait(sql.replace("{dataset}", cases))
+    result = client.ask(sql.replace("{dataset}", cases))
     rows = [[plain(v) for v in row.values()] for row in result]
     types = ", ".join(type_name(f) for f in result.schema)
     assert f"{types} {json.dumps(rows, ensure_ascii=False)}" == wanted

@@ -13,11 +13,9 @@ Rows = Callable[..., list[tuple[object, ...]]]
 def events(client: bigquery.Client, dataset: str) -> str:
     """Three days of events; the last day's table has a column more."""
     for day, n in (("20240101", 1), ("20240102", 2)):
-        client.query_and_wait(f"CREATE TABLE {dataset}.events_{day} AS SELECT {n} AS id, 'web' AS source")
-    client.query_and_wait(
-        f"CREATE TABLE {dataset}.events_20240201 AS SELECT 3 AS id, 'app' AS source, 'new' AS kind"
-    )
-    client.query_and_wait(f"CREATE TABLE {dataset}.other AS SELECT 9 AS id")
+        client.ask(f"CREATE TABLE {dataset}.events_{day} AS SELECT {n} AS id, 'web' AS source")
+    client.ask(f"CREATE TABLE {dataset}.events_20240201 AS SELECT 3 AS id, 'app' AS source, 'new' AS kind")
+    client.ask(f"CREATE TABLE {dataset}.other AS SELECT 9 AS id")
     return dataset
 
 
@@ -69,27 +67,27 @@ def test_a_filter_may_come_from_a_parameter(events: str, rows: Rows) -> None:
 def test_a_wildcard_that_matches_nothing_or_a_view_is_refused(client: bigquery.Client, events: str) -> None:
     """No table is not found; a view can't be read through a prefix; types that differ are not mixed."""
     with pytest.raises(NotFound, match="does not match any table"):
-        client.query_and_wait(f"SELECT * FROM `{events}.nothing_*`")
-    client.query_and_wait(f"CREATE VIEW {events}.shown_1 AS SELECT 1 AS x")
+        client.ask(f"SELECT * FROM `{events}.nothing_*`")
+    client.ask(f"CREATE VIEW {events}.shown_1 AS SELECT 1 AS x")
     with pytest.raises(BadRequest, match=r"Views cannot be queried through prefix\. First view shown_1"):
-        client.query_and_wait(f"SELECT * FROM `{events}.shown_*`")
-    client.query_and_wait(f"CREATE TABLE {events}.events_20240301 AS SELECT 'text' AS id")
+        client.ask(f"SELECT * FROM `{events}.shown_*`")
+    client.ask(f"CREATE TABLE {events}.events_20240301 AS SELECT 'text' AS id")
     with pytest.raises(BadRequest, match="whose column id has different types"):
-        client.query_and_wait(f"SELECT id FROM `{events}.events_*`")
+        client.ask(f"SELECT id FROM `{events}.events_*`")
 
 
 def test_partitions_are_left_out_inside_a_wildcard(client: bigquery.Client, dataset: str, rows: Rows) -> None:
     """Two tables of ten days each: a filter on the partition column reads one day of each, and is a filter for
     tables that require one."""
     for name in ("a", "b"):
-        client.query_and_wait(
+        client.ask(
             f"CREATE TABLE {dataset}.hits_{name} (day DATE, x INT64) PARTITION BY day OPTIONS (require_partition_filter = TRUE)"
         )
         days = "UNNEST(GENERATE_DATE_ARRAY('2024-01-01', '2024-01-10')) AS d"
-        client.query_and_wait(f"INSERT INTO {dataset}.hits_{name} SELECT d, EXTRACT(DAY FROM d) FROM {days}")
+        client.ask(f"INSERT INTO {dataset}.hits_{name} SELECT d, EXTRACT(DAY FROM d) FROM {days}")
     some = f"SELECT x FROM `{dataset}.hits_*` AS h WHERE h.day = '2024-01-02'"
     assert _bytes(client, some) == 2 * (8 + 8)
     assert rows(some) == [(2,), (2,)]
     assert _bytes(client, f"{some} AND _TABLE_SUFFIX = 'a'") == 8 + 8
     with pytest.raises(BadRequest, match="without a filter over column"):
-        client.query_and_wait(f"SELECT x FROM `{dataset}.hits_*`")
+        client.ask(f"SELECT x FROM `{dataset}.hits_*`")

@@ -1,4 +1,4 @@
-"""The weather of gRPC servers, on servers of threads; those on an event loop are covered by their own tests."""
+"""Fault injection into gRPC servers, on servers of threads; those on an event loop are covered by their own tests."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -24,7 +24,7 @@ def echo() -> Iterator[tuple[str, Call, list[bytes]]]:
     handler = grpc.method_handlers_generic_handler(
         "test.Echo", {"Say": grpc.unary_unary_rpc_method_handler(handle)}
     )
-    interceptor = grpc_faults.ThreadedInterceptor(grpc_faults.Weather())
+    interceptor = grpc_faults.ThreadedInterceptor(grpc_faults.FaultRules())
     server = grpc.server(ThreadPoolExecutor(4), interceptors=[interceptor])
     server.add_generic_rpc_handlers((handler,))
     address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
@@ -43,7 +43,7 @@ def code(say: Call, text: bytes) -> str:
 
 
 def test_an_error_rule_skips_counts_and_ends(echo: tuple[str, Call, list[bytes]]) -> None:
-    """One call passes, two are refused before they reach the handler, then the weather is fair."""
+    """One call passes, two are refused before they reach the handler, then calls are served again."""
     address, say, reached = echo
     grpc_faults.set_rules(address, [{"method": "Say$", "code": "RESOURCE_EXHAUSTED", "skip": 1, "count": 2}])
     answers = [code(say, text) for text in (b"1", b"2", b"3", b"4")]

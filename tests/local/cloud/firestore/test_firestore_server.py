@@ -1,8 +1,7 @@
-"""What the service promises beyond the API, and what only our server can show: durability, expiry, indexes."""
+"""What the service promises beyond the API, and what only our server can show: durability, expiry, bounds."""
 
 import datetime
 import json
-import queue
 import sqlite3
 import threading
 import time
@@ -14,8 +13,8 @@ from typing import Any
 import pytest
 from google.api_core import exceptions
 from google.cloud import firestore
-from google.cloud.firestore_v1.base_query import FieldFilter, Or
-from google.cloud.firestore_v1.types import ListenRequest, Target, TargetChange, TransactionOptions
+from google.cloud.firestore_v1.base_query import FieldFilter
+from google.cloud.firestore_v1.types import TransactionOptions
 
 from local.cloud.faults import grpc_faults
 from local.cloud.firestore import transactions
@@ -35,6 +34,12 @@ def commit(db: firestore.Client, writes: list[dict[str, Any]], transaction: byte
 def begin(db: firestore.Client) -> bytes:
     request = {"database": db._database_string}
     return bytes(db._firestore_api.begin_transaction(request=request, metadata=db._rpc_metadata).transaction)
+
+
+def read(db: firestore.Client, path: str, transaction: bytes) -> None:
+    names = [db.document(path)._document_path]
+    request = {"database": db._database_string, "documents": names, "transaction": transaction}
+    list(db._firestore_api.batch_get_documents(request=request, metadata=db._rpc_metadata))
 
 
 def test_what_was_acknowledged_survives_sigkill(tmp_path: Path, connect: Connect) -> None:
@@ -107,24 +112,6 @@ def test_a_transaction_from_before_a_restart_is_aborted(tmp_path: Path, connect:
         assert not db.document("c/d").get().exists
 
 
-def test_the_server_stops_cleanly_while_someone_listens(tmp_path: Path, connect: Connect) -> None:
-    """SIGTERM ends an open stream too, and the exit code is 0."""
-    # The stream itself: the client's own watch would go on knocking for as long as this process lives.
-    with serving("local.cloud.firestore", tmp_path) as server:
-        db = connect(server.address)
-        target = Target(
-            target_id=1, documents=Target.DocumentsTarget(documents=[db.document("c/d")._document_path])
-        )
-        asks: queue.SimpleQueue[ListenRequest | None] = queue.SimpleQueue()
-        asks.put(ListenRequest(database=db._database_string, add_target=target))
-        answers = db._firestore_api.listen(requests=iter(asks.get, None), metadata=db._rpc_metadata)
-        assert next(answers).target_change.target_change_type == TargetChange.TargetChangeType.ADD
-        assert server.stop() == 0
-        with pytest.raises(exceptions.GoogleAPICallError):
-            list(answers)
-        asks.put(None)
-
-
 def test_expired_documents_go_away_some_time_later(tmp_path: Path, connect: Connect) -> None:
     """A policy deletes by its field in every collection of the group; other documents stay."""
     options = ("--ttl", "turns.expires_at", "--ttl-sweep-seconds", "0.5")
@@ -152,9 +139,8 @@ def test_expiry_waits_for_a_transaction_that_reads_the_document(tmp_path: Path, 
         past = datetime.datetime.now(UTC) - datetime.timedelta(minutes=1)
         document = db.document("turns/read")
         transaction = begin(db)
-        request = {"name": document._document_path, "transaction": transaction}
         document.set({"expires_at": past})
-        db._firestore_api.get_document(request=request, metadata=db._rpc_metadata)
+        read(db, "turns/read", transaction)
         time.sleep(1)
         assert document.get().exists
         stamp = {"timestamp_value": past + datetime.timedelta(hours=1)}
@@ -164,170 +150,6 @@ def test_expiry_waits_for_a_transaction_that_reads_the_document(tmp_path: Path, 
         assert document.get().exists
 
 
-INDEXES = {
-    "indexes": [
-        {
-            "collectionGroup": "jobs",
-            "queryScope": "COLLECTION",
-            "fields": [
-                {"fieldPath": "team", "order": "ASCENDING"},
-                {"fieldPath": "created", "order": "DESCENDING"},
-            ],
-        },
-        {
-            "collectionGroup": "jobs",
-            "queryScope": "COLLECTION",
-            "fields": [
-                {"fieldPath": "state", "order": "ASCENDING"},
-                {"fieldPath": "created", "order": "DESCENDING"},
-            ],
-        },
-        {
-            "collectionGroup": "jobs",
-            "queryScope": "COLLECTION",
-            "fields": [
-                {"fieldPath": "tags", "arrayConfig": "CONTAINS"},
-                {"fieldPath": "created", "order": "ASCENDING"},
-            ],
-        },
-    ],
-    "fieldOverrides": [
-        {
-            "collectionGroup": "jobs",
-            "fieldPath": "owner",
-            "indexes": [
-                {"queryScope": "COLLECTION", "order": "ASCENDING"},
-                {"queryScope": "COLLECTION_GROUP", "order": "ASCENDING"},
-            ],
-        },
-        {"collectionGroup": "jobs", "fieldPath": "expires_at", "ttl": True, "indexes": []},
-    ],
-}
-
-
-@pytest.fixture(scope="module")
-def indexed_server(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    folder = tmp_path_factory.mktemp("indexed")
-    (folder / "firestore.indexes.json").write_text(json.dumps(INDEXES))
-    options = ("--indexes", str(folder / "firestore.indexes.json"), "--ttl-sweep-seconds", "0.5")
-    with serving("local.cloud.firestore", folder, *options) as server:
-        yield server
-
-
-@pytest.fixture
-def indexed(indexed_server: Serving, connect: Connect) -> firestore.Client:
-    return connect(indexed_server.address)
-
-
-def where(source: Any, *filters: tuple[str, str, Any]) -> Any:
-    for one in filters:
-        source = source.where(filter=FieldFilter(*one))
-    return source
-
-
-TEAM, STATE, SINCE = ("team", "==", 1), ("state", "==", "x"), ("created", ">", 1)
-DOWN = "DESCENDING"
-
-SERVED = {
-    "no filter": lambda c: c,
-    "one equality": lambda c: where(c, TEAM),
-    "one range": lambda c: where(c, SINCE),
-    "a range in its own order": lambda c: where(c, SINCE).order_by("created", direction=DOWN),
-    "two equalities merge": lambda c: where(c, TEAM, STATE),
-    "two equalities without any index of theirs": lambda c: where(c, ("a", "==", 1), ("b", "==", 2)),
-    "in": lambda c: where(c, ("team", "in", [1, 2]), STATE),
-    "an index": lambda c: where(c, TEAM).order_by("created", direction=DOWN),
-    "an index backwards": lambda c: where(c, TEAM).order_by("created"),
-    "a range of an index": lambda c: where(c, TEAM, SINCE),
-    "two indexes merged": lambda c: where(c, TEAM, STATE).order_by("created", direction=DOWN),
-    "contains with order": lambda c: where(c, ("tags", "array_contains", 1)).order_by("created"),
-    "order by an equal field": lambda c: where(c, TEAM).order_by("team"),
-    "names": lambda c: c.order_by("__name__"),
-    "either of two equalities": lambda c: c.where(filter=Or([FieldFilter(*TEAM), FieldFilter(*STATE)])),
-}
-REFUSED = {
-    "equality and another order": lambda c: where(c, ("owner", "==", 1)).order_by("created"),
-    "equality and another range": lambda c: where(c, ("owner", "==", 1), SINCE),
-    "two orders": lambda c: c.order_by("team").order_by("created"),
-    "mixed directions": lambda c: where(c, TEAM).order_by("created").order_by("__name__", direction=DOWN),
-    "one field more than the indexes": lambda c: where(c, TEAM, STATE, ("z", "==", 1)).order_by("created"),
-    "two ranges": lambda c: where(c, SINCE, ("team", ">", 1)),
-    "an exempt field": lambda c: c.order_by("expires_at"),
-    "an exempt direction": lambda c: c.order_by("owner", direction=DOWN),
-    "one arm of or": lambda c: c.where(filter=Or([FieldFilter(*TEAM), FieldFilter("z", "==", 1)])).order_by(
-        "created"
-    ),
-    "names backwards": lambda c: c.order_by("__name__", direction=DOWN),
-}
-
-
-@pytest.mark.parametrize("shape", SERVED.values(), ids=SERVED.keys())
-def test_queries_that_the_indexes_serve_run(indexed: firestore.Client, shape: Any) -> None:
-    """Automatic single-field indexes, merging, and composite indexes in both directions."""
-    assert shape(indexed.collection("jobs")).get() == []
-
-
-@pytest.mark.parametrize("shape", REFUSED.values(), ids=REFUSED.keys())
-def test_queries_without_an_index_are_refused(indexed: firestore.Client, shape: Any) -> None:
-    """FAILED_PRECONDITION with the service's words, so that a missing index is found on the laptop."""
-    with pytest.raises(exceptions.FailedPrecondition, match=r"requires an index\. You can create it here"):
-        shape(indexed.collection("jobs")).get(retry=None)
-
-
-def test_a_collection_group_needs_its_own_index(indexed: firestore.Client) -> None:
-    """Single fields are indexed per collection; across the group only where an override says so."""
-    group = indexed.collection_group("jobs")
-    assert where(group, ("owner", "==", 1)).get() == []
-    assert group.get() == []
-    with pytest.raises(exceptions.FailedPrecondition, match="COLLECTION_GROUP_ASC index for collection jobs"):
-        where(group, TEAM).get()
-
-
-def test_the_refusal_says_which_index_to_add(indexed: firestore.Client) -> None:
-    """Adding the named entry to the file is the whole cure."""
-    with pytest.raises(exceptions.FailedPrecondition) as refused:
-        indexed.collection("new").order_by("a").order_by("b", direction=DOWN).get()
-    entry = json.loads(str(refused.value).partition("firestore.indexes.json: ")[2].rstrip(")"))
-    assert entry == {
-        "collectionGroup": "new",
-        "queryScope": "COLLECTION",
-        "fields": [{"fieldPath": "a", "order": "ASCENDING"}, {"fieldPath": "b", "order": "DESCENDING"}],
-    }
-
-
-def test_sums_need_their_field_in_the_index(indexed: firestore.Client) -> None:
-    """A filtered sum needs a composite index with the summed field; a filtered count does not."""
-    query = where(indexed.collection("jobs"), TEAM)
-    assert query.count().get()[0][0].value == 0
-    query.sum("created").get()
-    with pytest.raises(exceptions.FailedPrecondition):
-        query.sum("bytes").get()
-
-
-def test_listening_needs_the_index_too(indexed_server: Serving, indexed: firestore.Client) -> None:
-    """The target ends with the same refusal; no snapshot comes."""
-    request = {"parent": indexed._database_string + "/documents"}
-    query = REFUSED["two orders"](indexed.collection("jobs"))
-    request["structured_query"] = query._to_protobuf()
-    done = threading.Event()
-
-    def asks() -> Any:
-        yield {"database": indexed._database_string, "add_target": {"query": request, "target_id": 3}}
-        done.wait()
-
-    answers = indexed._firestore_api.listen(requests=asks(), metadata=indexed._rpc_metadata)
-    next(answers)
-    assert "requires an index" in next(answers).target_change.cause.message
-    done.set()
-
-
-def test_the_index_file_carries_ttl_policies(indexed: firestore.Client) -> None:
-    """`"ttl": true` in a field override is a policy."""
-    document = indexed.document("jobs/old")
-    document.set({"expires_at": datetime.datetime(2020, 1, 1, tzinfo=UTC)})
-    until(lambda: not document.get().exists)
-
-
 def test_an_idle_transaction_expires_and_frees_its_locks(tmp_path: Path, connect: Connect) -> None:
     """After the idle time its commit is refused, and the writer that waited for it goes on."""
     with serving("local.cloud.firestore", tmp_path, "--idle-seconds", "0.6") as server:
@@ -335,9 +157,7 @@ def test_an_idle_transaction_expires_and_frees_its_locks(tmp_path: Path, connect
         db.document("c/d").set({"v": 0})
         transaction = begin(db)
         name = db.document("c/d")._document_path
-        db._firestore_api.get_document(
-            request={"name": name, "transaction": transaction}, metadata=db._rpc_metadata
-        )
+        read(db, "c/d", transaction)
         db.document("c/d").set({"v": 1})
         with pytest.raises(exceptions.InvalidArgument, match="invalid or closed"):
             commit(db, [{"delete": name}], transaction)
@@ -351,11 +171,10 @@ def test_a_used_transaction_expires_at_its_longest(tmp_path: Path, connect: Conn
         db = connect(server.address)
         db.document("c/d").set({"v": 0})
         transaction = begin(db)
-        request = {"name": db.document("c/d")._document_path, "transaction": transaction}
 
         def closed() -> bool:
             try:
-                db._firestore_api.get_document(request=request, metadata=db._rpc_metadata)
+                read(db, "c/d", transaction)
             except exceptions.InvalidArgument as error:
                 return "invalid or closed" in str(error)
             return False
@@ -369,7 +188,7 @@ def test_use_keeps_a_transaction_from_idling_out(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(transactions, "time", SimpleNamespace(monotonic=lambda: now[0]))
     kept = transactions.Transactions(idle=60.0, longest=270.0)
     options = TransactionOptions.pb(TransactionOptions())
-    used, idle = kept.begin("d", options, 0), kept.begin("d", options, 0)
+    used, idle = kept.begin("d", options), kept.begin("d", options)
     for _ in range(5):
         now[0] += 50
         assert kept.get(used.id, "d") is used
@@ -386,28 +205,11 @@ def test_a_writer_gives_up_on_a_lock_in_the_end(tmp_path: Path, connect: Connect
         db.document("c/d").set({"v": 0})
         transaction = begin(db)
         name = db.document("c/d")._document_path
-        request = {"name": name, "transaction": transaction}
-        db._firestore_api.get_document(request=request, metadata=db._rpc_metadata)
+        read(db, "c/d", transaction)
         with pytest.raises(exceptions.Aborted, match="Too much contention on these documents"):
             commit(db, [{"delete": name}])
         commit(db, [{"delete": name}], transaction)
         assert not db.document("c/d").get().exists
-
-
-def test_500_transforms_and_ten_mebibytes_are_the_limits(ours: firestore.Client) -> None:
-    """Both refusals are INVALID_ARGUMENT with the figures, and nothing is written."""
-    document = ours.document("c/d")
-    transforms = [{"field_path": f"f{n}", "increment": {"integer_value": 1}} for n in range(501)]
-    write: dict[str, Any] = {"update": {"name": document._document_path}, "update_mask": {"field_paths": []}}
-    with pytest.raises(exceptions.InvalidArgument, match="500"):
-        commit(ours, [{**write, "update_transforms": transforms}])
-    assert not document.get().exists
-    commit(ours, [{**write, "update_transforms": transforms[:500]}])
-    large = {"fields": {"x": {"string_value": "a" * 1_000_000}}}
-    writes = [{"update": {"name": ours.document(f"c/b{n}")._document_path, **large}} for n in range(11)]
-    with pytest.raises(exceptions.InvalidArgument, match="10,485,760"):
-        commit(ours, writes)
-    assert not ours.document("c/b0").get().exists
 
 
 def test_fields_nested_too_deep_are_refused(ours: firestore.Client) -> None:
@@ -431,29 +233,8 @@ def test_a_write_to_another_database_than_the_requests_is_refused(ours: firestor
         commit(ours, [{"delete": name}])
 
 
-def test_a_read_time_outside_the_history_is_refused(ours: firestore.Client) -> None:
-    """The future is INVALID_ARGUMENT, the forgotten past FAILED_PRECONDITION: never a wrong answer."""
-    document = ours.document("c/d")
-    document.set({"v": 1})
-    now = datetime.datetime.now(UTC)
-    with pytest.raises(exceptions.InvalidArgument, match="future"):
-        document.get(read_time=now + datetime.timedelta(hours=1), retry=None)
-    with pytest.raises(exceptions.FailedPrecondition, match="too old"):
-        document.get(read_time=now - datetime.timedelta(hours=2), retry=None)
-
-
-def test_partitions_split_a_collection_group(ours: firestore.Client) -> None:
-    """Every document falls in exactly one partition."""
-    for number in range(20):
-        ours.document(f"parents/{number % 3}/leaf/{number:02}").set({})
-    partitions = list(ours.collection_group("leaf").get_partitions(3))
-    assert 2 <= len(partitions) <= 4
-    found = [one.id for part in partitions for one in part.query().stream()]
-    assert sorted(found) == [f"{number:02}" for number in range(20)]
-
-
 def test_chaos_refuses_delays_and_lies_as_told(our_server: Serving, ours: firestore.Client) -> None:
-    """UNAVAILABLE without effect, latency, and a timeout that was applied all the same; then fair weather."""
+    """UNAVAILABLE without effect, latency, and a timeout that was applied all the same; then calls are served again."""
     document = ours.document("c/d")
     refuse = {"method": "Commit$", "code": "UNAVAILABLE", "skip": 1}
     grpc_faults.set_rules(our_server.address, [refuse])
@@ -472,8 +253,60 @@ def test_chaos_refuses_delays_and_lies_as_told(our_server: Serving, ours: firest
 
 
 def test_a_bad_chaos_rule_is_refused_by_name(our_server: Serving) -> None:
-    """The answer names the rule and the reason, and the weather stays."""
+    """The answer names the rule and the reason, and the rules stay."""
     import grpc
 
     with pytest.raises(grpc.RpcError, match="chaos rule 0: code 'NOPE'"):
         grpc_faults.set_rules(our_server.address, [{"method": ".", "code": "NOPE"}])
+
+
+def test_ten_mebibytes_are_the_limit_of_a_commit(ours: firestore.Client) -> None:
+    """INVALID_ARGUMENT with the figure, and nothing is written."""
+    large = {"fields": {"x": {"string_value": "a" * 1_000_000}}}
+    writes = [{"update": {"name": ours.document(f"c/b{n}")._document_path, **large}} for n in range(11)]
+    with pytest.raises(exceptions.InvalidArgument, match="10,485,760"):
+        commit(ours, writes)
+    assert not ours.document("c/b0").get().exists
+
+
+def test_the_index_file_carries_ttl_policies(tmp_path: Path, connect: Connect) -> None:
+    """`"ttl": true` in a field override is a policy; other overrides and indexes are none."""
+    overrides = [
+        {"collectionGroup": "jobs", "fieldPath": "expires_at", "ttl": True, "indexes": []},
+        {"collectionGroup": "other", "fieldPath": "expires_at", "indexes": []},
+    ]
+    file = tmp_path / "firestore.indexes.json"
+    file.write_text(json.dumps({"indexes": [], "fieldOverrides": overrides}))
+    options = ("--indexes", str(file), "--ttl-sweep-seconds", "0.3")
+    with serving("local.cloud.firestore", tmp_path / "data", *options) as server:
+        db = connect(server.address)
+        for group in ("other", "jobs"):
+            db.document(f"{group}/old").set({"expires_at": datetime.datetime(2020, 1, 1, tzinfo=UTC)})
+        until(lambda: not db.document("jobs/old").get().exists)
+        assert db.document("other/old").get().exists
+
+
+UNSUPPORTED: dict[str, Any] = {
+    "a filter": lambda db: db.collection("c").where(filter=FieldFilter("v", "==", 1)).get(),
+    "an order": lambda db: db.collection("c").order_by("v").get(),
+    "a limit": lambda db: db.collection("c").limit(1).get(),
+    "a collection group": lambda db: db.collection_group("c").get(),
+    "a count": lambda db: db.collection("c").count().get(),
+    "a list of documents": lambda db: list(db.collection("c").list_documents()),
+    "a projection": lambda db: db.document("c/d").get(["v"]),
+    "a past time": lambda db: db.document("c/d").get(read_time=datetime.datetime.now(UTC)),
+    "a read-only transaction": lambda db: db.transaction(read_only=True)._begin(),
+    "an increment": lambda db: db.document("c/d").set({"v": firestore.Increment(1)}, merge=True),
+    "the server's time": lambda db: db.document("c/d").set({"at": firestore.SERVER_TIMESTAMP}),
+    "a bulk write": lambda db: db._firestore_api.batch_write(
+        request={"database": db._database_string}, metadata=db._rpc_metadata
+    ),
+}
+
+
+@pytest.mark.parametrize("call", UNSUPPORTED.values(), ids=UNSUPPORTED.keys())
+def test_what_nobody_calls_is_refused_by_name(ours: firestore.Client, call: Any) -> None:
+    """UNIMPLEMENTED says what is not supported, instead of an answer that is not quite the service's."""
+    with pytest.raises(exceptions.MethodNotImplemented, match="not supported by the local"):
+        call(ours)
+    assert not ours.document("c/d").get().exists

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from google.api_core import exceptions
 from google.cloud import firestore
-from google.cloud.firestore_v1.base_query import FieldFilter
 
 
 class Raw:
@@ -22,9 +21,13 @@ class Raw:
         self.id = self.api.begin_transaction(request=request, metadata=db._rpc_metadata).transaction
 
     def read(self, path: str) -> dict[str, Any]:
-        request = {"name": self.db.document(path)._document_path, "transaction": self.id}
-        found = self.api.get_document(request=request, metadata=self.db._rpc_metadata, retry=None)
-        return {name: value.integer_value for name, value in found.fields.items()}
+        request = {
+            "database": self.db._database_string,
+            "documents": [self.db.document(path)._document_path],
+            "transaction": self.id,
+        }
+        (answer,) = self.api.batch_get_documents(request=request, metadata=self.db._rpc_metadata, retry=None)
+        return {name: value.integer_value for name, value in answer.found.fields.items()}
 
     def commit(self, path: str = "", value: int = 0) -> None:
         name = self.db.document(path)._document_path if path else ""
@@ -160,52 +163,6 @@ def test_a_plain_write_waits_for_the_reader(ours: firestore.Client) -> None:
     assert ours.document("c/d").get().to_dict() == {"v": 7}
 
 
-def test_a_query_in_a_transaction_guards_against_new_matches(ours: firestore.Client) -> None:
-    """A phantom: a document that joins the query's result after the read aborts the younger commit."""
-    jobs = ours.collection("jobs")
-    younger_ready, older_done = threading.Event(), threading.Event()
-    attempts: list[int] = []
-
-    @firestore.transactional
-    def claim(transaction: Any) -> None:
-        running = where(jobs).get(transaction=transaction)
-        attempts.append(len(running))
-        younger_ready.set()
-        older_done.wait(60)
-        transaction.set(jobs.document("mine"), {"state": "running"})
-
-    def where(source: Any) -> Any:
-        return source.where(filter=FieldFilter("state", "==", "running"))
-
-    older = Raw(ours)
-    worker = threading.Thread(target=lambda: claim(ours.transaction()))
-    worker.start()
-    assert younger_ready.wait(60)
-    name = jobs.document("theirs")._document_path
-    older.api.commit(
-        request={
-            "database": ours._database_string,
-            "writes": [{"update": {"name": name, "fields": {"state": {"string_value": "running"}}}}],
-            "transaction": older.id,
-        },
-        metadata=ours._rpc_metadata,
-    )
-    older_done.set()
-    worker.join(60)
-    assert attempts == [0, 1]
-
-
-def test_a_query_in_a_transaction_leaves_unrelated_writers_alone(ours: firestore.Client) -> None:
-    """A write that the query does not match neither waits nor aborts anybody."""
-    reader = ours.transaction()
-    reader._begin()
-    query = ours.collection("jobs").where(filter=FieldFilter("state", "==", "running"))
-    assert query.get(transaction=reader) == []
-    ours.document("jobs/x").set({"state": "done"}, retry=None)
-    reader.set(ours.document("jobs/y"), {"state": "running"})
-    reader._commit()
-
-
 def test_a_wounded_transaction_reads_one_moment(ours: firestore.Client) -> None:
     """After losing its lock it still sees the state of its first read, and learns of the loss at commit."""
     ours.document("c/a").set({"v": 0})
@@ -275,30 +232,6 @@ def test_a_transaction_commits_once(db: firestore.Client) -> None:
     with pytest.raises(exceptions.InvalidArgument):
         transaction.commit("c/d", 3)
     assert db.document("c/d").get().to_dict() == {"v": 1}
-
-
-def test_a_read_only_transaction_sees_one_moment_and_blocks_nobody(db: firestore.Client) -> None:
-    """Writes go on meanwhile and are not seen; writing in it is refused."""
-    db.document("c/d").set({"v": 1})
-    reader = Raw(db, read_only={})
-    assert reader.read("c/d") == {"v": 1}
-    db.document("c/d").set({"v": 2})
-    assert reader.read("c/d") == {"v": 1}
-    with pytest.raises(exceptions.InvalidArgument, match="read-only"):
-        reader.commit("c/d", 3)
-    assert db.document("c/d").get().to_dict() == {"v": 2}
-
-
-def test_parallel_transforms_need_no_transaction(db: firestore.Client) -> None:
-    """100 Increments from ten threads add up."""
-    db.document("c/n").set({"v": 0})
-
-    def work(_number: int) -> None:
-        for _ in range(10):
-            db.document("c/n").update({"v": firestore.Increment(1)})
-
-    crowd(10, work)
-    assert db.document("c/n").get().to_dict() == {"v": 100}
 
 
 def test_eight_racing_creates_have_one_winner(db: firestore.Client) -> None:

@@ -125,8 +125,8 @@ def versioned(client: storage.Client) -> storage.Bucket:
 
 
 @pytest.fixture
-def fair_weather(server: Running) -> Iterator[Running]:
-    """The shared server, with the weather calm again after the test."""
+def faulty(server: Running) -> Iterator[Running]:
+    """The shared server, without faults again after the test."""
     yield server
     server.chaos()
 

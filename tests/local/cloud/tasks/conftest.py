@@ -28,18 +28,12 @@ def client(dispatch: Dispatch) -> tasks_v2.CloudTasksClient:
 
 
 @pytest.fixture
-def make_queue(client: tasks_v2.CloudTasksClient) -> Iterator[Callable[..., tasks_v2.Queue]]:
-    made = []
-
+def make_queue(client: tasks_v2.CloudTasksClient) -> Callable[..., tasks_v2.Queue]:
     def make(**settings: Any) -> tasks_v2.Queue:
         name = f"{LOCATION}/queues/q-{uuid.uuid4().hex[:8]}"
-        queue = client.create_queue(parent=LOCATION, queue={"name": name, **settings})
-        made.append(name)
-        return queue
+        return client.create_queue(parent=LOCATION, queue={"name": name, **settings})
 
-    yield make
-    for name in made:
-        client.delete_queue(name=name)
+    return make
 
 
 @pytest.fixture

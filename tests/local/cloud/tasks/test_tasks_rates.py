@@ -8,7 +8,7 @@ import pytest
 from google.cloud import tasks_v2
 
 from local.cloud.serving.database import Database
-from local.cloud.serving.post import Answer, Weather
+from local.cloud.serving.post import Answer, DeliveryFaults
 from local.cloud.tasks import delivery, policy
 from local.cloud.tasks.store import Store, StoredTask
 
@@ -32,7 +32,7 @@ class Line:
     def __init__(self, folder: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
         self.clock, self.left = clock, list[tuple[float, StoredTask]]()
         self.store = Store(Database(folder / "tasks.sqlite"))
-        self.dispatcher = delivery.Dispatcher(self.store, lambda _audience, _email: "t", Weather())
+        self.dispatcher = delivery.Dispatcher(self.store, lambda _audience, _email: "t", DeliveryFaults())
         monkeypatch.setattr(self.dispatcher, "_begin", self._begin)
 
     def _begin(self, task: StoredTask) -> None:

@@ -1,4 +1,4 @@
-"""What SIGKILL and bad weather do to accepted tasks: nothing is lost, things may come twice."""
+"""What SIGKILL and faults do to accepted tasks: nothing is lost, things may come twice."""
 
 import threading
 import time
@@ -79,7 +79,7 @@ def test_a_stop_does_not_wait_for_a_handler_that_hangs(own: Dispatch, receiver: 
     stopped.set()
 
 
-def test_duplicate_weather_delivers_everything_twice(own: Dispatch, receiver: Receiver) -> None:
+def test_duplicate_faults_deliver_everything_twice(own: Dispatch, receiver: Receiver) -> None:
     """With duplicate on, each task arrives twice at the same time and is done once."""
     assert own.ask("POST", "/_local/chaos/delivery", {"duplicate": True})[0] == 200
     for number in range(5):
@@ -90,7 +90,7 @@ def test_duplicate_weather_delivers_everything_twice(own: Dispatch, receiver: Re
     assert sorted(receiver.bodies()) == sorted([b"0", b"1", b"2", b"3", b"4"] * 2)
 
 
-def test_reordering_weather_changes_the_order(own: Dispatch, receiver: Receiver) -> None:
+def test_reordering_changes_the_order(own: Dispatch, receiver: Receiver) -> None:
     """Twenty tasks that are due in order do not arrive in order."""
     own.ask("POST", "/_local/chaos/delivery", {"reorder_ms": 600})
     for number in range(20):
@@ -125,7 +125,7 @@ def test_held_deliveries_leave_when_they_are_let_go(own: Dispatch, receiver: Rec
 @pytest.mark.parametrize(
     "wanted", [{"duplicates": True}, {"duplicate": 1}, {"reorder_ms": -1}, {"drop_response": True}, [], "x"]
 )
-def test_nonsense_weather_is_refused_and_changes_nothing(own: Dispatch, wanted: object) -> None:
+def test_a_nonsense_fault_is_refused_and_changes_nothing(own: Dispatch, wanted: object) -> None:
     """A wrong name or type is answered with 400 and the field."""
     status, answer = own.ask("POST", "/_local/chaos/delivery", wanted)
     assert status == 400

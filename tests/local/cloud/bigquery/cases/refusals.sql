@@ -107,9 +107,6 @@ SELECT * FROM UNNEST([1, 2]) WITH OFFSET
 --- duplicate names in the result
 invalidQuery: Duplicate column names in the result are not supported. Found duplicate(s): a
 SELECT 1 AS a, 2 AS a
---- DELETE without WHERE
-invalidQuery: DELETE must have a WHERE clause
-DELETE FROM {dataset}.sales
 --- writing into a view
 invalidQuery: 
 INSERT INTO {dataset}.by_country (country) VALUES ('x')

@@ -1,4 +1,4 @@
-"""Bad weather on request: what a real client meets when the service refuses, is slow, or answers into the void."""
+"""Faults on request: what a real client meets when the service refuses, is slow, or answers into the void."""
 
 import json
 import urllib.error
@@ -13,7 +13,7 @@ from google.cloud import bigquery
 
 
 @pytest.fixture
-def weather(server: Any) -> Iterator[Any]:
+def faults(server: Any) -> Iterator[Any]:
     """Set the rules of the shared server; calm afterwards."""
 
     def change(*rules: dict[str, Any]) -> None:
@@ -26,9 +26,9 @@ def weather(server: Any) -> Iterator[Any]:
     change()
 
 
-def test_a_quota_refusal_carries_its_reason(weather: Any, client: bigquery.Client) -> None:
+def test_a_quota_refusal_carries_its_reason(faults: Any, client: bigquery.Client) -> None:
     """403 with `quotaExceeded`: nothing ran, and the job's id is still free."""
-    weather({"method": "POST", "path_regex": "/jobs", "action": "status", "value": 403, "times": 1})
+    faults({"method": "POST", "path_regex": "/jobs", "action": "status", "value": 403, "times": 1})
     with pytest.raises(exceptions.Forbidden) as refused:
         client.query("SELECT 1", job_id="quota_1", retry=None, job_retry=None)
     assert refused.value.errors[0]["reason"] == "quotaExceeded"
@@ -39,21 +39,19 @@ def test_a_quota_refusal_carries_its_reason(weather: Any, client: bigquery.Clien
 
 @pytest.mark.parametrize("status", [429, 503])
 def test_the_client_retries_through_a_passing_refusal(
-    status: int, weather: Any, client: bigquery.Client
+    status: int, faults: Any, client: bigquery.Client
 ) -> None:
     """429 and 503 have reasons that the client knows as passing."""
-    weather({"method": "*", "path_regex": "/datasets", "action": "status", "value": status, "times": 2})
-    assert client.create_dataset(f"weather_{status}").dataset_id == f"weather_{status}"
-    client.delete_dataset(f"weather_{status}")
+    faults({"method": "*", "path_regex": "/datasets", "action": "status", "value": status, "times": 2})
+    assert client.create_dataset(f"faulty_{status}").dataset_id == f"faulty_{status}"
+    client.delete_dataset(f"faulty_{status}")
 
 
-def test_a_job_whose_answer_was_lost_has_run_once(
-    weather: Any, client: bigquery.Client, dataset: str
-) -> None:
+def test_a_job_whose_answer_was_lost_has_run_once(faults: Any, client: bigquery.Client, dataset: str) -> None:
     """Applied, then the connection is cut: the same id a second time is a conflict, and the row is there once."""
-    client.query_and_wait(f"CREATE TABLE {dataset}.t (x INT64)")
+    client.ask(f"CREATE TABLE {dataset}.t (x INT64)")
     insert = f"INSERT INTO {dataset}.t VALUES (1)"
-    weather({"method": "POST", "path_regex": "/jobs", "action": "drop_after_apply", "times": 1})
+    faults({"method": "POST", "path_regex": "/jobs", "action": "drop_after_apply", "times": 1})
     with pytest.raises((exceptions.GoogleAPICallError, OSError)):
         client.query(insert, job_id=f"lost_{dataset}", retry=None, job_retry=None)
     with pytest.raises(exceptions.Conflict):
@@ -67,12 +65,12 @@ def test_a_job_whose_answer_was_lost_has_run_once(
             },
         )
     client.get_job(f"lost_{dataset}").result()
-    assert [tuple(r.values()) for r in client.query_and_wait(f"SELECT COUNT(*) FROM {dataset}.t")] == [(1,)]
+    assert [tuple(r.values()) for r in client.ask(f"SELECT COUNT(*) FROM {dataset}.t")] == [(1,)]
 
 
-def test_latency_delays_only_what_matches(weather: Any, client: bigquery.Client) -> None:
+def test_latency_delays_only_what_matches(faults: Any, client: bigquery.Client) -> None:
     """Listing data sets takes longer than this client waits; once the rule is used up it does not."""
-    weather({"method": "GET", "path_regex": r"/datasets\?", "action": "latency", "value": 5, "times": 1})
+    faults({"method": "GET", "path_regex": r"/datasets\?", "action": "latency", "value": 5, "times": 1})
     with pytest.raises(requests.exceptions.ReadTimeout):
         list(client.list_datasets(timeout=0.4, retry=None))
     list(client.list_datasets())

@@ -9,9 +9,9 @@ from google.api_core.exceptions import PreconditionFailed, ServiceUnavailable, T
 UPLOAD = {"method": "POST", "path_regex": "^/upload/"}
 
 
-def test_a_status_is_answered_and_nothing_applied(fair_weather: Any, bucket: Any) -> None:
+def test_a_status_is_answered_and_nothing_applied(faulty: Any, bucket: Any) -> None:
     """Without retries the caller sees the status; the object isn't there; the rule is spent."""
-    fair_weather.chaos(
+    faulty.chaos(
         UPLOAD | {"action": "status", "value": 503, "times": 1},
         UPLOAD | {"action": "status", "value": 429, "times": 1},
     )
@@ -22,53 +22,51 @@ def test_a_status_is_answered_and_nothing_applied(fair_weather: Any, bucket: Any
     bucket.blob("x").upload_from_string("x", retry=None)
 
 
-def test_the_client_retries_through_a_passing_503(fair_weather: Any, bucket: Any) -> None:
+def test_the_client_retries_through_a_passing_503(faulty: Any, bucket: Any) -> None:
     """An idempotent write, which has a generation precondition, is tried again by the client itself."""
-    fair_weather.chaos(UPLOAD | {"action": "status", "value": 503, "times": 1})
+    faulty.chaos(UPLOAD | {"action": "status", "value": 503, "times": 1})
     bucket.blob("x").upload_from_string("x", if_generation_match=0)
     assert bucket.blob("x").download_as_bytes() == b"x"
 
 
-def test_applied_but_not_answered(fair_weather: Any, bucket: Any) -> None:
+def test_applied_but_not_answered(faulty: Any, bucket: Any) -> None:
     """The write happened, the caller doesn't know, and its retry meets its own object: 412."""
-    fair_weather.chaos(UPLOAD | {"action": "drop_after_apply", "times": 1})
+    faulty.chaos(UPLOAD | {"action": "drop_after_apply", "times": 1})
     with pytest.raises(PreconditionFailed):
         bucket.blob("x").upload_from_string("mine", if_generation_match=0)
     assert bucket.blob("x").download_as_bytes() == b"mine"
 
 
-def test_a_resumable_upload_whose_answer_is_lost(fair_weather: Any, bucket: Any) -> None:
+def test_a_resumable_upload_whose_answer_is_lost(faulty: Any, bucket: Any) -> None:
     """Sending the last chunk again gives the object of the first time."""
-    fair_weather.chaos(
-        {"method": "PUT", "path_regex": "upload_id=", "action": "drop_after_apply", "times": 1}
-    )
+    faulty.chaos({"method": "PUT", "path_regex": "upload_id=", "action": "drop_after_apply", "times": 1})
     blob = bucket.blob("x", chunk_size=256 * 1024)
     blob.upload_from_string("mine", if_generation_match=0)
     assert bucket.get_blob("x").generation == blob.generation
 
 
-def test_latency_delays_only_what_matches(fair_weather: Any, bucket: Any) -> None:
+def test_latency_delays_only_what_matches(faulty: Any, bucket: Any) -> None:
     """The matching request waits and uses the rule up; another one doesn't meet it."""
     bucket.blob("slow").upload_from_string("x")
     bucket.blob("fast").upload_from_string("x")
     rule = {"method": "GET", "path_regex": "/o/slow", "action": "latency", "value": 5, "times": 1}
-    fair_weather.chaos(rule)
+    faulty.chaos(rule)
     bucket.blob("fast").download_as_bytes()
-    assert fair_weather.call("/_local/chaos") == {"rules": [rule]}
+    assert faulty.call("/_local/chaos") == {"rules": [rule]}
     with pytest.raises(requests.exceptions.ReadTimeout):
         bucket.blob("slow").download_as_bytes(timeout=0.4, retry=None)
-    assert fair_weather.call("/_local/chaos") == {"rules": []}
+    assert faulty.call("/_local/chaos") == {"rules": []}
 
 
-def test_the_weather_can_be_read_and_cleared(fair_weather: Any) -> None:
+def test_the_rules_can_be_read_and_cleared(faulty: Any) -> None:
     """What is left of the rules is shown; an empty list ends them; health is never touched by them."""
     rule = {"method": "*", "path_regex": ".", "action": "status", "value": 500, "times": 2}
-    fair_weather.chaos(rule)
-    assert fair_weather.call("/_local/health")["status"] == "ok"
-    assert requests.get(f"{fair_weather.url}/storage/v1/b").status_code == 500
-    assert fair_weather.call("/_local/chaos") == {"rules": [rule | {"value": 500.0, "times": 1}]}
-    fair_weather.chaos()
-    assert fair_weather.call("/_local/chaos") == {"rules": []}
+    faulty.chaos(rule)
+    assert faulty.call("/_local/health")["status"] == "ok"
+    assert requests.get(f"{faulty.url}/storage/v1/b").status_code == 500
+    assert faulty.call("/_local/chaos") == {"rules": [rule | {"value": 500.0, "times": 1}]}
+    faulty.chaos()
+    assert faulty.call("/_local/chaos") == {"rules": []}
 
 
 @pytest.mark.parametrize(
@@ -85,11 +83,11 @@ def test_the_weather_can_be_read_and_cleared(fair_weather: Any) -> None:
     ],
     ids=str,
 )
-def test_a_rule_that_makes_no_sense_is_refused(fair_weather: Any, body: dict[str, Any], field: str) -> None:
+def test_a_rule_that_makes_no_sense_is_refused(faulty: Any, body: dict[str, Any], field: str) -> None:
     """400 names the field, and the rules in force stay."""
     rule = {"method": "*", "path_regex": "nothing", "action": "latency", "value": 1.0, "times": None}
-    fair_weather.chaos(rule)
-    answer = requests.post(f"{fair_weather.url}/_local/chaos", json=body)
+    faulty.chaos(rule)
+    answer = requests.post(f"{faulty.url}/_local/chaos", json=body)
     assert answer.status_code == 400
     assert field in answer.json()["error"]["message"]
-    assert fair_weather.call("/_local/chaos") == {"rules": [rule]}
+    assert faulty.call("/_local/chaos") == {"rules": [rule]}
