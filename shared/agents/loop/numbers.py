@@ -10,14 +10,10 @@ from __future__ import annotations
 
 import math
 import re
-import sys
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import chain
 from typing import Any
-
-from shared.platform.text import numerals
 
 _FIGURE = re.compile(
     r"(?<![\w.])(?P<sign>[-−])?(?P<money>[$€£])?(?P<body>\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?)"
@@ -57,8 +53,9 @@ def unsupported(prose: str, *, results: Iterable[Any], said: str = "") -> list[s
         if figure.percent and _near([value * 100 for value in evidence], figure):
             continue
         if derived is None:
-            columns = (value for result in results for value in _of_columns(result))
-            derived = sorted(value for value in chain(_arithmetic(evidence), columns) if math.isfinite(value))
+            derived = sorted(
+                [*_arithmetic(evidence), *(value for result in results for value in _of_columns(result))]
+            )
         if not _near(derived, figure):
             missing.append(figure.text)
     return list(dict.fromkeys(missing))
@@ -71,16 +68,15 @@ def _figures(text: str) -> Iterator[Figure]:
         decimals = len(body.partition(".")[2])
         # "about 12,000" is commonly rounded to its last digit that is not zero.
         zeros = len(body) - len(body.rstrip("0")) if not decimals and len(body) > 2 else 0
-        number = numerals.real(body)
-        if number is None:
-            yield Figure(match[0].strip(), math.inf, 0.0)  # Larger than any that a result can hold.
-            continue
         step = 10.0 ** (zeros - decimals)
-        yield Figure(match[0].strip(), number * scale, step * scale / 2 * 1.0001, unit in ("%", "percent"))
+        yield Figure(
+            match[0].strip(), abs(float(body)) * scale, step * scale / 2 * 1.0001, unit in ("%", "percent")
+        )
 
 
 def _counts(figure: Figure) -> bool:
-    return numerals.whole(figure.text) is not None and figure.value <= _COUNTING
+    plain = figure.text.isdigit()
+    return plain and figure.value <= _COUNTING
 
 
 def _values(result: Any) -> Iterator[float]:
@@ -88,12 +84,11 @@ def _values(result: Any) -> Iterator[float]:
         case bool() | None:
             return
         case int() | float():
-            if _is_number(result):
+            if math.isfinite(result):
                 yield float(result)
         case str():
             for figure in _figures(result[:4_000].replace("-", " ").replace("_", " ").replace("T", " ")):
-                if math.isfinite(figure.value):
-                    yield figure.value
+                yield figure.value
         case list() | tuple():
             yield float(len(result))
             for item in result:
@@ -117,29 +112,25 @@ def _of_columns(result: Any) -> Iterator[float]:
             row.items() if isinstance(row, dict) else enumerate(row) if isinstance(row, list) else [("", row)]
         )
         for name, cell in cells:
-            if _is_number(cell):
+            if isinstance(cell, int | float) and not isinstance(cell, bool):
                 columns.setdefault(name, []).append(float(cell))
             elif isinstance(cell, str) and (number := _plain_number(cell)) is not None:
                 columns.setdefault(name, []).append(number)
     for values in columns.values():
-        try:
-            total = math.fsum(values)
-        except OverflowError:
-            continue  # No figure that anybody reports.
+        total = math.fsum(values)
         yield abs(total)
         yield abs(total) / len(values)
         if total:
             yield from (abs(value / total * 100) for value in values)
 
 
-def _is_number(cell: Any) -> bool:
-    """Whether it is a number that a float can hold."""
-    return isinstance(cell, int | float) and not isinstance(cell, bool) and abs(cell) <= sys.float_info.max
-
-
 def _plain_number(text: str) -> float | None:
     """Decimals come from a warehouse as text."""
-    return numerals.real(text.strip())
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
 
 
 def _arithmetic(evidence: list[float]) -> Iterator[float]:

@@ -20,7 +20,7 @@ from shared.agents.loop import tool_cache
 from shared.agents.protocol import redact, untrusted
 from shared.agents.protocol.model import Tool, ToolContext, ToolFailed, ToolSpec, ToolUse
 from shared.platform import clock, threads
-from shared.platform.errors import BridgeError, DeadlineExceeded, MalformedJson
+from shared.platform.errors import BridgeError, DeadlineExceeded
 from shared.platform.telemetry import context as telemetry
 from shared.platform.text import strict_json
 
@@ -189,17 +189,12 @@ def _left(context: ToolContext) -> float:
 
 def _arguments(tool: Tool, given: Mapping[str, Any]) -> BaseModel:
     try:
-        raw = strict_json.dumps(dict(given))
-        strict_json.loads(raw)  # As strictly as what a person sends: numbers, NULs, surrogates, depth.
-        return tool.arguments.model_validate_json(raw, strict=True)
+        return tool.arguments.model_validate_json(strict_json.dumps(dict(given)), strict=True)
     except ValidationError as error:
         problems = [
             {"path": ".".join(str(part) for part in issue["loc"]) or "arguments", "message": issue["msg"]}
             for issue in error.errors(include_url=False, include_input=False, include_context=False)
         ]
-    except (MalformedJson, ValueError, RecursionError) as error:
-        reason = getattr(error, "reason", None)
-        problems = [{"path": "arguments", "message": str(reason or "they have no JSON form")}]
     raise ToolFailed(
         f"The arguments of {tool.name} are not valid: "
         + "; ".join(f"{problem['path']}: {problem['message']}" for problem in problems[:5]),
