@@ -13,6 +13,9 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from shared.platform.text import characters
+
+storable = characters.storable
 _SHAPES: tuple[tuple[str, re.Pattern[str]], ...] = (
     (
         "private key",
@@ -73,14 +76,6 @@ def _without_tokens(run: re.Match[str]) -> str:
 def tree(value: Any) -> Any:
     """A JSON value with every string inside it redacted and storable, keys included."""
     return _each(value, lambda string: text(storable(string)))
-
-
-def storable(value: str) -> str:
-    """The text without what no store takes: NUL, and halves of surrogate pairs."""
-    value = value.replace("\x00", "\ufffd")
-    if any("\ud800" <= character <= "\udfff" for character in value):
-        return value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-    return value
 
 
 def storable_tree(value: Any) -> Any:

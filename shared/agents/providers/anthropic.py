@@ -181,7 +181,7 @@ def _translated(events: Any) -> Iterator[ProviderEvent]:
                 tool, arguments, length = (event.content_block.id, event.content_block.name), [], 0
                 yield ToolCallStarted(*tool)
             case "content_block_delta" if event.delta.type == "text_delta":
-                yield TextDelta(storable(event.delta.text))
+                yield TextDelta(event.delta.text)
             case "content_block_delta" if event.delta.type == "input_json_delta":
                 length += len(event.delta.partial_json)
                 if length <= bounds.MAX_ARGUMENTS:
@@ -206,7 +206,7 @@ def _translated(events: Any) -> Iterator[ProviderEvent]:
                 if stop != "max_tokens":
                     # Complete but not JSON: the tool box will tell the model what is wrong with it.
                     for id, name, text in broken:
-                        yield ToolCallReady(id, name, {"malformed_json": storable(text[:200])})
+                        yield ToolCallReady(id, name, {"malformed_json": text[:200]})
                 yield usage
                 yield Stop(stop)
                 return

@@ -135,13 +135,6 @@ def test_a_whole_call_with_broken_json_goes_to_the_tool_box(messages_api: Any, r
     assert ready.arguments == {"malformed_json": raw[:200]}
 
 
-def test_words_that_no_store_holds_are_kept_with_a_mark(messages_api: Any) -> None:
-    """A model that writes a NUL or half a surrogate pair must not end the turn that keeps its words."""
-    messages_api.say({"blocks": [{"text": "a\x00b"}]})
-    said = "".join(event.text for event in played(messages_api) if isinstance(event, TextDelta))
-    assert said == "a\ufffdb"
-
-
 @pytest.mark.parametrize(
     ("error", "noun", "retry_after"),
     [

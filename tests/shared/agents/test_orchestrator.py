@@ -127,8 +127,6 @@ def test_a_gap_between_tokens_has_a_limit_too(me: Any, session_id: str, stuck: S
         (("c", "echo", {"word": "x", "times": "2"}), "INVALID_ARGUMENTS"),
         (("c", "echo", {"word": "x", "team_id": "another"}), "INVALID_ARGUMENTS"),
         (("c", "echo", {"malformed_json": "{"}), "INVALID_ARGUMENTS"),
-        (("c", "echo", {"word": "x\x00"}), "INVALID_ARGUMENTS"),
-        (("c", "echo", {"word": "x", "times": 2**63}), "INVALID_ARGUMENTS"),
     ],
 )
 def test_a_call_that_is_not_valid_goes_back_to_the_model(
