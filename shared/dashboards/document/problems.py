@@ -18,7 +18,9 @@ from shared.platform.text.safe_yaml import Path, Positions
 
 MOST = 100
 MOST_MESSAGE, MOST_HINT, MOST_WORD = 600, 400, 120
-"""Characters of a message, of a hint, and of a word that is shown or looked up in one."""
+"""Characters of a message, of a hint, and of a word that is shown in one."""
+MOST_COMPARED = 60
+"""Characters of a word by which it is compared with others: that takes time by the square of them."""
 LEFT_OUT = "MORE_PROBLEMS"
 """The code of the last problem of a list that was cut."""
 MOST_CHOICES = 500
@@ -137,16 +139,11 @@ def dotted(path: Path) -> str:
 def did_you_mean(word: str, known: Iterable[str]) -> str | None:
     """A hint that names the closest known word, or the first few."""
     choices = list(islice(known, MOST_CHOICES))
-    word = word[:MOST_WORD]
-    close = difflib.get_close_matches(word, choices, n=1, cutoff=0.55)
-    if not close:
-        lowered = {choice.lower(): choice for choice in choices}
-        close = [
-            lowered[match]
-            for match in difflib.get_close_matches(word.lower(), list(lowered), n=1, cutoff=0.55)
-        ]
-    if close:
-        return f"Did you mean {close[0]}?"
+    for change in (str, str.lower):
+        compared = {change(choice[:MOST_COMPARED]): choice for choice in choices}
+        close = difflib.get_close_matches(change(word[:MOST_COMPARED]), compared, n=1, cutoff=0.55)
+        if close:
+            return f"Did you mean {compared[close[0]]}?"
     if not choices:
         return None
     return f"Known here: {', '.join(choices[:12])}{' …' if len(choices) > 12 else ''}."

@@ -65,6 +65,14 @@ class _Bounded(yaml.SafeLoader):
         super().__init__(text)
         self._seen = self._depth = self._documents = 0
 
+    def fetch_flow_collection_start(self, token: Any) -> None:
+        """The scanner reads far ahead of the events, and looks through all open lists for each sign."""
+        if self.flow_level >= MAX_DEPTH:
+            raise MalformedYaml(
+                f"it is nested deeper than {MAX_DEPTH} levels", self.line + 1, self.column + 1
+            )
+        super().fetch_flow_collection_start(token)
+
     def get_event(self) -> Any:
         event: yaml.Event | None = super().get_event()  # type: ignore[no-untyped-call]
         if event is not None:

@@ -13,7 +13,7 @@ from shared.platform.errors import QueryNotReadOnly
 
 MAX_INTERVAL = 100
 """Characters of the text of an INTERVAL; the parser's patterns for it take time that grows faster."""
-STEPS, STEPS_PER_TOKEN = 2_000, 8
+STEPS, STEPS_PER_TOKEN = 200, 6
 """Moves over the tokens, back and forth. A statement without dead ends takes about one and a half a token."""
 
 
@@ -117,12 +117,17 @@ def _bounded_bigquery(base: Any) -> Any:
 
         def _parse_column_ops(self, this: Any) -> Any:
             """SAFE.F(x) and NET.F(x) read once; the dialect reads them as a name and then as a function."""
-            kind = (
-                prefixes.get(this.name.upper()) if isinstance(this, exp.Column) and not this.table else None
-            )
-            if kind is not None and self._curr.token_type == TokenType.DOT:
-                index = self._index
-                end = self._closer(index + 2) if self._kind(index + 2) == TokenType.L_PAREN else None
+            index = self._index
+            name = this.name.upper() if isinstance(this, exp.Column) and not this.table else ""
+            called = self._curr.token_type == TokenType.DOT and self._kind(index + 2) == TokenType.L_PAREN
+            if called and name in ("AI", "ML"):
+                raise QueryNotReadOnly(
+                    f"The function {name}.{self._text(index + 1)[:80]} is not allowed in a query.",
+                    field="sql",
+                    reason=f"functions of {name} are not allowed",
+                )
+            if called and (kind := prefixes.get(name)) is not None:
+                end = self._closer(index + 2)
                 if end is not None and self._ends(end + 1):
                     self._advance()
                     function = self._parse_function(any_token=True)

@@ -16,7 +16,7 @@ from typing import Any
 
 from shared.platform.errors import QueryNotReadOnly
 from shared.warehouses.contract import Dialect
-from shared.warehouses.sql.bounded import TooMuch, bounded
+from shared.warehouses.sql.bounded import TooMuch, bounded, pairs
 from shared.warehouses.sql.loading import loaded
 
 MAX_CHARACTERS = 100_000
@@ -31,6 +31,7 @@ MAX_CALLS_ON_CALLS = 20
 """`f(x).g(y)`: the parser copies what stands before each."""
 
 _OPENING = frozenset(("L_PAREN", "L_BRACKET", "L_BRACE", "CASE"))
+_BRACKETS = frozenset(("L_PAREN", "R_PAREN", "L_BRACKET", "R_BRACKET", "L_BRACE", "R_BRACE"))
 _CLOSING = frozenset(("R_PAREN", "R_BRACKET", "R_BRACE", "END"))
 
 
@@ -85,6 +86,11 @@ def _check(found: list[Any]) -> None:
     if len(found) > MAX_TOKENS:
         raise _refused(f"The query has more than {MAX_TOKENS} words and signs.", "too many parts")
     kinds = [token.token_type.name for token in found]
+    if 2 * len(pairs(found)) != sum(kind in _BRACKETS for kind in kinds):
+        raise _refused(
+            "The query can't be understood, so it is not run. Write one plain SELECT statement.",
+            "it can't be parsed: a bracket stands alone",
+        )
     if _deepest(kinds) > MAX_NESTING:
         raise _refused(
             f"The query is nested deeper than {MAX_NESTING} levels. Write it as several steps in a WITH.",
