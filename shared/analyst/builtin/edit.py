@@ -38,33 +38,33 @@ _GRAIN_WORDS: dict[str, Grain] = {
     "hourly": "hour", "daily": "day", "weekly": "week", "monthly": "month", "quarterly": "quarter", "yearly": "year", "annual": "year",
     "hour": "hour", "day": "day", "week": "week", "month": "month", "quarter": "quarter", "year": "year",
 }  # fmt: skip
-_LEAD = r"(?:(?:please|now|and|then|ok|okay|can you|could you|i want(?: it)?|let's)[ ,]+)*"
+_LEAD = r"(?:(?:please|now|and|then|ok|okay|can you|could you|i want(?: it)?|let's)[ ,]++)*"
 _IT = r"(?:it|this|that|them|the (?:trend|chart|charts|dashboard|line|lines|graph))"
 _GRAIN = re.compile(
-    rf"^{_LEAD}(?:(?:make|turn|show|change|switch|set|use|do|have|group)\s+)?(?:{_IT}\s+)?(?:to\s+|into\s+|by\s+|per\s+|a\s+)?(hourly|daily|weekly|monthly|quarterly|yearly|annual|hour|day|week|month|quarter|year)(?:\s+(?:instead|please|view|steps?|grain|data|now|version))*[.!]?$",
+    rf"^{_LEAD}(?:(?:make|turn|show|change|switch|set|use|do|have|group)\s++)?(?:{_IT}\s++)?(?:to\s++|into\s++|by\s++|per\s++|a\s++)?(hourly|daily|weekly|monthly|quarterly|yearly|annual|hour|day|week|month|quarter|year)(?:\s++(?:instead|please|view|steps?|grain|data|now|version))*[.!]?$",
     re.I,
 )
 _TOP = re.compile(
-    rf"^{_LEAD}(?:(?:make|show|change|give|use|set|do)\s+)?(?:{_IT}\s+|me\s+)?(?:to\s+|the\s+|a\s+)?top\s+(\d{{1,2}}|100)(?:\s+\w+)?(?:\s+(?:instead|please))*[.!]?$",
+    rf"^{_LEAD}(?:(?:make|show|change|give|use|set|do)\s++)?(?:{_IT}\s++|me\s++)?(?:to\s++|the\s++|a\s++)?top\s++(\d{{1,2}}|100)(?:\s++\w+)?(?:\s++(?:instead|please))*[.!]?$",
     re.I,
 )
 _DROP = re.compile(
-    rf"^{_LEAD}(?:drop|remove|delete|hide|lose|get rid of|take out|take away|without)\s+(?:the\s+|that\s+|this\s+)?(.+?)[.!]?$",
+    rf"^{_LEAD}(?:drop|remove|delete|hide|lose|get rid of|take out|take away|without)\s++(?:the\s++|that\s++|this\s++)?(.+?)[.!]?$",
     re.I,
 )
 _RENAME = re.compile(
-    rf"^{_LEAD}(?:rename|call|title|retitle|name)\s+{_IT}?\s*(?:to|as)?\s*[\"“]?(.+?)[\"”]?[.!]?$", re.I
+    rf"^{_LEAD}(?:rename|call|title|retitle|name)\s++{_IT}?\s*+(?:to|as)?\s*+[\"“]?(.+?)[\"”]?[.!]?$", re.I
 )
 _ONLY = re.compile(
-    rf"^{_LEAD}(?:(?:show|make|keep|filter|restrict|limit)\s+)?(?:{_IT}\s+)?(?:to\s+|it\s+)?(only|just|without|except|excluding|not|for|filter(?:ed)? (?:to|by|on)|restrict(?:ed)? to)\s+(.+?)[.!]?$",
+    rf"^{_LEAD}(?:(?:show|make|keep|filter|restrict|limit)\s++)?(?:{_IT}\s++)?(?:to\s++|it\s++)?(only|just|without|except|excluding|not|for|filter(?:ed)? (?:to|by|on)|restrict(?:ed)? to)\s++(.+?)[.!]?$",
     re.I,
 )
 _ADD = re.compile(
-    rf"^{_LEAD}(?:add|include|also show|also add|put in)\s+(?:a\s+|an\s+|the\s+)?(?:chart\s+(?:of|for|with)\s+|tile\s+(?:of|for)\s+|line\s+(?:of|for)\s+)?(.+?)[.!]?$",
+    rf"^{_LEAD}(?:add|include|also show|also add|put in)\s++(?:a\s++|an\s++|the\s++)?(?:chart\s++(?:of|for|with)\s++|tile\s++(?:of|for)\s++|line\s++(?:of|for)\s++)?(.+?)[.!]?$",
     re.I,
 )
 _MARK = re.compile(
-    rf"^{_LEAD}(?:make|turn|show|change|draw|use|switch)?\s*(?:{_IT}\s+)?(?:(?:to|into|as|a|an|with)\s+)*(bars?|lines?|areas?|stacked bars?|points?|columns?)(?:\s+(?:chart|graph))?s?(?:\s+(?:instead|please))*[.!]?$",
+    rf"^{_LEAD}(?:make|turn|show|change|draw|use|switch)?\s*+(?:{_IT}\s++)?(?:(?:to|into|as|a|an|with)\s++)*(bars?|lines?|areas?|stacked bars?|points?|columns?)(?:\s++(?:chart|graph))?s?(?:\s++(?:instead|please))*[.!]?$",
     re.I,
 )
 _MARKS = {

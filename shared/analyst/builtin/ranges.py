@@ -17,20 +17,20 @@ MOST_DIGITS = 7
 """Of a number of steps; whatever is larger reaches beyond the calendar as well."""
 _MONTH = "|".join(sorted(MONTHS, key=len, reverse=True))
 _DATE = rf"(?:\d{{4}}-\d{{2}}-\d{{2}}|(?:{_MONTH})\.?(?: \d{{1,2}}(?:st|nd|rd|th)?,?)?(?: of)? \d{{4}}|q[1-4] (?:of )?\d{{4}}|\d{{4}} q[1-4]|\d{{4}}|(?:{_MONTH})\b)"
-_BETWEEN = re.compile(rf"\b(?:between|from)\s+({_DATE})\s+(?:and|to|until|till|through)\s+({_DATE})", re.I)
-_DASH = re.compile(r"\b((?:1[5-9]|20|21)\d\d)\s*[-–]\s*((?:1[5-9]|20|21)\d\d)\b")
-_SINCE = re.compile(rf"\b(?:since|after|from|starting(?: in| from)?)\s+({_DATE})", re.I)
-_UNTIL = re.compile(rf"\b(?:until|till|before|up to|through)\s+({_DATE})", re.I)
-_IN = re.compile(rf"\b(?:in|during|for|of|on|throughout|within|year)\s+(?:the year\s+)?({_DATE})", re.I)
+_BETWEEN = re.compile(rf"\b(?:between|from)\s++({_DATE})\s++(?:and|to|until|till|through)\s++({_DATE})", re.I)
+_DASH = re.compile(r"\b((?:1[5-9]|20|21)\d\d)\s*+[-–]\s*+((?:1[5-9]|20|21)\d\d)\b")
+_SINCE = re.compile(rf"\b(?:since|after|from|starting(?: in| from)?)\s++({_DATE})", re.I)
+_UNTIL = re.compile(rf"\b(?:until|till|before|up to|through)\s++({_DATE})", re.I)
+_IN = re.compile(rf"\b(?:in|during|for|of|on|throughout|within|year)\s++(?:the year\s++)?({_DATE})", re.I)
 _BARE = re.compile(
     rf"\b(\d{{4}}-\d{{2}}-\d{{2}}|(?:{_MONTH}) \d{{4}}|q[1-4] \d{{4}}|(?:1[5-9]|20|21)\d\d)\b", re.I
 )
 _LAST = re.compile(
-    rf"\b(?:(?:in|over|during|for|within)\s+)?(?:the\s+)?(?:last|past|previous|recent|latest)\s+"
-    rf"(?:(\d+|{'|'.join(NUMBERS)})\s+)?(day|week|month|quarter|year)s?\b",
+    rf"\b(?:(?:in|over|during|for|within)\s++)?(?:the\s++)?(?:last|past|previous|recent|latest)\s++"
+    rf"(?:(\d+|{'|'.join(NUMBERS)})\s++)?(day|week|month|quarter|year)s?\b",
     re.I,
 )
-_THIS = re.compile(r"\b(?:this|current)\s+(week|month|quarter|year)\b|\b(year|month)[- ]to[- ]date\b", re.I)
+_THIS = re.compile(r"\b(?:this|current)\s++(week|month|quarter|year)\b|\b(year|month)[- ]to[- ]date\b", re.I)
 
 
 @dataclass(frozen=True)

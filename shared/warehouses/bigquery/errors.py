@@ -50,7 +50,7 @@ _NOISE = (
     re.compile(r"(?:GET|POST|PUT|PATCH|DELETE) https?://\S+:\s*"),
     re.compile(r"https?://\S+"),
     re.compile(r";\s*reason: .*", re.DOTALL),
-    re.compile(r"\s*(?:Location|Job ID): \S+"),
+    re.compile(r"(?<!\s)\s*+(?:Location|Job ID): \S+"),
 )
 LONGEST = 500
 
