@@ -223,11 +223,11 @@ def _of_column(
     first, last = min(column), max(column)
     ordered = sorted(column, key=lambda place: column[place])
     named = [place for place in spoken if place in column]
-    if total:
+    if total and len(column) > 1:
         rows = {first, last, ordered[0], ordered[-1], *named}
         percentages += [abs(column[place] / total * 100) for place in rows]
     pairs = {(first, last), (ordered[0], ordered[-1]), *_pairs(named)}
-    _of_pairs([(column[one], column[other]) for one, other in pairs], plain, percentages)
+    _of_pairs([(column[one], column[other]) for one, other in pairs if one != other], plain, percentages)
 
 
 def _of_pairs(pairs: Iterable[tuple[float, float]], plain: list[float], percentages: list[float]) -> None:

@@ -21,26 +21,7 @@ from shared.analyst.builtin.vocabulary import EMBRACES, MONEY, SOFT
 Kind = Literal["rows", "measure", "flag", "missing", "dimension", "field", "companion", "time"]
 GOOD = 0.5
 _MONEY = {words.stem(word) for word in MONEY}
-_GENERIC = {
-    "fct",
-    "fact",
-    "facts",
-    "dim",
-    "stg",
-    "tbl",
-    "raw",
-    "vw",
-    "view",
-    "data",
-    "table",
-    "all",
-    "src",
-    "mart",
-    "the",
-    "v",
-    "t",
-    "of",
-}
+_GENERIC = frozenset("fct fact facts dim stg tbl raw vw view data table all src mart the v t of".split())
 _EMPTY = re.compile(
     r"\b(null|missing|empty|blank|absent|unset|not set|no value|none)\b(?P<rest>[^.;]{0,90})", re.I
 )

@@ -41,6 +41,8 @@ class BrokenBody(BadInput):
     retryable = True
 
 
+MOST_PROBLEMS = 50
+"""Of a request that are told; how many more there are is said behind them."""
 _SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,78}[a-z0-9])?\Z")
 _KEY = re.compile(r"[\x21-\x7e]{1,200}\Z")
 
@@ -139,7 +141,7 @@ def read_bytes(request: Request, most: int) -> bytes:
     message = f"The body is larger than {most} bytes."
     if request.content_length is not None and request.content_length > most:
         raise PayloadTooLarge(message, details={"max_bytes": most})
-    raw = b""
+    raw = bytearray()
     try:
         # One read may end early; only the one after it tells the end of the body from the end of the connection.
         while len(raw) <= most and (part := request.stream.read(most + 1 - len(raw))):
@@ -148,7 +150,7 @@ def read_bytes(request: Request, most: int) -> bytes:
         raise BrokenBody from None
     if len(raw) > most:
         raise PayloadTooLarge(message, details={"max_bytes": most})
-    return raw
+    return bytes(raw)
 
 
 def read_idempotency_key(request: Request) -> str | None:
@@ -219,12 +221,16 @@ def _refusal(error: ValidationError) -> ValidationFailed:
             "field": ".".join(str(part) for part in issue["loc"]) or "body",
             "reason": issue["msg"].removeprefix("Value error, "),
         }
-        for issue in error.errors(include_url=False, include_input=False, include_context=False)
+        for issue in error.errors(include_url=False, include_input=False, include_context=False)[
+            :MOST_PROBLEMS
+        ]
     ]
     first = problems[0]
+    if (more := error.error_count() - len(problems)) > 0:
+        problems.append({"field": "body", "reason": f"and {more:,} more problems"})
     return ValidationFailed(
         f"{first['field']}: {first['reason']}",
         field=first["field"],
         reason=first["reason"],
-        details={"errors": problems[:50]},
+        details={"errors": problems},
     )

@@ -5,7 +5,7 @@ import secrets as random_text
 
 import pytest
 
-from shared.agents.loop import numbers
+from shared.agents.loop import evidence, numbers
 from shared.agents.protocol import redact, untrusted
 
 
@@ -119,3 +119,95 @@ def test_an_invented_figure_is_named(prose: str, wrong: str) -> None:
 def test_without_results_every_figure_is_unsupported() -> None:
     """An answer before looking is a guess."""
     assert numbers.unsupported("There are 336,776 flights.", results=[]) == ["336,776"]
+
+
+def table(*rows: list[object], columns: tuple[str, ...] = ("name", "value")) -> dict[str, object]:
+    """What a preview answers."""
+    return {"columns": [{"name": name} for name in columns], "rows": [list(row) for row in rows]}
+
+
+MANY = table(*[[f"Shop {n}", round(1_000 + n * 7.31, 2)] for n in range(1_000)])
+"""A thousand rows: the largest value is 8,302.69."""
+
+
+def test_a_figure_is_looked_for_among_all_values() -> None:
+    """The largest of a thousand is as good as the smallest."""
+    assert numbers.unsupported("It was 8,302.69 in Shop 999 and 1,007.31 in Shop 1.", results=[MANY]) == []
+    assert numbers.unsupported("It was 8,302.71.", results=[MANY]) == ["8,302.71"]
+
+
+def test_few_percentages_follow_from_a_table_that_the_answer_does_not_speak_of() -> None:
+    """Of all percentages with one decimal hardly any: among enough pairs of values each would be found."""
+    asked = [f"{tenths / 10:.1f}%" for tenths in range(2_000)]
+    wrong = numbers.unsupported("; ".join(asked), results=[MANY])
+    assert len(wrong) > 0.97 * len(asked)
+
+
+@pytest.mark.parametrize(
+    ("prose", "supported"),
+    [
+        ("North rose by 20% from January to February.", True),
+        ("North rose by 35% from January to February.", False),
+        ("January has 18.8% of it.", True),
+        ("January has 31.2% of it.", False),
+        ("It doubled: 200% of January in March.", True),
+        ("About 61% of it.", False),
+        ("On average 100.0 a month.", True),
+        ("Together 240 in January and February.", False),
+        ("January and February together have 165.", True),
+    ],
+)
+def test_a_percentage_follows_from_rows_that_the_answer_names(prose: str, supported: bool) -> None:
+    """A share of the column's sum, or the change between two rows: named by their month, or the ends of the column."""
+    shown = table(
+        ["2024-01-01", 75],
+        ["2024-02-01", 90],
+        ["2024-03-01", 150],
+        ["2024-04-01", 85],
+        columns=("month", "n"),
+    )
+    found = numbers.unsupported(prose, results=[shown])
+    assert (found == []) is supported, found
+
+
+@pytest.mark.parametrize(
+    ("columns", "cells", "prose", "supported"),
+    [
+        (("carrier", "late_share"), ["AA", 0.234], "23.4% were late.", True),
+        (("carrier", "late_pct"), ["AA", 23], "23% were late.", True),
+        (("carrier", "late"), ["AA", "23.4%"], "23.4% were late.", True),
+        (("carrier", "flights"), ["AA", 23], "23% were late.", False),
+        (("carrier", "flights"), ["AA", 12_345], "12.3% were late.", False),
+        (("late", "flights"), [250, 1_000], "25% were late.", True),
+    ],
+)
+def test_a_value_supports_a_percentage_only_where_it_is_one(
+    columns: tuple[str, ...], cells: list[object], prose: str, supported: bool
+) -> None:
+    """A fraction, a percentage by its column or its sign, or a part of the row's other column."""
+    found = numbers.unsupported(prose, results=[table(cells, columns=columns)])
+    assert (found == []) is supported, found
+
+
+def test_rounding_has_a_bound() -> None:
+    """100% is no word for 60%, nor 2 million for 1.2 million; a number of four hundred digits is no figure."""
+    assert numbers.unsupported("100% of 900", results=[table(["a", 0.6])]) == ["100%", "900"]
+    assert numbers.unsupported("2 million", results=[table(["a", 1_200_000])]) == ["2 million"]
+    assert numbers.unsupported("2 million", results=[table(["a", 1_900_000])]) == []
+    assert numbers.unsupported("1" + "0" * 400, results=[table(["a", 1])]) == []
+
+
+def test_a_turn_that_showed_more_than_can_be_kept_is_not_judged(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A warning about a figure that was shown would be worse than none."""
+    monkeypatch.setattr(evidence, "MOST_VALUES", 500)
+    assert numbers.unsupported("It was 7.", results=[MANY]) == []
+    assert numbers.unsupported("It was 777,777.", results=[MANY]) == []
+
+
+def test_beginnings_of_tokens_are_no_tokens() -> None:
+    """However many stand together; and what follows them is still found."""
+    text = "eyJ-" * 5_000
+    assert redact.text(text) == text
+    token = "eyJ" + made("", 40) + "." + made("", 40) + "." + made("", 40)
+    assert redact.text(f"{text} {token} end") == f"{text} [token removed] end"
+    assert redact.text(f"v1.{token}") == "v1.[token removed]"

@@ -10,6 +10,7 @@ import pytest
 from shared.agents.conversation import facts, sessions
 from shared.agents.conversation.sessions import MessagePage
 from shared.agents.loop.agent import Limits
+from shared.agents.protocol import bounds
 from shared.agents.protocol.model import Stop, TextDelta, ToolCallReady, Usage
 from shared.agents.turns import service as turns
 from shared.agents.turns.service import Ask, BadMessage
@@ -43,6 +44,18 @@ def test_a_model_that_never_stops_calling_is_stopped(me: Any, session_id: str) -
     assert codes(events) == ["ROUND_LIMIT"]
     assert events[-1].data["stop_reason"] == "round_limit"
     assert Limits().rounds == 24
+
+
+def test_of_four_hundred_calls_in_one_reply_few_are_run(me: Any, session_id: str) -> None:
+    """The person is told, the model gets an error for the others, and the turn goes on."""
+    tool = Echo()
+    scene = calls(*[(f"c{n}", "echo", {"word": str(n)}) for n in range(400)])
+    events = answer(me, session_id, agent(Scripted(scene, says("done")), tool))
+    assert len(tool.runs) == bounds.MAX_CALLS
+    errors = [data["error"]["code"] for data in of(events, "tool_result") if "error" in data]
+    assert errors == ["TOO_MANY_CALLS"] * (bounds.MAX_KEPT_CALLS - bounds.MAX_CALLS)
+    assert codes(events) == ["TOO_MANY_CALLS"]
+    assert events[-1].data["state"] == "completed"
 
 
 def test_the_cost_cap_ends_the_turn_before_the_next_call(me: Any, session_id: str) -> None:

@@ -284,3 +284,37 @@ def test_what_stands_in_texts_and_comments_says_nothing() -> None:
 def test_the_mask_keeps_every_offset(sql: str) -> None:
     """Blanking changes no length."""
     assert len(sqltext.mask(sql)) == len(sql)
+
+
+def test_queries_that_build_on_each_other_are_worth_so_many_characters_and_no_more() -> None:
+    """Forty texts that each hold all before them would be read forty times over; those that fit still stand."""
+    padding = "/* " + "x" * 5_000 + " */"
+    queries = [f"SELECT 1 AS a {padding}"]
+    queries += [f"SELECT a {padding} FROM {{{{ ref('q{n - 1}') }}}}" for n in range(1, 30)]
+    made = plan(*queries)
+    assert made.query("q2") is not None
+    refused = {id: error.reason for id, error in made.failed.items()}
+    assert set(refused.values()) <= {"the queries are too long together", "too long"}
+    assert "the queries are too long together" in refused.values()
+
+
+def test_a_clock_in_the_argument_of_a_clock_stays_with_its_argument() -> None:
+    """The text around it is replaced once, and nothing is lost."""
+    assert rewrites.bind_clock("SELECT CURRENT_DATE('a'), CURRENT_DATE", "bigquery") == (
+        "SELECT DATE(@now, 'a'), @today"
+    )
+
+
+@pytest.mark.parametrize(
+    ("sql", "templates"),
+    [
+        ("SELECT {{ x }}, {% if y %} 1 {% endif %}", ["{{ x }}", "{% if y %}", "{% endif %}"]),
+        ("SELECT {{ ref('a') }}", []),
+        ("SELECT {{ open, {% also open", []),
+        ("SELECT {{{ x }}", ["{{{ x }}"]),
+        ("SELECT 1 -- {{ x }}", []),
+    ],
+)
+def test_templates_other_than_references_are_named(sql: str, templates: list[str]) -> None:
+    """Nothing evaluates them; one that is never closed is no template."""
+    assert sqltext.unknown_templates(sql) == templates

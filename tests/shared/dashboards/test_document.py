@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from shared.dashboards import reading
 from shared.dashboards.document.model import Document
+from shared.dashboards.document.problems import MOST, Problems
 from shared.platform.text import safe_yaml
 
 _place = Path(__file__).with_name("document_strategies.py")
@@ -230,3 +231,34 @@ def test_a_query_that_nothing_shows_is_a_warning() -> None:
     parsed = reading.parse(MINIMAL.replace("layout:", "  - id: idle\n    sql: SELECT 1\nlayout:"))
     assert parsed.document is not None
     assert [p.severity for p in parsed.problems] == ["warning"]
+
+
+def test_of_very_many_problems_the_first_are_told_and_the_others_counted() -> None:
+    """Twelve thousand unknown fields: a hundred in the order of the text, the number of the rest, a short answer."""
+    text = MINIMAL + "".join(f"key{n}: 1\n" for n in range(12_000))
+    parsed = reading.parse(text)
+    assert parsed.document is None
+    *told, last = parsed.errors
+    assert len(told) == MOST
+    assert [problem.line for problem in told] == sorted(problem.line or 0 for problem in told)
+    assert "11,9" in last.message
+    assert last.message.endswith("more errors.")
+    assert last.code == "MORE_PROBLEMS"
+    assert sum(len(problem.model_dump_json()) for problem in parsed.errors) < 40_000
+
+
+def test_what_a_problem_quotes_is_short() -> None:
+    """A field's name of a hundred thousand letters does not come back whole, nor in its path or hint."""
+    parsed = reading.parse(MINIMAL + f"{'k' * 100_000}: 1\n")
+    assert all(len(problem.model_dump_json()) < 2_000 for problem in parsed.errors)
+
+
+def test_warnings_are_counted_apart_from_errors() -> None:
+    """Many warnings do not crowd out the error that refuses the document."""
+    problems = Problems()
+    for n in range(300):
+        problems.warning(("queries", n), "hm")
+    problems.error(("title",), "no")
+    assert len(problems.warnings) == MOST + 1
+    assert problems.warnings[-1].message == "There are 200 more warnings."
+    assert [problem.message for problem in problems.errors] == ["no"]

@@ -74,6 +74,64 @@ def test_hostile_text_is_refused_and_nothing_else_happens(sql: str) -> None:
         _check(sql)
 
 
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT " + "STRUCT(" * 12 + "1" + ")" * 12,
+        "SELECT " + "SAFE.ABS(" * 12 + "1" + ")" * 12,
+        "SELECT " + "DATE(" * 12 + "'2024-01-01'" + ")" * 12,
+        "SELECT " + "ARRAY[" * 12 + "1" + "]" * 12,
+        "SELECT * FROM " + "(SELECT * FROM " * 12 + "sales.orders" + ")" * 12,
+        "SELECT " + "CASE WHEN x > 1 THEN " * 12 + "1" + " END" * 12 + " FROM sales.orders",
+        "SELECT DATE '2024-01-01', TIMESTAMP('2024-01-01'), STRUCT<a INT64>(1).a, ARRAY<INT64>[1, 2][OFFSET(0)], date[OFFSET(0)] FROM sales.orders",
+        "SELECT NUMERIC '1.5', CAST(x AS NUMERIC(10, 2)), SAFE.PARSE_DATE('%Y', s) AS d, NET.HOST(url) FROM sales.orders",
+        "SELECT SUM(x) FROM sales.orders WHERE id IN (" + ", ".join(map(str, range(4_000))) + ")",
+    ],
+    ids=["structs", "safe", "dates", "arrays", "subqueries", "cases", "types", "more types", "many values"],
+)
+def test_what_people_nest_is_read_once_and_passes(sql: str) -> None:
+    """Twelve levels are more than anybody writes; each was read twice by the parser alone."""
+    assert _check(sql).fingerprint
+
+
+@pytest.mark.parametrize(
+    ("sql", "reason"),
+    [
+        ("SELECT " + "(" * 60 + "1" + ")" * 60, "nested too deeply"),
+        ("SELECT " + "ARRAY<INT64>[1][" * 30 + "1" + "]" * 30, "nested too deeply"),
+        ("SELECT " + "NOT " * 2_000 + "TRUE", "nested too deeply"),
+        ("SELECT " + "1," * 15_000 + "1", "too many parts"),
+        ("FROM sales.orders" + " |> SELECT x" * 30, "too many pipe operators"),
+        ("SELECT a" + ".b" * 60 + " FROM sales.orders", "a name of too many parts"),
+        ("SELECT f(1)" + ".f(1)" * 30, "too many calls on calls"),
+        ("SELECT STRUCT(" * 5 + "1", "it can't be parsed: a bracket stands alone"),
+        ("SELECT INTERVAL '" + " " * 5_000 + "'", "an INTERVAL that is too long"),
+        ("SELECT " + "AI.F(" * 20 + "1" + ")" * 20, "functions of AI are not allowed"),
+    ],
+)
+def test_what_would_take_too_much_work_is_refused_with_the_reason(sql: str, reason: str) -> None:
+    """Before it is tried, or as soon as it has taken more steps than its length allows."""
+    with pytest.raises(QueryNotReadOnly) as caught:
+        _check(sql)
+    assert caught.value.reason == reason
+    assert caught.value.message
+
+
+def test_a_name_of_a_with_is_seen_where_it_stands() -> None:
+    """By the query that carries it, by those behind it in the same WITH, and by whatever is inside these."""
+    seen = "WITH a AS (SELECT 1), b AS (SELECT * FROM a) SELECT * FROM b UNION ALL (SELECT * FROM (SELECT * FROM a))"
+    assert _check(seen).tables == ()
+    recursive = "WITH RECURSIVE a AS (SELECT * FROM b), b AS (SELECT 1) SELECT * FROM a"
+    assert _check(recursive).tables == ()
+    for unseen in (
+        "WITH a AS (SELECT * FROM b), b AS (SELECT 1) SELECT * FROM a",
+        "SELECT * FROM (WITH a AS (SELECT 1) SELECT * FROM a), a",
+        "WITH a AS (SELECT * FROM a) SELECT * FROM a",
+    ):
+        with pytest.raises(DatasetNotAllowed):
+            _check(unseen)
+
+
 def test_a_fault_of_the_parser_is_a_refusal(monkeypatch: pytest.MonkeyPatch) -> None:
     """The guard fails closed: an exception that nobody foresaw does not let the statement through."""
     from sqlglot.parser import Parser
