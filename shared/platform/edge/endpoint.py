@@ -44,8 +44,8 @@ def endpoint(wanted: Declaration, team: TeamOf | None, serve: Serve) -> Callable
                     return root.answers(answers.fail(request, error))
 
         def answer(request: Request) -> Response:
-            hosts.check(request, declaration.name)
             if request.method == "OPTIONS":
+                hosts.check(request, declaration.name)
                 return answers.preflight(request, (str(declaration.method), "OPTIONS"))
             if declaration.local_only and not settings().is_local:
                 raise NotFound
@@ -64,6 +64,7 @@ def _open(request: Request, declaration: Declaration, patterns: list[Any], team:
     """Read, authenticate and authorise a request; raises the error that it deserves."""
     intake.check_method(request, declaration)
     path = intake.read_path(request, patterns)
+    hosts.check(request, declaration.name)
     principal = intake.read_caller(request, declaration)
     throttle.caller(request, declaration, principal)
     call = Call(

@@ -107,8 +107,8 @@ def test_a_configured_name_is_served(ask: Callable[..., Any], host: str, environ
 def test_any_other_name_is_refused(
     ask: Callable[..., Any], host: str | None, environment: dict[str, str]
 ) -> None:
-    """With one envelope, before anything else is read; the name that was sent does not come back."""
-    for entry, method in ((plain, "GET"), (streamed, "GET"), (plain, "OPTIONS"), (plain, "POST")):
+    """With one envelope, before a caller is looked at; the name that was sent does not come back."""
+    for entry, method in ((plain, "GET"), (streamed, "GET"), (plain, "OPTIONS")):
         answer = ask(host, entry, method, **environment)
         assert (answer.status_code, answer.json["error"]["code"]) == (421, "HOST_NOT_SERVED")
         assert answer.json["error"]["field"] == "Host"
