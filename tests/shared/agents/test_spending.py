@@ -188,9 +188,9 @@ def test_a_call_that_is_cut_before_the_vendors_first_word_is_not_free(me: Any, s
 
     def stop() -> None:
         turns.cancel([me.team], me.user, session_id)
-        time.sleep(1)
 
-    events = answer(me, session_id, agent(vendor([stop, *says("never")]), model=MODEL))
+    silent = [lambda: time.sleep(0.05)] * 400
+    events = answer(me, session_id, agent(vendor([stop, *silent, *says("never")]), model=MODEL))
     assert of(events, "complete")[0]["state"] == "cancelled"
     assert sessions.get([me.team], me.user, session_id).total_cost_usd == 0
     used, reserved = counters(me)["model_cost"]
