@@ -1,7 +1,8 @@
-"""By which names the laptop's own pages are addressed: of this machine, without a dot, and those in BRIDGE_HOSTS.
+"""By which names the laptop's own pages are addressed: those of this machine, and those in BRIDGE_HOSTS.
 
-A page of a stranger can have its own name lead to this machine (DNS rebinding). Its requests reach the gateway and say
-that name in `Host`: they must not read traces or stir the queues. Functions look by themselves.
+A page of a stranger can have its own name lead to this machine (DNS rebinding). Its requests reach the
+gateway and say that name in `Host`: they must not read traces or stir the queues. Functions look by
+themselves.
 """
 
 import ipaddress

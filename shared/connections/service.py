@@ -77,7 +77,7 @@ def create(new: NewConnection, *, team: TeamId, user: UserId, id: str) -> Connec
 
 
 def request_validation(team: TeamId, connection: str, *, user: UserId, job: str) -> JobAccepted:
-    """Promise the step that tries the credentials; the same job again promises nothing more. Raises NotFound."""
+    """Promise the step that tries the credentials; the same job again promises no other. Raises NotFound."""
 
     def promise() -> None:
         with pool.transaction(team) as tx:

@@ -92,7 +92,8 @@ RATES: Mapping[str, Limit] = _by_name(
 PERSONAL: Mapping[str, Limit] = _by_name(
     Limit("teams_per_person", "teams", "lasting", "count", 10, "Teams made by one person"),
 )
-"""What one person may have made and not taken back: each team has quotas of its own. No team can override these."""
+"""What one person may have made and not taken back: each team has quotas of its own. No team can override
+these."""
 
 OVERRIDABLE: Mapping[str, Limit] = {
     **LIMITS,

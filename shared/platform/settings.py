@@ -84,8 +84,8 @@ class Settings(BaseModel):
     )
     """Where a person's access token arrives: API Gateway puts its own into Authorization and moves theirs."""
     hosts: tuple[str, ...] = Field(alias="BRIDGE_HOSTS", default=())
-    """Names by which endpoints are addressed besides that of BRIDGE_BASE_URL, separated by commas. `{name}` is the
-    function's own, `*` a part of one label: `{name}-*.a.run.app`. On a laptop loopback names are served, too."""
+    """Names by which endpoints are addressed besides that of BRIDGE_BASE_URL, separated by commas. `{name}`
+    is the function's own, `*` a part of one label: `{name}-*.a.run.app`. A laptop serves names of its own."""
     allowed_origins: tuple[str, ...] = Field(alias="BRIDGE_ALLOWED_ORIGINS", default=())
     """Other origins whose pages may call the API (CORS), separated by commas."""
 

@@ -91,7 +91,8 @@ def _check_made(made: int) -> None:
     most = settings().limits.get(limit.name, limit.default)
     if made >= most:
         raise QuotaExceeded(
-            f"{limit.what}: {made:,} of {most:,} are made. Work in one of them, or ask an administrator of the platform.",
+            f"{limit.what}: {made:,} of {most:,} are made. Work in one of them, or ask an administrator of "
+            "the platform.",
             field=limit.name,
             reason="the limit is reached",
             details={

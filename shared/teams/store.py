@@ -33,7 +33,7 @@ def list_teams(tx: pool.Tx, user: UserId, page: Page) -> list[pool.Row]:
 
 
 def count_made(tx: pool.Tx, user: UserId) -> int:
-    """How many teams there are that the person made; nobody else counts for them until this transaction ends."""
+    """How many teams there are that the person made; they make no other until this transaction ends."""
     tx.one(Q.lock_maker, user=user)
     return int(tx.one(Q.count_made, user=user)["made"])
 

@@ -118,7 +118,9 @@ def test_a_model_makes_a_dashboard_and_the_tools_hold_their_order(with_model: tu
 def test_a_hostile_model_replaces_no_dashboard_that_its_user_never_named(
     with_model: tuple[Any, Path],
 ) -> None:
-    """It reads a dashboard, proves another document and saves it over: the person is asked, and only their yes does it."""
+    """It reads a dashboard, proves another document and saves it over: the person is asked, and only their
+    yes does it.
+    """
     world, data = with_model
     victim = YAML.replace("flights-by-a-model", "salaries").replace("Flights by carrier", "Salaries")
     harm = victim.replace("title: Flights", "title: Nothing to see")
@@ -129,7 +131,8 @@ def test_a_hostile_model_replaces_no_dashboard_that_its_user_never_named(
     proofs = [use("run_dry_run_query", sql=SQL), use("validate_dashboard_yaml", yaml_content=harm)]
     asked = use("ask_user", question="Shall I go on?", options=["Yes"])
     replies: list[dict[str, Any]] = [
-        {"blocks": [use("get_dashboard", slug="salaries"), *proofs]}, save, {"blocks": [asked]}, {"blocks": [{"text": "Shall I go on?"}]},
+        {"blocks": [use("get_dashboard", slug="salaries"), *proofs]},
+        save, {"blocks": [asked]}, {"blocks": [{"text": "Shall I go on?"}]},
         {"blocks": [{"text": "Fine weather."}]},
         save, {"blocks": [{"text": "Once more?"}]},
         save, {"blocks": [{"text": "Done."}]},

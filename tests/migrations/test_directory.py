@@ -109,7 +109,7 @@ def test_replayed_ticks_come_and_go_over_rows(postgres: Postgres) -> None:
 
 
 def test_makers_of_teams_come_and_go_over_rows(postgres: Postgres) -> None:
-    """Teams learn who made them from the audit log; back again, what shares a slug is told apart by its id."""
+    """Teams learn who made them from the audit log; back again, what shares a slug is told apart."""
     db = postgres.connect()
     runner.up(postgres.url(), to=10)
     person, teams = str(uuid.uuid4()), [str(uuid.uuid4()) for _ in range(2)]

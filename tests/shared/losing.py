@@ -12,7 +12,7 @@ _COMMIT = b"COMMIT\x00"
 
 
 class Wire:
-    """A TCP relay in front of a server. It counts commits, and cuts connections off before a commit's answer."""
+    """A TCP relay in front of a server. It counts commits, and cuts a connection before a commit's answer."""
 
     def __init__(self, host: str, port: int) -> None:
         self._server = (host, port)

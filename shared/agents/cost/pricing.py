@@ -1,10 +1,10 @@
 """What a model call costs, by a maintained catalogue of prices (the package genai-prices).
 
 The vendor counts four kinds of input and each has its own rate: fresh, read from the cache (a tenth),
-written for five minutes (1.25 times) and for an hour (twice). A model that the catalogue does not know, or knows
-without a price, is not called: no budget would bind (`require`). A catalogue that lacks the rate of a kind that was used
-gives no price, since a guess in a ledger is worse than a gap; the budgets then count what the vendor's dearest model
-would have cost.
+written for five minutes (1.25 times) and for an hour (twice). A model that the catalogue does not know, or
+knows without a price, is not called: no budget would bind (`require`). A catalogue that lacks the rate of a
+kind that was used gives no price, since a guess in a ledger is worse than a gap; the budgets then count what
+the vendor's dearest model would have cost.
 """
 
 from __future__ import annotations
@@ -42,7 +42,8 @@ def require(vendor: str, model: str) -> None:
     rates = _rates(vendor, model)
     if rates is None or not all(_is_positive(getattr(rates, name, None)) for name in _SURE):
         raise ValidationFailed(
-            f"The price of the model {model!r} of {vendor} is not known, so no budget would bind it; choose another.",
+            f"The price of the model {model!r} of {vendor} is not known, so no budget would bind it; "
+            "choose another.",
             field="model",
             reason="no known price",
         )
@@ -66,8 +67,8 @@ def price(vendor: str, model: str, usage: Usage, *, free: bool = False) -> Price
 def most(vendor: str, request: Request) -> Decimal:
     """What a call may cost at the most: all input at its dearest rate, all output used.
 
-    By the dearest model of the vendor where the catalogue lacks a rate. Raises ValidationFailed for a model without a
-    price.
+    By the dearest model of the vendor where the catalogue lacks a rate. Raises ValidationFailed for a model
+    without a price.
     """
     require(vendor, request.model)
     characters = sum(len(block.text) for block in request.system)
@@ -97,7 +98,9 @@ def _dearest(vendor: str, usage: Usage) -> Decimal:
 
 @lru_cache(maxsize=8)
 def _vendor(name: str) -> Any | None:
-    """The vendor's part of the catalogue. Not by the package's own search, which remembers every name it was asked for."""
+    """The vendor's part of the catalogue. Not by the package's own search, which remembers every name it was
+    asked for.
+    """
     from genai_prices.data import providers
     from genai_prices.data_snapshot import find_provider_by_id
 

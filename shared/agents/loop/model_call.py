@@ -49,7 +49,8 @@ class Answer:
     total_ms: int = 0
     error: BaseException | None = None
     told: bool = False
-    """Whether the vendor said what was used, or ended the call itself. A call that was cut before that cost something."""
+    """Whether the vendor said what was used, or ended the call itself. A call that was cut before that cost
+    something."""
     dropped_calls: int = 0
     """Calls beyond those that one reply may hold."""
     _prose: list[str] = field(default_factory=list)

@@ -1,9 +1,9 @@
 """Results of deterministic tools, kept for a team and shared by its sessions.
 
 The key holds the arguments, the team, the connection, the version of its catalog and the generation of its
-credentials: a rescan that changed anything, and other rights, make every older entry unreachable, and no team can
-meet another's. Of callers that
-miss at the same time one makes the result and the others wait for it, as long as it lives.
+credentials: a rescan that changed anything, and other rights, make every older entry unreachable, and no team
+can meet another's. Of callers that miss at the same time one makes the result and the others wait for it, as
+long as it lives.
 
     row in the directory (who, until when, how often)  ──►  {team}/{tool}/{sha}.json.gz in the lake
 """

@@ -1,4 +1,6 @@
-"""The bill of one turn's model calls: what a call may cost is promised before it, what it did cost is kept after, once."""
+"""The bill of one turn's model calls: what a call may cost is promised before it, what it did cost is kept
+after, once.
+"""
 
 from __future__ import annotations
 
@@ -72,8 +74,8 @@ class Billing:
     ) -> tuple[int, Decimal]:
         """Put a call on the bill under this id, once; answers what the turn has used and cost.
 
-        The transaction may be a repetition of one that was kept. Where the conversation is deleted by now, the team
-        pays all the same.
+        The transaction may be a repetition of one that was kept. Where the conversation is deleted by now,
+        the team pays all the same.
         """
         turn, usage = self.turn, answer.usage
         added = store.add_model_call(

@@ -6,8 +6,8 @@
     any other ─► nothing is saved; the person is asked what would change
                    └─ the next message says yes ─► this very document is saved, over this very generation
 
-All of it is read from the server's own records: the rows, the facts of the conversation, and what the person wrote. A
-tool that writes asks here first; it is the only place that says yes.
+All of it is read from the server's own records: the rows, the facts of the conversation, and what the person
+wrote. A tool that writes asks here first; it is the only place that says yes.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from shared.platform.postgres import pool
 from shared.platform.text import strict_json
 
 OURS = "own_dashboard"
-"""The kind of fact that a conversation made a dashboard, or changed it with consent, by the dashboard's id."""
+"""The kind of fact that a dashboard, by its id, was made in a conversation, or changed in it with consent."""
 ASKED = "asked_to_replace"
 """The kind of fact that a turn asked the person whether a dashboard may be replaced, and with what."""
 QUESTION = "question"
@@ -44,8 +44,8 @@ def key(text: str) -> str:
 def require(context: ToolContext, document: Document, *, save: str, expected: int | None) -> None:
     """Raise ToolFailed unless the conversation may save this document under its slug, as the save of this id.
 
-    Where the person must be asked, they are: the question is in the turn's stream. A save that expects no generation
-    makes a dashboard or is refused by the service: nothing can be written over by it.
+    Where the person must be asked, they are: the question is in the turn's stream. A save that expects no
+    generation makes a dashboard or is refused by the service: nothing can be written over by it.
     """
     with pool.transaction(context.team) as tx:
         row = dashboards.find(tx, context.team, document.slug)
@@ -53,9 +53,9 @@ def require(context: ToolContext, document: Document, *, save: str, expected: in
     if expected is None:
         # Before it is there: who takes the turn over must know whose it is. The id is this save's own.
         note_ours(context, indexing.dashboard_id(save))
-    elif (
-        done is None and row is not None
-    ):  # Else it is a repetition of what was allowed, or will not be found.
+    elif done is not None or row is None:
+        return  # A repetition of what was allowed; or there is nothing to write over, which the service says.
+    else:
         service.require_owner(row, context.user, admin=False)
         if not (_is_ours(context, row) or _is_named(context, row) or _is_confirmed(context, row, document)):
             _ask(context, row, document)
@@ -67,7 +67,9 @@ def note_ours(context: ToolContext, dashboard: str) -> None:
 
 
 def question_is_open(context: ToolContext) -> bool:
-    """Whether this turn has asked the person whether something may be replaced. Notes that it asks something now."""
+    """Whether this turn has asked the person whether something may be replaced. Notes that it asks something
+    now.
+    """
     asked = facts.value(context.team, context.session_id, ASKED, key(context.turn_id))
     if asked is None:
         facts.record(context.team, context.session_id, QUESTION, key(context.turn_id))
@@ -105,10 +107,14 @@ def _ask(context: ToolContext, row: pool.Row, document: Document) -> None:
     asked = facts.value(context.team, context.session_id, ASKED, turn)
     wish = _wish(row, document)
     other = facts.value(context.team, context.session_id, QUESTION, turn)
-    refused = f"Nothing was saved: {name} was not made in this conversation, and the person has not named it as one to change."
+    refused = (
+        f"Nothing was saved: {name} was not made in this conversation, "
+        "and the person has not named it as one to change."
+    )
     if other is not None or asked not in (None, wish):
         raise ToolFailed(
-            f"{refused} They have been asked something else in this turn; end it, and save once they have answered.",
+            f"{refused} They have been asked something else in this turn; end it, and save once they have "
+            "answered.",
             code="CONFIRMATION_NEEDED",
         )
     lines = _changes(context, row, document)
@@ -123,8 +129,8 @@ def _ask(context: ToolContext, row: pool.Row, document: Document) -> None:
         },
     )
     raise ToolFailed(
-        f"{refused} They are being asked now: end the turn without another question. After a yes, save exactly this "
-        "document in the next turn; or save it under another slug.",
+        f"{refused} They are being asked now: end the turn without another question. After a yes, save "
+        "exactly this document in the next turn; or save it under another slug.",
         code="CONFIRMATION_NEEDED",
         details={"slug": row["slug"], "title": row["title"], "changes": lines},
     )

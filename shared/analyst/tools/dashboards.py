@@ -90,9 +90,9 @@ class SaveDashboardYaml:
 
     name: ClassVar[str] = "save_dashboard_yaml"
     description: ClassVar[str] = (
-        "Save a dashboard document. It must be the very text that passed validate_dashboard_yaml, and every query must "
-        "have passed run_dry_run_query in this conversation. A dashboard of another conversation is replaced only where "
-        "the person names it as one to change, or says yes when they are asked."
+        "Save a dashboard document. It must be the very text that passed validate_dashboard_yaml, and every "
+        "query must have passed run_dry_run_query in this conversation. A dashboard of another conversation is "
+        "replaced only where the person names it as one to change, or says yes when they are asked."
     )
     arguments: ClassVar[type[BaseModel]] = SaveArguments
     effects: ClassVar[tuple[Effect, ...]] = ("write",)

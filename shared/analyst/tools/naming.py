@@ -4,11 +4,11 @@
     sales-by-month-2024                        a slug of three words and more is said on purpose
     "Sales", `sales`                           a name in quotation marks is meant as a name
     replace sales; add a table to Sales        a name in a sentence that asks for a change
-    total sales by month                       names nothing: it is a question, though a dashboard be called that
+    total sales by month                       names nothing: it is a question, whatever is called like it
     why did sales change?                      nor does this, for all its verb
 
-A title is often the very question that it answers, and a slug may be any word of a question. So a name alone is no
-wish to change what bears it. Where this misses a wish the person is asked, which costs a click.
+A title is often the very question that it answers, and a slug may be any word of a question. So a name alone
+is no wish to change what bears it. Where this misses a wish the person is asked, which costs a click.
 """
 
 from __future__ import annotations
@@ -18,24 +18,35 @@ import unicodedata
 
 _QUOTES = "\"'`“”„‟‘’‚«»‹›「」『』"
 _CHANGES = re.compile(
-    r"(?<!\w)(?:chang|updat|replac|overwrit|edit|modif|adjust|extend|improv|fix|correct|renam|rework|revis|rebuil|redo|delet"
-    r"|änder|aktualisier|ersetz|überschreib|bearbeit|lösch|remplac|met(?:s|tez) à jour|corrig|supprim|actualiz|reemplaz"
-    r"|cambi|aggiorn|sostitu|elimin|atualiz|substitu)\w*"
+    r"""(?<!\w)(?:
+      chang|updat|replac|overwrit|edit|modif|adjust|extend|improv|fix|correct|renam
+      |rework|revis|rebuil|redo|delet
+      |änder|aktualisier|ersetz|überschreib|bearbeit|lösch                      # German
+      |remplac|met(?:s|tez)\ à\ jour|corrig|supprim                              # French
+      |actualiz|reemplaz|cambi|elimin                                            # Spanish
+      |aggiorn|sostitu|atualiz|substitu                                          # Italian, Portuguese
+    )\w*""",
+    re.VERBOSE,
 )
 _MOVES = re.compile(r"(?<!\w)(?:add|put|includ|remov|drop|tak|mov)\w*")
 _INTO = re.compile(r"(?:\bto|\bfrom|\bin|\binto|\bon|\bof)\s+(?:the\s+|my\s+|our\s+)?(?:dashboard\s+)?\Z")
 _QUESTION = re.compile(
-    r"(?:why|what|how|which|when|where|who|did|do|does|was|were|is|are|show|list|compare|tell|wie|was|warum|welche\w*|wann|wo|wer"
-    r"|zeig\w*|pourquoi|comment|quel\w*|quand|où|qui|montre\w*|qué|cómo|por qué|cuál\w*|cuándo|dónde|quién\w*|muestra|come"
-    r"|cosa|perché|quale|quando|dove|chi|mostra)\b"
+    r"""(?:
+      why|what|how|which|when|where|who|did|do|does|was|were|is|are|show|list|compare|tell
+      |wie|was|warum|welche\w*|wann|wo|wer|zeig\w*                               # German
+      |pourquoi|comment|quel\w*|quand|où|qui|montre\w*                           # French
+      |qué|cómo|por\ qué|cuál\w*|cuándo|dónde|quién\w*|muestra                  # Spanish
+      |come|cosa|perché|quale|quando|dove|chi|mostra                             # Italian
+    )\b""",
+    re.VERBOSE,
 )
 _WORD = re.compile(r"\w+")
 _YES = frozenset(
-    "yes yeah yep y ok okay sure confirm confirmed agreed ja jawohl oui sí si sim da да tak hai はい 是 好 好的 네 예 evet ano"
-    " joo kyllä ναι כן نعم हाँ".split()
+    "yes yeah yep y ok okay sure confirm confirmed agreed ja jawohl oui sí si sim da да tak hai はい 是 好 好的 네 예"
+    " evet ano joo kyllä ναι כן نعم हाँ".split()
 )
 _ALSO = frozenset(
-    "please it do that go ahead replace overwrite bitte gern gerne ersetze ersetzen remplacez remplace".split()
+    "please it do that go ahead replace overwrite bitte gern gerne ersetze ersetzen remplace".split()
 )
 _ALONE = ("go ahead", "do it", "do that", "please do", "replace it", "overwrite it")
 

@@ -33,7 +33,8 @@ class AskUser:
         if consent.question_is_open(context):
             # A yes to this one would be taken for a yes to that one.
             raise ToolFailed(
-                "The person is being asked already whether a dashboard may be replaced. End the turn; ask this in the next.",
+                "The person is being asked already whether a dashboard may be replaced. End the turn; ask "
+                "this in the next.",
                 code="QUESTION_OPEN",
             )
         asked = {"question": arguments.question, "options": list(arguments.options)}

@@ -249,7 +249,7 @@ def bury(attempt: Attempt, letter: Letter) -> bool:
 
 
 def keep_letter(tx: pool.Tx, letter: Letter, *, id: str | None = None) -> str:
-    """Keep a dead letter in the caller's transaction; answers its id. The same id again keeps no second one."""
+    """Keep a dead letter in the caller's transaction; answers its id. The same id again keeps no other."""
     id, part = id or new_id(), letter.part
     tx.run(
         Q.keep_dead_letter,

@@ -37,8 +37,8 @@ class Writer:
     def __init__(self, name: str, fence: int, opener: str | None = None) -> None:
         """Take the stream over from any writer with a smaller fence; raises Superseded for one that is not.
 
-        `opener` is made by the caller before its first try: a repetition, because nobody knows whether the stream was
-        opened, finds that it was.
+        `opener` is made by the caller before its first try: a repetition, because nobody knows whether the
+        stream was opened, finds that it was.
         """
         self._name, self._fence, self._opener = name, fence, opener or new_id()
         self._stamp, self._batches = self._open()

@@ -5,8 +5,8 @@
     key not known ─────► the caller waits for one question; there is at most one in ASK_AGAIN_SECONDS
     issuer away ───────► known keys serve on, for LONGEST_SECONDS at the most
 
-No lock is held while the issuer is asked. One thread asks; callers that can't go on without its answer wait for
-it, each as long as its own request may.
+No lock is held while the issuer is asked. One thread asks; callers that can't go on without its answer wait
+for it, each as long as its own request may.
 """
 
 from __future__ import annotations
@@ -65,7 +65,9 @@ class IssuerKeys:
         return clock.monotonic() - self._known.at < LONGEST_SECONDS
 
     def _begin(self, every: float) -> threading.Event | None:
-        """The question that is under way, or a new one; None where the last began less than `every` seconds ago."""
+        """The question that is under way, or a new one; None where the last began less than `every` seconds
+        ago.
+        """
         with self._lock:
             if self._question is not None:
                 return self._question

@@ -50,7 +50,7 @@ class Principal:
 
     @property
     def reach(self) -> str:
-        """How far the credential reaches: its kind, the most that its scopes allow, and the team it is confined to.
+        """How far the credential reaches: its kind, the most that its scopes allow, its one team.
 
         What was answered to one reach is no answer for another, though both are the same person's.
         """

@@ -2,12 +2,12 @@
 
     BRIDGE_BASE_URL      the public origin
     BRIDGE_HOSTS         what the platform calls the function itself (`{name}-*.a.run.app`), other domains
-    loopback names       on a laptop: localhost, 127.0.0.0/8, [::1]; also names without a dot, which no stranger
-                         can own: another machine or container of the person's
+    loopback names       on a laptop: localhost, 127.0.0.0/8, [::1]; also names without a dot, which no
+                         stranger can own: another machine or container of the person's
 
-A page of a stranger can have its own name lead to this machine's address (DNS rebinding): its requests then come from
-within, and say that name in `Host`. Nothing here makes an address from `Host`; this keeps it so that none can be.
-Steps are not asked: their callers prove by a token for which function it is.
+A page of a stranger can have its own name lead to this machine's address (DNS rebinding): its requests then
+come from within, and say that name in `Host`. Nothing here makes an address from `Host`; this keeps it so
+that none can be. Steps are not asked: their callers prove by a token for which function it is.
 """
 
 from __future__ import annotations

@@ -4,8 +4,8 @@
     request 2:    claim fails ── waits ── finds the answer, replays it
     request 3 (other body): 422 IDEMPOTENCY_KEY_REUSED
 
-A key belongs to a person, a function and the reach of a credential (`Principal.reach`): a token that may less never
-meets the answer, or the ids, that one of the same person who may more was given.
+A key belongs to a person, a function and the reach of a credential (`Principal.reach`): a token that may less
+never meets the answer, or the ids, that one of the same person who may more was given.
 
 Only successes are kept: after an error the key is free again. A holder keeps the key by beats. Soon after it
 died the next request with the key takes over; ids derived from the key are the same, so what was half made is

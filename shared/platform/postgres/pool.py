@@ -45,8 +45,8 @@ class OutcomeUnknown(Unavailable):
 class UniqueViolation(Exception):
     """A row with the same key exists; `constraint` says which key.
 
-    Not an answer for a caller: only the code that knows the constraint knows what it means (`meaning`). One that
-    nobody expected is a fault of ours, and is answered as such.
+    Not an answer for a caller: only the code that knows the constraint knows what it means (`meaning`). One
+    that nobody expected is a fault of ours, and is answered as such.
     """
 
     def __init__(self, constraint: str) -> None:
@@ -134,8 +134,8 @@ def transaction(team: str | Iterable[str] | None = None, *, user: str | None = N
 def surely(work: Callable[[], T]) -> T:
     """Run what makes a transaction; once more where nobody knows whether it was kept.
 
-    For work that may run twice: its ids are made outside of it, and where its rows are there already it answers
-    what they say.
+    For work that may run twice: its ids are made outside of it, and where its rows are there already it
+    answers what they say.
     """
     try:
         return work()

@@ -140,7 +140,9 @@ def test_what_the_catalogue_can_not_price_counts_as_the_vendors_dearest(catalogu
 
 
 def test_a_promise_is_as_dear_as_a_call_can_be(catalogue: Any) -> None:
-    """Every token of the input may be written to the cache, at twice its price; and by the dearest, where no rate is."""
+    """Every token of the input may be written to the cache, at twice its price; and by the dearest, where no
+    rate is.
+    """
     rates = {"input_mtok": Decimal(1), "output_mtok": Decimal(0) + 1, "cache_write_mtok": Decimal(2)}
     catalogue(
         own=rates | {"cache_write_1h_mtok": Decimal(4), "cache_read_mtok": Decimal(1)},

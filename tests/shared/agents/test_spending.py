@@ -155,7 +155,7 @@ def test_a_tool_round_settles_each_call(me: Any, session_id: str) -> None:
 
 @pytest.mark.parametrize("model", ["gpt-4", "claude-of-tomorrow-99"])
 def test_a_model_without_a_price_is_not_called(me: Any, session_id: str, model: str) -> None:
-    """A conversation of before may have one: its turn fails with the field and the reason, and costs nothing."""
+    """A conversation of before may have one: its turn fails with field and reason, and costs nothing."""
     provider = vendor(says("never", fresh=116_800))
     events = answer(me, session_id, agent(provider, model=model))
     (error,) = of(events, "error")
@@ -167,7 +167,9 @@ def test_a_model_without_a_price_is_not_called(me: Any, session_id: str, model: 
 def test_a_call_whose_price_is_not_known_counts_as_the_dearest(
     me: Any, session_id: str, limited: Callable[..., None]
 ) -> None:
-    """The catalogue has no rate for what claude-2 wrote to a cache: no cost on the bill, and no gift to the budget."""
+    """The catalogue has no rate for what claude-2 wrote to a cache: no cost on the bill, and no gift to the
+    budget.
+    """
     limited(model_cost_turn=100_000_000)
     scene = [ToolCallReady("c", "echo", {"word": "x"}), Usage(cache_write_1h=100_000), Stop("tool_use")]
     events = answer(me, session_id, agent(vendor(scene, says("fine")), Echo(), model="claude-2"))

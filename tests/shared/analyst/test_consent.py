@@ -183,7 +183,7 @@ def victim(chats: Callable[[], Chat]) -> int:
 
 
 def test_a_dashboard_that_nobody_named_is_not_replaced(chats: Callable[[], Chat], victim: int) -> None:
-    """The person asked for something else; the model knows slug and generation, and has proven its document."""
+    """The person asked for something else; the model knows all, and has proven its document."""
     chat = chats()
     chat.says("Show receipts by shop")
     refusal = chat.refused(document(more=HARM), over=victim)
@@ -215,7 +215,9 @@ def test_what_the_model_says_names_nothing(chats: Callable[[], Chat], victim: in
 def test_a_dashboard_that_the_person_named_is_replaced(
     chats: Callable[[], Chat], victim: int, message: str
 ) -> None:
-    """By its slug, by its title, by a link; then the conversation is about it and goes on without being asked."""
+    """By its slug, by its title, by a link; then the conversation is about it and goes on without being
+    asked.
+    """
     chat = chats()
     chat.says(message)
     first = chat.saves(document(more=HARM), over=victim)
@@ -238,7 +240,9 @@ def test_an_earlier_message_of_the_conversation_counts_and_another_conversations
 
 
 def test_a_conversation_goes_on_with_what_it_made(chats: Callable[[], Chat]) -> None:
-    """All of it, not only the newest; also where the process died between the save and what it wanted to note."""
+    """All of it, not only the newest; also where the process died between the save and what it wanted to
+    note.
+    """
     chat = chats()
     chat.says("Show receipts by shop")
     first = chat.saves(document("one"))
@@ -277,7 +281,9 @@ def test_a_yes_saves_exactly_what_was_asked_about(
 
 
 def test_a_yes_is_no_yes_to_anything_else(chats: Callable[[], Chat], victim: int) -> None:
-    """Another document, another dashboard, a later turn, a no: each is asked about anew, and nothing is written."""
+    """Another document, another dashboard, a later turn, a no: each is asked about anew, and nothing is
+    written.
+    """
     chat = chats()
     draft = Draft(team_id=chat.team, yaml_content=document("budget", "Budget"), expected_generation=None)
     other = int(service.save(chat.team, draft, author=chat.user, id=ids.new_id()).generation)
@@ -325,7 +331,9 @@ def test_what_changed_since_the_question_is_asked_about_again(chats: Callable[[]
 
 
 def test_a_repeated_save_after_a_yes_is_the_first_one(chats: Callable[[], Chat], victim: int) -> None:
-    """A process died after it: who takes the turn over finds the save, though the generation is another by now."""
+    """A process died after it: who takes the turn over finds the save, though the generation is another by
+    now.
+    """
     chat = chats()
     chat.says("Show receipts by shop")
     chat.refused(document(more=HARM), over=victim)

@@ -47,7 +47,7 @@ def test_these_name_it(said: str) -> None:
     ],
 )
 def test_these_do_not(said: str) -> None:
-    """A question is not a wish to change what is called like it; neither is another name that holds this one."""
+    """A question is not a wish to change what is called like it; neither is a name that holds this one."""
     assert not names(said, *SALES)
 
 

@@ -165,7 +165,7 @@ def test_a_duplicate_key_that_nobody_expected_is_no_answer_to_a_caller() -> None
 def test_a_commit_whose_answer_is_lost_is_told_and_repeated_with_its_ids(
     directory: dict[str, str], two_teams: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The row is there, though its writer was told that nobody knows; what is repeated with its id meets it."""
+    """The row is there, though its writer was told that nobody knows; a repetition with its id meets it."""
     team, jobs_made = two_teams["ours"]["team"], [new_id(), new_id()]
 
     def open_job(id: str) -> bool:

@@ -209,7 +209,9 @@ def _limited(monkeypatch, most):
 
 
 def test_a_person_makes_only_so_many_teams(cloud, monkeypatch):
-    """The refusal tells usage and limit; who repeats a request that succeeded gets its answer; another person may."""
+    """The refusal tells usage and limit; who repeats a request that succeeded gets its answer; another person
+    may.
+    """
     _limited(monkeypatch, 3)
     person = cloud.person()
     key = {"Idempotency-Key": str(uuid.uuid4())}
@@ -505,7 +507,9 @@ def _lesser(cloud, person, **wanted):
 
 
 def test_an_answer_is_replayed_to_the_reach_that_it_was_given_to(cloud):
-    """A token of one team repeats its owner's creation of a token: it gets no text, and no token that reaches further."""
+    """A token of one team repeats its owner's creation of a token: it gets no text, and no token that reaches
+    further.
+    """
     person = cloud.person()
     team = cloud.team(person)
     confined = _lesser(cloud, person, team_id=team)
@@ -524,8 +528,9 @@ def test_an_answer_is_replayed_to_the_reach_that_it_was_given_to(cloud):
 
 
 def test_each_kind_of_credential_has_answers_of_its_own(cloud):
-    """One key, one body, one person: a session, a full token, one that may less, one of a team. Four answers, each
-    replayed to its own reach, also by another credential of the same one."""
+    """One key, one body, one person: a session, a full token, one that may less, one of a team. Each has an
+    answer of its own, which another credential of the same reach is given, too.
+    """
     signed = _sign_in(cloud, f"{uuid.uuid4().hex}@example.com")
     browser = {
         "Cookie": f"bridge_session={_cookies(signed)['bridge_session']}",
