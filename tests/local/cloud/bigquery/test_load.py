@@ -106,7 +106,7 @@ def test_a_large_file_goes_up_in_chunks(client: bigquery.Client, dataset: str) -
     stream = io.BytesIO(text.encode())
     response = client._do_resumable_upload(
         stream, {"configuration": {"load": config.to_api_repr()["load"] | {"destinationTable": {"projectId": "bridge-local", "datasetId": dataset, "tableId": "t"}}}},
-        num_retries=0, project="bridge-local",
+        num_retries=0, timeout=None, project="bridge-local",
     )  # fmt: skip
     assert len(text) > 1024 * 1024
     client.job_from_resource(response.json()).result()

@@ -167,7 +167,7 @@ def test_a_disabled_version_does_not_become_primary(keys: Keys) -> None:
 def test_a_destroyed_version_waits_to_be_destroyed_and_can_be_restored_as_disabled(keys: Keys) -> None:
     """DESTROY_SCHEDULED first, closed at once; restored it is DISABLED, and after enabling readable."""
     sealed = encrypt(keys)
-    before = datetime.datetime.now(datetime.UTC)
+    before = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
     scheduled = keys.client.destroy_crypto_key_version(name=sealed.name)
     assert scheduled.state == State.DESTROY_SCHEDULED
     assert scheduled.destroy_time - datetime.timedelta(days=30) >= before
