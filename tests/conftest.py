@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -17,6 +18,7 @@ import pytest
 import requests
 
 from local.patience import Patience, until
+from tests import keeper
 from tests.servers import CannotStart
 from tools import conformance
 
@@ -353,6 +355,10 @@ def pytest_configure(config: pytest.Config) -> None:
     if "HYPOTHESIS_PROFILE" not in os.environ:
         hypothesis.settings.load_profile("thorough" if config.getoption("thorough") else "fast")
     config.pluginmanager.register(_Stopping(config))
+    if not config.getoption("collectonly"):
+        running = contextlib.ExitStack()
+        running.enter_context(keeper.kept())
+        config.add_cleanup(running.close)
     if config.getoption("record") and not hasattr(config, "workerinput"):
         config.pluginmanager.register(_Conformance(config))
 

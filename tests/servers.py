@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from local.cloud.serving.process import die_with_parent
+
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -17,12 +19,16 @@ class CannotStart(Exception):
 
 
 def launch(module: str, *arguments: str) -> subprocess.Popen[str]:
-    """Start a server of the laptop's cloud; answers it when it serves. Raises CannotStart with its last words."""
+    """Start a server of the laptop's cloud; answers it when it serves. It ends with the thread that started it.
+
+    Raises CannotStart with its last words.
+    """
     child = subprocess.Popen(
         [sys.executable, "-m", module, *arguments],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         text=True,
+        preexec_fn=die_with_parent,
     )
     assert child.stdout is not None
     if not (line := child.stdout.readline()).startswith("ready"):

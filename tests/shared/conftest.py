@@ -10,14 +10,11 @@ import dataclasses
 import http.server
 import importlib
 import json
-import os
-import subprocess
-import sys
 import threading
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -26,12 +23,12 @@ import pytest
 
 from local import ports
 from shared.platform.limit_defaults import RATES
+from tests import keeper
 from tests.servers import launched
 
 ROOT = Path(__file__).resolve().parents[2]
 DOORS = ("auth", "teams", "connections", "catalog", "jobs", "ops")
 PROJECT = "bridge-local"
-KEY = f"projects/{PROJECT}/locations/us-central1/keyRings/bridge/cryptoKeys/credentials"
 ACCOUNTS = {
     "reader": ("jobUser", "dataViewer"),
     "no-jobs": ("dataViewer",),
@@ -377,10 +374,6 @@ def dying_after(effects: int) -> Iterator[None]:
 # Servers ---------------------------------------------------------------------------------------
 
 
-def _serving(module: str, port: int, data: Path, *options: str) -> AbstractContextManager[Any]:
-    return launched(module, "--port", str(port), "--data", str(data), *options)
-
-
 @contextmanager
 def _certificates(identity: Path) -> Iterator[str]:
     from local.cloud import identity as issuer
@@ -408,54 +401,24 @@ def _certificates(identity: Path) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def servers(open_folder: Path) -> Iterator[dict[str, Any]]:
-    """Postgres, Cloud Storage and KMS, migrated and with buckets; BigQuery comes with `warehouse`."""
+    """A space on the servers of the run, and what signs tokens; BigQuery comes with `bigquery`."""
     from cryptography.hazmat.primitives import serialization
     from cryptography.hazmat.primitives.asymmetric import rsa
 
     from local.cloud import identity
-    from local.postgres import cluster
 
     home = open_folder / "servers"
     home.mkdir()
-    port_of = {name: ports.free() for name in ("postgres", "storage", "kms", "bigquery", "firestore")}
     identity.ensure(home)
-    with (
-        _serving("local.postgres", port_of["postgres"], home / "postgres"),
-        _serving("local.cloud.storage", port_of["storage"], home / "storage"),
-        _serving("local.cloud.firestore", port_of["firestore"], home / "firestore"),
-        _serving("local.cloud.kms", port_of["kms"], home / "kms", "--ensure-key", KEY),
-        _certificates(home) as certs,
-    ):
-        secrets = cluster.passwords(home / "postgres")
-        app, owner = (
-            cluster.url(role, secrets[role], port_of["postgres"]) for role in (cluster.APP, cluster.OWNER)
-        )
-        environment = {
-            "BRIDGE_ENV": "local",
-            "BRIDGE_BASE_URL": "http://127.0.0.1:1",
-            "BRIDGE_STEP_URL": "http://127.0.0.1:1/_fn/{name}",
-            "GOOGLE_CLOUD_PROJECT": PROJECT,
-            "DATABASE_URL": app,
-            "BRIDGE_BUCKET_PREFIX": "bridge-local",
-            "BRIDGE_KMS_KEY": KEY,
-            "BRIDGE_STEP_SERVICE_ACCOUNT": STEPS,
-            "BRIDGE_EVENTS_SERVICE_ACCOUNT": EVENTS,
+    space, bigquery_port = keeper.space(), ports.free()
+    with _certificates(home) as certs:
+        environment = space.environment | {
             "BRIDGE_OIDC_CERTS_URL": certs,
-            "STORAGE_EMULATOR_HOST": f"http://127.0.0.1:{port_of['storage']}",
-            "KMS_EMULATOR_HOST": f"127.0.0.1:{port_of['kms']}",
-            "FIRESTORE_EMULATOR_HOST": f"127.0.0.1:{port_of['firestore']}",
-            "BIGQUERY_EMULATOR_HOST": f"http://127.0.0.1:{port_of['bigquery']}",
+            "BIGQUERY_EMULATOR_HOST": f"http://127.0.0.1:{bigquery_port}",
             # Nobody listens: messages stay in the outbox until the test delivers them.
             "CLOUD_TASKS_EMULATOR_HOST": f"127.0.0.1:{ports.free()}",
             "BRIDGE_LIMITS": json.dumps(dict.fromkeys(RATES, 1_600_000)),
         }
-        subprocess.run(
-            [sys.executable, "-m", "migrations", "up"],
-            cwd=ROOT,
-            env={**os.environ, "MIGRATIONS_DATABASE_URL": owner},
-            check=True,
-            capture_output=True,
-        )
         pair = rsa.generate_private_key(public_exponent=65537, key_size=2048)
         key = pair.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
@@ -463,14 +426,13 @@ def servers(open_folder: Path) -> Iterator[dict[str, Any]]:
         public_key = pair.public_key().public_bytes(
             serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
         )
-        _make_buckets(environment["STORAGE_EMULATOR_HOST"])
         yield {
             "environment": environment,
-            "owner": owner,
+            "owner": space.owner,
             "home": home,
             "key": key.decode(),
             "public_key": public_key.decode(),
-            "bigquery_port": port_of["bigquery"],
+            "bigquery_port": bigquery_port,
         }
 
 
@@ -494,7 +456,8 @@ def bigquery(servers: dict[str, Any]) -> Iterator[Any]:
             }
         )
     )
-    with _serving("local.cloud.bigquery", port, servers["home"] / "bigquery"):
+    data = servers["home"] / "bigquery"
+    with launched("local.cloud.bigquery", "--port", str(port), "--data", str(data)):
         yield sdk.Client(
             project=PROJECT,
             credentials=AnonymousCredentials(),
@@ -533,14 +496,3 @@ def _forget_clients() -> None:
         credentials.warehouse,
     ):  # fmt: skip
         cached.cache_clear()
-
-
-def _make_buckets(endpoint: str) -> None:
-    """Every bucket, versioned as the stack makes it: the first test to need one must not decide for all."""
-    import requests
-
-    from local.stack import services
-
-    for role in services.BUCKETS:
-        body = {"name": f"{PROJECT}-{role}", "versioning": {"enabled": role in services.VERSIONED}}
-        requests.post(f"{endpoint}/storage/v1/b?project={PROJECT}", json=body).raise_for_status()

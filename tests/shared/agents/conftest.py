@@ -2,9 +2,6 @@
 
 import json
 import os
-import subprocess
-import sys
-import urllib.request
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -14,73 +11,20 @@ from typing import Any
 import pytest
 
 from local import ports
+from tests import keeper
 from tests.servers import launch
 
 ROOT = Path(__file__).resolve().parents[3]
-BUCKETS = ("sessions", "cache")
 
 
 @pytest.fixture(scope="session")
-def stores(open_folder: Path) -> Iterator[dict[str, str]]:
-    """Every store, migrated and with its buckets; answers the environment that leads there."""
-    from local.postgres import cluster
-
-    home = open_folder / "stores"
-    home.mkdir()
-    port_of = {name: ports.free() for name in ("postgres", "storage", "firestore", "dispatch", "tasks")}
-    children = [
-        launch("local.postgres", "--port", str(port_of["postgres"]), "--data", str(home / "postgres")),
-        launch("local.cloud.storage", "--port", str(port_of["storage"]), "--data", str(home / "storage")),
-        launch("local.cloud.firestore", "--port", str(port_of["firestore"]), "--data", str(home / "firestore")),
-        launch(
-            "local.dispatch", "--port", str(port_of["dispatch"]), "--grpc-port", str(port_of["tasks"]),
-            "--data", str(home), "--queue", "chat", "--no-clock", "--step-url", "http://127.0.0.1:1/{name}",
-        ),
-    ]  # fmt: skip
-    secrets = cluster.passwords(home / "postgres")
-    urls = {
-        role: cluster.url(role, secrets[role], port_of["postgres"]) for role in ("bridge_owner", "bridge_app")
-    }
-    subprocess.run(
-        [sys.executable, "-m", "migrations", "up"],
-        cwd=ROOT,
-        env={**os.environ, "MIGRATIONS_DATABASE_URL": urls["bridge_owner"]},
-        check=True,
-        capture_output=True,
-    )
-    storage = f"http://127.0.0.1:{port_of['storage']}"
-    for role in BUCKETS:
-        request = urllib.request.Request(
-            f"{storage}/storage/v1/b?project=bridge-local",
-            data=json.dumps({"name": f"bridge-local-{role}"}).encode(),
-            headers={"Content-Type": "application/json"},
-        )
-        urllib.request.urlopen(request).read()
-    yield {
-        "BRIDGE_ENV": "local",
-        "BRIDGE_BASE_URL": "http://127.0.0.1:1",
-        "BRIDGE_STEP_URL": "http://127.0.0.1:1/_fn/{name}",
-        "GOOGLE_CLOUD_PROJECT": "bridge-local",
-        "DATABASE_URL": urls["bridge_app"],
-        "MIGRATIONS_DATABASE_URL": urls["bridge_owner"],
-        "BRIDGE_POOL_SIZE": "24",
-        "BRIDGE_BUCKET_PREFIX": "bridge-local",
-        "BRIDGE_KMS_KEY": "projects/p/locations/l/keyRings/r/cryptoKeys/k",
-        "BRIDGE_STEP_SERVICE_ACCOUNT": "steps@bridge-local.iam.gserviceaccount.com",
-        "BRIDGE_EVENTS_SERVICE_ACCOUNT": "events@bridge-local.iam.gserviceaccount.com",
-        "STORAGE_EMULATOR_HOST": storage,
-        "FIRESTORE_EMULATOR_HOST": f"127.0.0.1:{port_of['firestore']}",
-        "CLOUD_TASKS_EMULATOR_HOST": f"127.0.0.1:{port_of['tasks']}",
-    }
-    for child in children:
-        child.terminate()
-    for child in children:
-        child.wait()
-        assert child.stdout is not None
-        child.stdout.close()
+def stores() -> dict[str, str]:
+    """A space on the servers of the run: the environment that leads there."""
+    space = keeper.space()
+    return space.environment | {"MIGRATIONS_DATABASE_URL": space.owner, "BRIDGE_POOL_SIZE": "24"}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def ground(stores: dict[str, str]) -> Iterator[dict[str, str]]:
     """This process's settings and clients pointed at the stores."""
     from shared.platform import settings as module

@@ -58,7 +58,7 @@ def test_a_second_call_is_a_hit(me: Any) -> None:
         )
     assert (row["hit_count"], row["miss_count"]) == (1, 1)
     sha = first.key.rsplit(":", 1)[1]
-    assert row["payload_uri"] == f"gs://bridge-local-cache/{me.team}/t/{sha}.json.gz"
+    assert row["payload_uri"] == f"gs://{os.environ['BRIDGE_BUCKET_PREFIX']}-cache/{me.team}/t/{sha}.json.gz"
 
 
 def test_callers_that_miss_together_run_the_tool_once(me: Any) -> None:

@@ -14,9 +14,6 @@ from typing import Any
 
 import pytest
 
-from local import ports
-from tests.servers import launched
-
 HERE = Path(__file__).parent
 ROOT = HERE.parents[2]
 
@@ -65,16 +62,6 @@ DOCUMENT = textwrap.dedent(
       - {id: list, type: table, query: monthly}
     """
 )
-
-
-@pytest.fixture(scope="session")
-def firestore(servers: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The local Firestore."""
-    port = ports.free()
-    with launched(
-        "local.cloud.firestore", "--port", str(port), "--data", str(tmp_path_factory.mktemp("firestore"))
-    ):
-        yield f"127.0.0.1:{port}"
 
 
 class Board:
@@ -165,15 +152,12 @@ class Board:
 
 
 @pytest.fixture
-def board(
-    firestore: str, servers: dict[str, Any], cloud: Any, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Board]:
+def board(cloud: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Board]:
     """A team over the servers, with this instance's memory empty."""
     from shared.connections import credentials
     from shared.platform import settings
     from shared.platform.cloud import documents
 
-    monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", firestore)
     # 8 gunicorn threads and the pool of an instance: tests that ask at once need as many.
     monkeypatch.setenv("BRIDGE_POOL_SIZE", "16")
     settings.settings.cache_clear()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -14,7 +15,10 @@ def test_a_saved_dashboard_can_be_opened_and_its_text_read_back(board: Any, docu
     saved = board.save()
     assert saved.status == 201, saved.content
     assert saved.json["version"] == 1
-    assert saved.json["gcs_path"] == f"gs://bridge-local-dashboards/{board.team}/flights.yaml"
+    assert (
+        saved.json["gcs_path"]
+        == f"gs://{os.environ['BRIDGE_BUCKET_PREFIX']}-dashboards/{board.team}/flights.yaml"
+    )
     page = board.call("GET", "/v1/dashboards/flights").json
     assert [tile["id"] for tile in page["tiles"]] == ["all", "trend", "list"]
     assert page["status"] == "ready"

@@ -1,9 +1,6 @@
 """A real Postgres with the real migrations, for the parts of the platform that stand on it alone."""
 
 import json
-import os
-import subprocess
-import sys
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,33 +8,18 @@ from typing import Any
 
 import pytest
 
-from local import ports
 from shared.platform.limit_defaults import RATES
-from tests.servers import launched
+from tests import keeper
 
 ROOT = Path(__file__).resolve().parents[3]
-ROLES = ("bridge_owner", "bridge_app")
 
 
 @pytest.fixture(scope="session")
-def postgres(open_folder: Path) -> Iterator[dict[str, str]]:
-    """A migrated database; answers the address of each role."""
-    from local.postgres import cluster
-
-    home = open_folder / "postgres"
-    home.mkdir()
-    port = ports.free()
-    with launched("local.postgres", "--port", str(port), "--data", str(home)):
-        secrets = cluster.passwords(home)
-        urls = {role: cluster.url(role, secrets[role], port) for role in ROLES}
-        subprocess.run(
-            [sys.executable, "-m", "migrations", "up"],
-            cwd=ROOT,
-            env={**os.environ, "MIGRATIONS_DATABASE_URL": urls["bridge_owner"]},
-            check=True,
-            capture_output=True,
-        )
-        yield urls
+def postgres() -> dict[str, str]:
+    """A migrated database of one's own; answers the address of each role."""
+    return dict(
+        zip(("bridge_app", "bridge_owner"), keeper.database(f"directory-{uuid.uuid4().hex[:8]}"), strict=True)
+    )
 
 
 @pytest.fixture

@@ -1,19 +1,13 @@
-"""A Firestore of one's own for what instances share."""
+"""The Firestore of the run, for what instances share."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
-from local import ports
-from tests.servers import launched
+from tests import keeper
 
 
 @pytest.fixture(scope="session")
-def firestore(open_folder: Path) -> Iterator[str]:
-    """The address of a local Firestore."""
-    port = ports.free()
-    with launched("local.cloud.firestore", "--port", str(port), "--data", str(open_folder / "rates")):
-        yield f"127.0.0.1:{port}"
+def firestore() -> str:
+    """Its address."""
+    return str(keeper.asked("firestore"))

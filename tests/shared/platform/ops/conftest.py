@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from local import ports
-from tests.servers import launched
+from tests import keeper
 from tests.shared.conftest import Delivery, Person
-
-QUEUES = ("catalog", "connections", "dashboards", "chat", "default")
 
 
 @pytest.fixture
@@ -50,35 +46,19 @@ def warehouse(bigquery: Any) -> None:
     bigquery.create_dataset("something", exists_ok=True)
 
 
-@pytest.fixture(scope="session")
-def dispatch(servers: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """A real Cloud Tasks whose deliveries reach nobody, so that tasks wait in their queues."""
-    home: Path = tmp_path_factory.mktemp("dispatch")
-    http, grpc = ports.free(), ports.free()
-    options = [word for queue in QUEUES for word in ("--queue", queue)]
-    with launched(
-        *("local.dispatch", "--port", str(http), "--grpc-port", str(grpc), "--data", str(home), "--no-clock"),
-        *(*options, "--step-url", f"http://127.0.0.1:{ports.free()}/{{name}}"),
-    ):
-        yield {"CLOUD_TASKS_EMULATOR_HOST": f"127.0.0.1:{grpc}"}
-
-
 @pytest.fixture
-def queue(
-    dispatch: dict[str, str], cloud: Any, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Callable[[], list[Any]]]:
+def queue(cloud: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], list[Any]]]:
     """Lose every task that waits; answers them."""
     from shared.platform import settings
     from shared.platform.cloud import queues
 
-    for name, value in dispatch.items():
-        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("CLOUD_TASKS_EMULATOR_HOST", keeper.asked("tasks"))
     settings.settings.cache_clear()
     queues._client.cache_clear()
 
     def lose() -> list[Any]:
         lost = []
-        for name in QUEUES:
+        for name in keeper.QUEUES:
             for task in queues._client().list_tasks(parent=queues._parent(name)):
                 queues._client().delete_task(name=task.name)
                 lost.append(task)
