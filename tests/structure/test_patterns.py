@@ -29,6 +29,8 @@ SEARCHING = {"search", "finditer", "findall", "sub", "subn", "split"}
 CALLS = {*SEARCHING, "compile", "match", "fullmatch"}
 
 MADE_WHILE_RUNNING = {
+    "shared/analyst/tools/naming.py": "one slug or title between two boundaries",
+    "shared/platform/edge/hosts.py": "the names of the configuration, for a name of at most 253 characters",
     "shared/analyst/builtin/rewrite.py": "replaces words in titles of at most 200 characters",
     "shared/platform/edge/declare.py": "the paths of the manifest, which are tried here too",
     "shared/warehouses/bigquery/catalog.py": "one word between two boundaries",

@@ -21,6 +21,7 @@ from flask import Request
 
 from shared.platform.errors import BridgeError
 from shared.platform.settings import settings
+from shared.platform.text import numerals
 
 _HOST = re.compile(r"(?P<name>\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9.-]{1,253})(?::[0-9]{1,5})?\Z")
 
@@ -66,4 +67,4 @@ def _is_loopback(name: str) -> bool:
 
 
 def _is_of_this_network(name: str) -> bool:
-    return "." not in name and ":" not in name and not name.isdigit()
+    return "." not in name and ":" not in name and numerals.whole(name) is None

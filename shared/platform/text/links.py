@@ -26,7 +26,10 @@ NEVER = (
 INSIDE = r"^\/(?!\/)"
 OUTSIDE = r"^https:\/\/[^\/?#@:\[\]%]+(?::[0-9]{1,5})?(?:[\/?#]|$)"
 LINK = r"\[([^\[\]]{1,300})\]\(([^) \n]{1,2000})\)"
-_NEVER, _INSIDE, _OUTSIDE, _LINK = (re.compile(pattern) for pattern in (NEVER, INSIDE, OUTSIDE, LINK))
+_NEVER = re.compile(NEVER)
+_INSIDE = re.compile(INSIDE)
+_OUTSIDE = re.compile(OUTSIDE)
+_LINK = re.compile(LINK)
 
 # A style names a picture by one of these functions in any case, and any character of a name may be written as a
 # backslash with its number (https://www.w3.org/TR/css-syntax-3, 4.3.7).

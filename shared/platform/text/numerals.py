@@ -15,7 +15,7 @@ LONGEST = 400
 """Characters of the longest number that is read; the least float needs 330 without an exponent."""
 
 _WHOLE = re.compile(r"[0-9]{1,19}\Z")
-_REAL = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,4})?\Z")
+_REAL = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,4})?\Z")
 
 
 def whole(text: str, most: int = MOST_LONG) -> int | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -116,7 +115,6 @@ class Chat:
 
     def context(self, call: str | None = None) -> ToolContext:
         self.number += 1
-        until = time.monotonic() + 60
         return ToolContext(
             self.team,
             self.user,
@@ -124,7 +122,7 @@ class Chat:
             self.turn,
             call or f"call_{self.number}",
             self.connection,
-            remaining=lambda: until - time.monotonic(),
+            remaining=lambda: 60.0,
             emit=lambda kind, data: self.emitted.append((kind, data)),
         )
 

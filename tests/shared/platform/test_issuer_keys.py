@@ -34,7 +34,7 @@ class Issuer:
     def __call__(self) -> Mapping[str, str]:
         self.asked += 1
         self.entered.set()
-        self.open.wait(30)
+        self.open.wait(120)
         if self.away:
             raise Unavailable("away")
         return dict(self.keys)
@@ -55,7 +55,7 @@ def later(monkeypatch: pytest.MonkeyPatch) -> Any:
 def settled(keys: IssuerKeys) -> None:
     """Wait for the question that is under way, if one is."""
     if (question := keys._question) is not None:
-        assert question.wait(30)
+        assert question.wait(120)
 
 
 def test_keys_are_asked_for_once_while_they_are_fresh() -> None:
@@ -136,12 +136,12 @@ def test_all_who_wait_for_the_first_keys_share_one_question() -> None:
     threads = [threading.Thread(target=lambda: got.append(keys.get("a"))) for _ in range(8)]
     for thread in threads:
         thread.start()
-    assert issuer.entered.wait(30)
-    assert keys._lock.acquire(timeout=30)
+    assert issuer.entered.wait(120)
+    assert keys._lock.acquire(timeout=120)
     keys._lock.release()
     issuer.open.set()
     for thread in threads:
-        thread.join(30)
+        thread.join(120)
     assert got == [{"a": "A"}] * 8
     assert issuer.asked == 1
 
