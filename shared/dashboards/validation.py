@@ -23,11 +23,12 @@ from shared.dashboards.document.model import ChartTile, Document, KpiTile, Table
 from shared.dashboards.document.problems import Problems, did_you_mean
 from shared.dashboards.views import QueryReport, Report
 from shared.platform import clock, threads
-from shared.platform.errors import BridgeError, BytesCapExceeded, NotFound
+from shared.platform.errors import BridgeError, NotFound
 from shared.platform.ids import TeamId
 from shared.platform.postgres import pool as pg
 from shared.platform.text.safe_yaml import Path
 from shared.warehouses.contract import DryRun, Field
+from shared.warehouses.declared import BytesCapExceeded
 from shared.warehouses.guard import guard
 
 PARALLEL = 4

@@ -25,7 +25,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from local import ports
-from shared.platform.limit_defaults import RATES
+from shared.platform.registry.gathered import RATES
 
 ROOT = Path(__file__).resolve().parents[2]
 DOORS = ("auth", "teams", "connections", "catalog", "jobs", "ops")

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from functools import cached_property
 from typing import Any
 
+from shared.agents.declared import ProviderError, ProviderUnavailable
 from shared.agents.protocol import redact, untrusted
 from shared.agents.protocol.model import (
     Block,
@@ -28,7 +29,7 @@ from shared.agents.protocol.model import (
     ToolUse,
     Usage,
 )
-from shared.platform.errors import BridgeError, ProviderError, ProviderUnavailable
+from shared.platform.errors import BridgeError
 
 MOST_BREAKPOINTS = 4
 CONNECT_SECONDS = 5.0

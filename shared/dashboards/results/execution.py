@@ -10,11 +10,11 @@ from shared.connections.model import OpenConnection
 from shared.dashboards.compiling.compiler import MAX_ROWS, PlannedQuery
 from shared.dashboards.results.entries import Entry, Lease
 from shared.platform import clock
-from shared.platform.errors import BytesCapExceeded
 from shared.platform.limits import budgets
 from shared.platform.telemetry import context as telemetry
 from shared.platform.text import strict_json
 from shared.warehouses.contract import Limits, Result
+from shared.warehouses.declared import BytesCapExceeded
 from shared.warehouses.guard import guard
 from shared.warehouses.values import to_json
 

@@ -8,14 +8,16 @@ from typing import Any
 
 from shared.catalog import service as catalog
 from shared.connections import service as connections
+from shared.connections.declared import ConnectionNotValidated
 from shared.connections.model import OpenConnection
 from shared.dashboards import indexing, reading
 from shared.dashboards.compiling import compiler
 from shared.dashboards.compiling.filters import Clock, Values
+from shared.dashboards.declared import DashboardInvalid
 from shared.dashboards.results import entries
 from shared.dashboards.results.memory import Bounded
 from shared.platform.cloud import objects
-from shared.platform.errors import ConnectionNotValidated, DashboardInvalid, Unavailable
+from shared.platform.errors import Unavailable
 from shared.platform.ids import TeamId
 from shared.platform.postgres import pool
 from shared.platform.telemetry import context as telemetry

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from shared.warehouses.contract import Dialect
+from shared.warehouses.declared import QueryNotReadOnly
 from shared.warehouses.sql.loading import loaded
 
 _CLOCK = {"CURRENT_DATE": "@today", "CURRENT_TIMESTAMP": "@now"}
@@ -85,8 +86,6 @@ def _call(sql: str, tokens: list[Any], index: int) -> tuple[int, str | None]:
 def _tokens(sql: str, dialect: Dialect) -> list[Any]:
     import sqlglot
     from sqlglot.errors import SqlglotError
-
-    from shared.platform.errors import QueryNotReadOnly
 
     try:
         return list(sqlglot.tokenize(sql, read=loaded(dialect)))

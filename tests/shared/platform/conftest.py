@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from local import ports
-from shared.platform.limit_defaults import RATES
+from shared.platform.registry.gathered import RATES
 
 ROOT = Path(__file__).resolve().parents[3]
 ROLES = ("bridge_owner", "bridge_app")

@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from local import ports
+from shared.platform.registry import gathered
 from tests.shared.conftest import ROOT, Delivery, Person
 
-QUEUES = ("catalog", "connections", "dashboards", "chat", "default")
+QUEUES = sorted(gathered.QUEUES)
 
 
 @pytest.fixture
