@@ -1,5 +1,5 @@
 locals {
-  # The same file configures the local Firestore.
+  # Made from what rooms declare by `make manifest`; the same file configures the local Firestore.
   firestore = jsondecode(file("${path.module}/firestore.indexes.json"))
 }
 

@@ -10,11 +10,11 @@ resource "google_cloud_tasks_queue" "queue" {
 
   # The last attempt is the one whose retry count a step compares with its declared attempts.
   retry_config {
-    # A replayed or forgotten event travels through the queue of its bucket's domain.
+    # A replayed or forgotten event travels through the queue that its bucket names.
     max_attempts = max(concat(
       [1],
       [for f in values(local.tasks) : f.attempts if f.queue == each.value],
-      [for f in values(local.finalized) : f.attempts if f.bucket == each.value],
+      [for f in values(local.finalized) : f.attempts if local.buckets[f.bucket].queue == each.value],
     )...)
     min_backoff   = "1s"
     max_backoff   = "300s"

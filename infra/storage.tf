@@ -1,16 +1,16 @@
 resource "google_storage_bucket" "lake" {
   for_each                    = local.buckets
-  name                        = "${var.project}-${each.value}"
+  name                        = "${var.project}-${each.key}"
   location                    = var.region
   uniform_bucket_level_access = true
   public_access_prevention    = "enforced"
 
   versioning {
-    enabled = contains(["credentials", "sessions", "dashboards"], each.value)
+    enabled = each.value.versioned
   }
 
   dynamic "lifecycle_rule" {
-    for_each = each.value == "cache" ? [30] : []
+    for_each = compact([lookup(each.value, "delete_after_days", "")])
     content {
       action { type = "Delete" }
       condition { age = lifecycle_rule.value }
@@ -18,7 +18,7 @@ resource "google_storage_bucket" "lake" {
   }
 
   dynamic "lifecycle_rule" {
-    for_each = each.value == "sessions" ? [90] : []
+    for_each = compact([lookup(each.value, "archive_after_days", "")])
     content {
       action {
         type          = "SetStorageClass"
@@ -29,7 +29,7 @@ resource "google_storage_bucket" "lake" {
   }
 
   dynamic "lifecycle_rule" {
-    for_each = each.value == "credentials" ? [365] : []
+    for_each = compact([lookup(each.value, "delete_versions_after_days", "")])
     content {
       action { type = "Delete" }
       condition { days_since_noncurrent_time = lifecycle_rule.value }

@@ -29,6 +29,6 @@ locals {
   tasks     = { for name, f in local.deployed : name => f if f.kind == "task" }
   finalized = { for name, f in local.deployed : name => f if f.kind == "finalized" }
   scheduled = { for name, f in local.deployed : name => f if f.kind == "scheduled" }
-  queues    = toset(concat(["default"], distinct([for f in values(local.tasks) : f.queue])))
-  buckets   = toset(["credentials", "catalog", "sessions", "dashboards", "cache", "assets"])
+  queues    = toset(keys(local.manifest.declared.queues))
+  buckets   = local.manifest.declared.buckets
 }

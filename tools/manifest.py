@@ -1,7 +1,8 @@
-"""`make manifest`: import every door and write `functions/manifest.json`.
+"""`make manifest`: gather what rooms declare, import every door, and write `functions/manifest.json`.
 
+What rooms declare comes first and is written as data (`tools/gathering.py`): importing a door reads it.
 Importing has no side effects, so this needs no environment and no network. `--check` compares instead of
-writing and fails when the committed manifest is stale.
+writing and fails when a committed file is stale.
 """
 
 import argparse
@@ -14,6 +15,8 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 MANIFEST = ROOT / "functions" / "manifest.json"
 sys.path.insert(0, str(ROOT))
+
+from tools import gathering  # noqa: E402
 
 
 def declarations() -> list[Any]:
@@ -74,30 +77,49 @@ def entry(declaration: Any) -> dict[str, Any]:
     return {key: value for key, value in found.items() if value is not None}
 
 
-def render() -> str:
-    """The manifest's text."""
+def render(found: gathering.Gathered) -> str:
+    """The manifest's text: what rooms declare, and every function."""
     functions = [entry(declaration) for declaration in declarations()]
     names = [function["name"] for function in functions]
     if len(set(names)) != len(names):
         raise SystemExit("two functions have the same name")
-    return json.dumps({"functions": functions}, indent=2, ensure_ascii=False) + "\n"
+    whole = {"declared": gathering.declared(found), "functions": functions}
+    return json.dumps(whole, indent=2, ensure_ascii=False) + "\n"
 
 
 def main() -> int:
     """Write or check; answers the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--check", action="store_true", help="fail when the committed manifest is stale")
+    parser.add_argument("--check", action="store_true", help="fail when a committed file is stale")
     arguments = parser.parse_args()
-    text = render()
-    if arguments.check:
-        if not MANIFEST.exists() or MANIFEST.read_text() != text:
-            print("functions/manifest.json is stale: run `make manifest`", file=sys.stderr)
+    found = gathering.gather(ROOT)
+    if _refused(found):
+        return 1
+    for path, text in gathering.files(found).items():
+        if not _settle(path, text, check=arguments.check):
             return 1
-        return 0
-    if not MANIFEST.exists() or MANIFEST.read_text() != text:
-        MANIFEST.write_text(text)
-        print(f"wrote {MANIFEST.relative_to(ROOT)}")
-    return 0
+    gathering.check_use(found, declarations())
+    if _refused(found):
+        return 1
+    return 0 if _settle(MANIFEST, render(found), check=arguments.check) else 1
+
+
+def _refused(found: gathering.Gathered) -> bool:
+    for problem in found.problems:
+        print(problem, file=sys.stderr)
+    return bool(found.problems)
+
+
+def _settle(path: Path, text: str, *, check: bool) -> bool:
+    """Bring a file to this text; with `check` only say whether it has it."""
+    if path.exists() and path.read_text() == text:
+        return True
+    if check:
+        print(f"{path.relative_to(ROOT)} is stale: run `make manifest`", file=sys.stderr)
+        return False
+    path.write_text(text)
+    print(f"wrote {path.relative_to(ROOT)}")
+    return True
 
 
 if __name__ == "__main__":

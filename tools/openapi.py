@@ -48,6 +48,7 @@ def document() -> dict[str, Any]:
             f"{', '.join(both)}: a model has the name of a schema in tools/openapi_parts.py; rename one"
         )
     schemas |= written
+    doors = json.loads((ROOT / "functions" / "manifest.json").read_text())["declared"]["doors"]
     tags = dict.fromkeys(_tag(declaration) for declaration in endpoints)
     made = {
         "openapi": "3.1.0",
@@ -58,7 +59,7 @@ def document() -> dict[str, Any]:
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{"url": "http://127.0.0.1:8080", "description": "The laptop's cloud (`make run`)."}],
-        "tags": [{"name": tag, "description": openapi_parts.TAGS.get(tag, tag)} for tag in sorted(tags)],
+        "tags": [{"name": tag, "description": doors[tag]["what"]} for tag in sorted(tags)],
         "paths": dict(sorted(paths.items())),
         "components": {
             "securitySchemes": openapi_parts.SECURITY_SCHEMES,

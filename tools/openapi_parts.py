@@ -172,19 +172,6 @@ SECURITY_SCHEMES = {
     },
 }
 
-TAGS = {
-    "auth": "Sign-in, sessions and personal access tokens.",
-    "teams": "Teams and their members.",
-    "connections": "Named, validated ways into a warehouse.",
-    "catalog": "Datasets, tables and columns behind a connection.",
-    "chat": "Conversations with the agent, as server-sent events.",
-    "dashboards": "Dashboard documents, their versions and their data.",
-    "jobs": "The record of background work.",
-    "limits": "What teams may use: quotas and feature flags, and what overrides them.",
-    "ops": "Health, the audit log, dead letters.",
-    "console": "The web console's page and files.",
-}
-
 INTRODUCTION = """\
 Every endpoint of Bridge, generated from the declarations of its functions and their models.
 

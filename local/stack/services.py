@@ -5,15 +5,17 @@ Braces in arguments and variables are filled from the plan: `{storage}` is the p
 """
 
 import importlib.util
+import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
 PROJECT = "bridge-local"
 REGION = "us-central1"
 BUCKET_PREFIX = "bridge-local"
-VERSIONED = ("dashboards", "credentials", "sessions")
-BUCKETS = ("credentials", "catalog", "sessions", "dashboards", "cache", "assets")
-QUEUES = ("catalog", "connections", "dashboards", "chat", "default")
+_DECLARED = json.loads((Path(__file__).parents[2] / "functions" / "manifest.json").read_bytes())["declared"]
+BUCKETS = tuple(_DECLARED["buckets"])
+VERSIONED = tuple(name for name, bucket in _DECLARED["buckets"].items() if bucket["versioned"])
+QUEUES = tuple(_DECLARED["queues"])
 STEP_ACCOUNT = f"steps@{PROJECT}.iam.gserviceaccount.com"
 DEMO_ADMIN = "demo@bridge.local"
 LIMITS = {

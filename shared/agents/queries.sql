@@ -217,3 +217,6 @@ SELECT session_id FROM bridge_known_sessions(:ids::uuid[]);
 
 -- running_turns --
 SELECT turn_id FROM bridge_running_turns(:ids::uuid[]);
+
+-- purge_turn_journal --
+SELECT bridge_purge_turn_journal(make_interval(days => :days), :batch) AS removed;

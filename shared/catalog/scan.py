@@ -11,6 +11,7 @@ from itertools import islice
 from typing import Any
 
 from shared.catalog import snapshot, store
+from shared.catalog.declared import BadSnapshot, ScanRunning
 from shared.catalog.flow import ScanDataset, ScanFinished
 from shared.catalog.model import NewScan
 from shared.connections import service as connections
@@ -18,7 +19,7 @@ from shared.platform.background import jobs, ledger, outbox
 from shared.platform.background.jobs import JobAccepted
 from shared.platform.background.messages import Finalized, Part
 from shared.platform.cloud import objects
-from shared.platform.errors import BridgeError, Conflict, NotFound, ValidationFailed
+from shared.platform.errors import BridgeError, NotFound, ValidationFailed
 from shared.platform.ids import TeamId, UserId, is_id
 from shared.platform.limits import budgets
 from shared.platform.postgres import pool
@@ -26,12 +27,6 @@ from shared.warehouses.contract import DatasetInfo
 
 SCAN = "catalog_scan"
 TABLES_A_BATCH = 500
-
-
-class ScanRunning(Conflict):
-    """This connection is already being scanned; follow the running job."""
-
-    code = "SCAN_RUNNING"
 
 
 def start(new: NewScan, *, team: TeamId, user: UserId, id: str) -> JobAccepted:
@@ -103,7 +98,7 @@ def index_snapshot(event: Finalized) -> None:
     data, _ = objects.get("catalog", event.name, generation=event.generation)
     head, tables = snapshot.unpack(data)
     if (head.dataset, head.scan) != (dataset, scan):
-        raise snapshot.BadSnapshot(reason="it belongs to another name")
+        raise BadSnapshot(reason="it belongs to another name")
     with ledger.finishing(team) as tx:
         opened = store.find_scan(tx, id=scan, team=team, connection=connection)
         if opened is None or dataset not in opened["datasets"]:

@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from shared.platform.errors import BadInput
+from shared.catalog.declared import BadSnapshot
 from shared.platform.text import strict_json
 from shared.warehouses.contract import TableInfo
 
@@ -27,12 +27,6 @@ FORMAT = 1
 MOST_BYTES = 1 << 30
 """Longest snapshot that is read, unpacked."""
 LONGEST_LINE = 64 << 20
-
-
-class BadSnapshot(BadInput):
-    """The snapshot can't be read; scan the dataset again."""
-
-    code = "BAD_SNAPSHOT"
 
 
 @dataclass(frozen=True)

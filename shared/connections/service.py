@@ -8,6 +8,7 @@ nothing points at.
 from __future__ import annotations
 
 from shared.connections import credentials, store
+from shared.connections.declared import ConnectionNotValidated, CredentialsRotated
 from shared.connections.flow import ValidateConnection
 from shared.connections.model import (
     CatalogCounts,
@@ -23,25 +24,13 @@ from shared.platform.background import jobs, ledger, outbox
 from shared.platform.background.jobs import JobAccepted
 from shared.platform.clock import iso
 from shared.platform.edge import Call
-from shared.platform.errors import (
-    BridgeError,
-    Conflict,
-    ConnectionNotValidated,
-    NotFound,
-    SlugTaken,
-)
+from shared.platform.errors import BridgeError, NotFound, SlugTaken
 from shared.platform.ids import TeamId, UserId
 from shared.platform.paging import Page, cut
 from shared.platform.postgres import pool
 from shared.warehouses.contract import Warehouse
 
 VALIDATE = "validate_connection"
-
-
-class CredentialsRotated(Conflict):
-    """The credentials were replaced while they were tried; validate the connection again."""
-
-    code = "CREDENTIALS_ROTATED"
 
 
 def create(new: NewConnection, *, team: TeamId, user: UserId, id: str) -> Connection:

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from shared.dashboards import indexing, page, reading, store, validation, writing
 from shared.dashboards.charts import theme
+from shared.dashboards.declared import AmbiguousSlug, DashboardInvalid
 from shared.dashboards.document.problems import Problem
 from shared.dashboards.views import (
     ConnectionName,
@@ -28,15 +29,7 @@ from shared.platform import audit, clock
 from shared.platform.clock import iso
 from shared.platform.cloud import objects
 from shared.platform.edge import Call
-from shared.platform.errors import (
-    AmbiguousSlug,
-    DashboardInvalid,
-    Forbidden,
-    NotFound,
-    PreconditionFailed,
-    SlugTaken,
-    ValidationFailed,
-)
+from shared.platform.errors import Forbidden, NotFound, PreconditionFailed, SlugTaken, ValidationFailed
 from shared.platform.ids import TeamId, UserId, is_id, new_id
 from shared.platform.paging import MOST_NUMBER, Page, cursor, cut
 from shared.platform.postgres import pool

@@ -1,21 +1,21 @@
 """Every error that a caller can meet: its code, its status and its fate.
 
     BridgeError
-    ├─ BadInput 400 ─── ValidationFailed, QueryNotReadOnly, DatasetNotAllowed, BytesCapExceeded, …
+    ├─ BadInput 400 ─── ValidationFailed, MalformedJson, InvalidCursor, …
     ├─ Unauthenticated 401
     ├─ Forbidden 403 ── QuotaExceeded, BudgetExceeded, FeatureDisabled
     ├─ NotFound 404, MethodNotAllowed 405, NotAcceptable 406
-    ├─ Conflict 409 ─── SlugTaken, AmbiguousSlug, TurnInProgress, RequestInProgress, …
+    ├─ Conflict 409 ─── SlugTaken, RequestInProgress
     ├─ PreconditionFailed 412, PayloadTooLarge 413, UnsupportedMediaType 415
-    ├─ Unprocessable 422 ─ IdempotencyKeyReused, DashboardInvalid
+    ├─ Unprocessable 422 ─ IdempotencyKeyReused
     ├─ RateLimited 429
-    └─ Upstream ──────── WarehouseError 502, ProviderError 502, Unavailable 503, DeadlineExceeded 504
+    └─ Unavailable 503, DeadlineExceeded 504
 
 An error is a noun with a status and a fate: `retryable` says whether the same call can succeed later
 without a change by the caller. A step (a task, an event) reads it too: a retryable error is answered
 with 5xx so that the queue repeats it, any other is final and goes to the dead letters. The docstring
-is the public message; a raise may sharpen it with the field, the reason and what to do. Domains add
-their own nouns by subclassing; a code is declared once, which a clash at import enforces.
+is the public message; a raise may sharpen it with the field, the reason and what to do. A room adds its
+own nouns in its `declared.py` by subclassing; a code is declared once, which a clash at import enforces.
 """
 
 from __future__ import annotations
@@ -54,15 +54,17 @@ class BridgeError(Exception):
         super().__init_subclass__(**kwargs)
         if "code" in cls.__dict__:
             known = REGISTRY.setdefault(cls.code, cls)
-            if known.__qualname__ != cls.__qualname__:
-                raise TypeError(
-                    f"error code {cls.code} is declared by {known.__qualname__} and {cls.__qualname__}"
-                )
+            if _full(known) != _full(cls):  # A module that is loaded anew makes its classes anew.
+                raise TypeError(f"error code {cls.code} is declared by {_full(known)} and {_full(cls)}")
 
     @classmethod
     def title(cls) -> str:
         """The public message: the first paragraph of the docstring."""
         return " ".join((cls.__doc__ or cls.code).strip().split("\n\n")[0].split())
+
+
+def _full(kind: type[BridgeError]) -> str:
+    return f"{kind.__module__}.{kind.__qualname__}"
 
 
 REGISTRY["INTERNAL"] = BridgeError
@@ -102,30 +104,6 @@ class InvalidCiphertext(BadInput):
     """The stored credentials can't be opened; save them again."""
 
     code = "INVALID_CIPHERTEXT"
-
-
-class QueryNotReadOnly(BadInput):
-    """Only one read-only SELECT statement is accepted."""
-
-    code = "QUERY_NOT_READ_ONLY"
-
-
-class DatasetNotAllowed(BadInput):
-    """The query reads a table that this team's connection does not offer."""
-
-    code = "DATASET_NOT_ALLOWED"
-
-
-class BytesCapExceeded(BadInput):
-    """The query would scan more bytes than the cap allows."""
-
-    code = "BYTES_CAP_EXCEEDED"
-
-
-class QueryInvalid(BadInput):
-    """The warehouse can't run this query."""
-
-    code = "QUERY_INVALID"
 
 
 class Unauthenticated(BridgeError):
@@ -194,30 +172,6 @@ class SlugTaken(Conflict):
     code = "SLUG_TAKEN"
 
 
-class AmbiguousSlug(Conflict):
-    """Several of your teams have a dashboard of this name; add ?team_id=."""
-
-    code = "AMBIGUOUS_SLUG"
-
-
-class ConnectionNotValidated(Conflict):
-    """Validate the connection first."""
-
-    code = "CONNECTION_NOT_VALIDATED"
-
-
-class LastAdmin(Conflict):
-    """A team keeps at least one admin."""
-
-    code = "LAST_ADMIN"
-
-
-class TurnInProgress(Conflict):
-    """This conversation is still answering; wait for it or cancel it."""
-
-    code, retryable = "TURN_IN_PROGRESS", True
-
-
 class RequestInProgress(Conflict):
     """A request with this Idempotency-Key is still running."""
 
@@ -254,30 +208,12 @@ class IdempotencyKeyReused(Unprocessable):
     code = "IDEMPOTENCY_KEY_REUSED"
 
 
-class DashboardInvalid(Unprocessable):
-    """The dashboard document has errors."""
-
-    code = "DASHBOARD_INVALID"
-
-
 class RateLimited(BridgeError):
     """Too many requests; slow down."""
 
     code, status, retryable = "RATE_LIMITED", 429, True
     headers: Mapping[str, str] = MappingProxyType({})
     """The RateLimit headers of the limit that was met."""
-
-
-class WarehouseError(BridgeError):
-    """The warehouse refused or failed."""
-
-    code, status, retryable = "WAREHOUSE_ERROR", 502, False
-
-
-class ProviderError(BridgeError):
-    """The model provider refused or failed."""
-
-    code, status, retryable = "PROVIDER_ERROR", 502, False
 
 
 class Unavailable(BridgeError):
@@ -290,12 +226,6 @@ class StillRunning(Unavailable):
     """Another attempt at this step is still running."""
 
     code = "STEP_STILL_RUNNING"
-
-
-class ProviderUnavailable(Unavailable):
-    """The model provider is not reachable now."""
-
-    code = "PROVIDER_UNAVAILABLE"
 
 
 class DeadlineExceeded(BridgeError):

@@ -23,15 +23,14 @@ from pydantic import (
     field_validator,
 )
 
-from shared.platform import limit_defaults as defaults
 from shared.platform.errors import MalformedJson
+from shared.platform.registry import gathered, kinds
 from shared.platform.text import strict_json
 
 PLACEHOLDERS = ("changeme", "change-me", "placeholder", "your-", "xxx", "todo", "example-", "<")
 UNLIKE_PLACEHOLDERS = ("BRIDGE_STEP_URL", "BRIDGE_DATABASE_CA")
 """What holds such marks by its nature."""
 TLS_MODES = ("disable", "verify-ca", "verify-full")
-BUCKETS = ("credentials", "catalog", "sessions", "dashboards", "cache", "assets")
 
 
 class BadConfiguration(RuntimeError):
@@ -63,7 +62,7 @@ class Settings(BaseModel):
     pool_size: int = Field(alias="BRIDGE_POOL_SIZE", default=4, ge=1, le=64)
     """Most Postgres connections that one instance holds."""
     bucket_prefix: str = Field(alias="BRIDGE_BUCKET_PREFIX", min_length=3)
-    """Buckets are `{prefix}-{role}`, for the roles credentials, catalog, sessions, dashboards, cache, assets."""
+    """Buckets are `{prefix}-{role}`, for the roles that rooms declare (functions/manifest.json)."""
     kms_key: str = Field(
         alias="BRIDGE_KMS_KEY", pattern=r"^projects/[^/]+/locations/[^/]+/keyRings/[^/]+/cryptoKeys/[^/]+$"
     )
@@ -164,18 +163,18 @@ class Settings(BaseModel):
     @field_validator("limits")
     @classmethod
     def _are_limits(cls, value: dict[str, int]) -> dict[str, int]:
-        known = {**defaults.LIMITS, **defaults.RATES, **defaults.PERSONAL}
+        known = {**gathered.LIMITS, **gathered.RATES, **gathered.PERSONAL}
         for name, most in value.items():
             if name not in known:
                 raise ValueError(f"there is no limit {name!r}")
-            if not 0 <= most <= defaults.MOST:
-                raise ValueError(f"{name} must be from 0 to {defaults.MOST}")
+            if not 0 <= most <= kinds.MOST:
+                raise ValueError(f"{name} must be from 0 to {kinds.MOST}")
         return value
 
     @field_validator("flags")
     @classmethod
     def _are_flags(cls, value: dict[str, bool]) -> dict[str, bool]:
-        if unknown := sorted(set(value) - set(defaults.FLAGS)):
+        if unknown := sorted(set(value) - set(gathered.FLAGS)):
             raise ValueError(f"there is no flag {unknown[0]!r}")
         return value
 
@@ -239,13 +238,13 @@ class Settings(BaseModel):
 
     def bucket(self, role: str) -> str:
         """The bucket of a role."""
-        if role not in BUCKETS:
+        if role not in gathered.BUCKETS:
             raise KeyError(f"no bucket has the role {role!r}")
         return f"{self.bucket_prefix}-{role}"
 
     def role_of(self, bucket: str) -> str | None:
         """The role of a bucket, or None if it is not ours."""
-        return next((role for role in BUCKETS if self.bucket(role) == bucket), None)
+        return next((role for role in gathered.BUCKETS if self.bucket(role) == bucket), None)
 
 
 def load(environment: Mapping[str, str]) -> Settings:

@@ -15,11 +15,11 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from shared.platform.errors import BytesCapExceeded, QueryNotReadOnly
 from shared.platform.limits import budgets
 from shared.platform.settings import settings
 from shared.querying.access import Access
 from shared.warehouses.contract import Dialect, DryRun, Limits, Parameter, Result
+from shared.warehouses.declared import BytesCapExceeded, QueryNotReadOnly
 from shared.warehouses.guard import guard
 from shared.warehouses.guard.guard import Checked as Checked
 from shared.warehouses.sql import rewrites

@@ -58,3 +58,10 @@ SELECT id FROM access_tokens WHERE id = :id AND user_id = :user AND only_team = 
 -- Revoking twice is as good as once; another person's token is not found.
 UPDATE access_tokens SET revoked_at = coalesce(revoked_at, now()), updated_at = now()
  WHERE id = :id AND user_id = :user;
+
+-- purge_auth_sessions --
+WITH old AS (
+  SELECT id FROM auth_sessions WHERE least(expires_at, revoked_at) < now() - make_interval(days => :days)
+   LIMIT :batch FOR UPDATE SKIP LOCKED
+), gone AS (DELETE FROM auth_sessions s USING old WHERE s.id = old.id RETURNING 1)
+SELECT count(*) AS removed FROM gone;

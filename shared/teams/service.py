@@ -10,9 +10,9 @@ from shared.platform.clock import iso
 from shared.platform.edge.auth import Principal
 from shared.platform.errors import Forbidden, QuotaExceeded
 from shared.platform.ids import TeamId
-from shared.platform.limit_defaults import PERSONAL
 from shared.platform.paging import Page, cut
 from shared.platform.postgres import pool
+from shared.platform.registry.gathered import PERSONAL
 from shared.platform.settings import settings
 from shared.teams import store
 from shared.teams.model import Counts, NewTeam, Team, TeamDetails, Teams

@@ -106,7 +106,7 @@ class TableInfo:
 
 
 class Warehouse(Protocol):
-    """One connection to one warehouse. Every method raises an error of `warehouses.errors`."""
+    """One connection to one warehouse. Every method raises an error of `warehouses.declared`."""
 
     dialect: Dialect
     project: str

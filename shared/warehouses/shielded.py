@@ -23,7 +23,7 @@ from shared.warehouses.contract import (
     TableInfo,
     Warehouse,
 )
-from shared.warehouses.errors import WarehouseUnavailable
+from shared.warehouses.declared import WarehouseUnavailable
 
 OPENS_AFTER = 5
 PAUSE_SECONDS = 30.0

@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from local import ports
-from shared.platform.limit_defaults import RATES
+from shared.platform.registry.gathered import RATES
 from tests import keeper
 from tests.servers import launched
 

@@ -1,6 +1,6 @@
 """Every night: remove the platform's rows that are older than they are kept."""
 
-from shared.platform.ops import retention as service
+from shared.platform.ops.retention import running as service
 from shared.platform.steps import Tick, scheduled
 
 

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from shared.agents.declared import ProviderError, ProviderUnavailable
 from shared.agents.protocol import bounds, redact
 from shared.agents.protocol.model import (
     Block,
@@ -28,7 +29,7 @@ from shared.agents.protocol.model import (
     Usage,
 )
 from shared.platform import clock, threads
-from shared.platform.errors import BridgeError, ProviderError, ProviderUnavailable
+from shared.platform.errors import BridgeError
 from shared.platform.telemetry import context as telemetry
 
 _TICK_SECONDS = 0.2

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Protocol
 
+from shared.agents.declared import ProviderError, ProviderUnavailable
 from shared.agents.loop import model_call, numbers
 from shared.agents.loop.agent import Agent
 from shared.agents.loop.evidence import Evidence
@@ -27,13 +28,7 @@ from shared.agents.protocol.model import Message, Provider, Request, Text, ToolC
 from shared.agents.turn.journal import Entry
 from shared.agents.turn.lease import TurnCancelled
 from shared.platform import clock
-from shared.platform.errors import (
-    BridgeError,
-    BudgetExceeded,
-    DeadlineExceeded,
-    ProviderError,
-    ProviderUnavailable,
-)
+from shared.platform.errors import BridgeError, BudgetExceeded, DeadlineExceeded
 from shared.platform.leases import breaker
 from shared.platform.leases.breaker import Circuit
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from functools import cached_property
 from typing import Any
 
+from shared.agents.declared import ProviderError, ProviderUnavailable
 from shared.agents.protocol import bounds, redact, untrusted
 from shared.agents.protocol.model import (
     Block,
@@ -27,7 +28,7 @@ from shared.agents.protocol.model import (
     ToolUse,
     Usage,
 )
-from shared.platform.errors import BridgeError, MalformedJson, ProviderError, ProviderUnavailable
+from shared.platform.errors import BridgeError, MalformedJson
 from shared.platform.text import numerals, strict_json
 from shared.platform.text.characters import storable
 

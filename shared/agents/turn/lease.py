@@ -6,9 +6,10 @@ import threading
 from dataclasses import dataclass, field
 
 from shared.agents import store
+from shared.agents.declared import AccessEnded
 from shared.agents.store import LostTurn
 from shared.platform import clock, threads
-from shared.platform.errors import DeadlineExceeded, Forbidden, Unavailable
+from shared.platform.errors import DeadlineExceeded, Unavailable
 from shared.platform.ids import TeamId, new_id
 from shared.platform.limits import budgets
 from shared.platform.postgres import pool
@@ -24,12 +25,6 @@ PROMISE_SECONDS = 180.0
 
 class TurnCancelled(Exception):
     """The user asked the turn to stop."""
-
-
-class AccessEnded(Forbidden):
-    """The access with which this was begun has ended, and the work with it."""
-
-    code = "ACCESS_ENDED"
 
 
 @dataclass

@@ -18,6 +18,7 @@ from typing import Any, Literal
 from pydantic import BaseModel
 
 from shared.agents import store
+from shared.agents.declared import BadMessage, SessionArchived, TurnInProgress
 from shared.agents.flow import ResumeTurn
 from shared.agents.loop.agent import Agent
 from shared.agents.protocol import redact
@@ -31,12 +32,9 @@ from shared.platform.clock import iso
 from shared.platform.cloud import event_stream
 from shared.platform.edge import Event
 from shared.platform.errors import (
-    BadInput,
     BridgeError,
-    Conflict,
     IdempotencyKeyReused,
     NotFound,
-    TurnInProgress,
     Unavailable,
 )
 from shared.platform.ids import TeamId, UserId
@@ -59,18 +57,6 @@ MOST_MESSAGE = 32_000
 
 _here: dict[str, Hold] = {}
 """Turns that this process works on: a cancel that lands here need not wait for a beat."""
-
-
-class SessionArchived(Conflict):
-    """This conversation is archived; begin a new one."""
-
-    code = "SESSION_ARCHIVED"
-
-
-class BadMessage(BadInput):
-    """The message is empty or longer than a conversation takes."""
-
-    code = "MESSAGE_LENGTH"
 
 
 class CancelAccepted(BaseModel):

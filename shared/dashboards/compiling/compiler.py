@@ -17,12 +17,13 @@ from shared.dashboards.compiling import filters as filter_values
 from shared.dashboards.compiling import references, sqltext
 from shared.dashboards.compiling.filters import Clock, Values
 from shared.dashboards.document.model import Document, KpiTile
-from shared.platform.errors import BridgeError, QueryNotReadOnly
+from shared.platform.errors import BridgeError
 from shared.platform.settings import settings
 from shared.platform.text import strict_json
 from shared.querying import service as querying
 from shared.querying.service import Checked
 from shared.warehouses.contract import Dialect, Parameter
+from shared.warehouses.declared import QueryNotReadOnly
 from shared.warehouses.sql import rewrites
 
 MAX_ROWS = 10_000

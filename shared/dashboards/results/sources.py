@@ -5,13 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from shared.connections.declared import ConnectionNotValidated
 from shared.dashboards import indexing, reading
 from shared.dashboards.compiling import compiler
 from shared.dashboards.compiling.filters import Clock, Values
+from shared.dashboards.declared import DashboardInvalid
 from shared.dashboards.results import entries
 from shared.dashboards.results.memory import Bounded
 from shared.platform.cloud import objects
-from shared.platform.errors import ConnectionNotValidated, DashboardInvalid, Unavailable
+from shared.platform.errors import Unavailable
 from shared.platform.ids import TeamId
 from shared.platform.postgres import pool
 from shared.platform.telemetry import context as telemetry

@@ -20,8 +20,8 @@ from typing import Any, ClassVar, NamedTuple
 from pydantic import BaseModel, ConfigDict
 
 from shared.platform.ids import is_id
+from shared.platform.registry.gathered import QUEUES
 
-QUEUES = ("default", "connections", "catalog", "chat", "dashboards")
 FINALIZED = "google.cloud.storage.object.v1.finalized"
 """The type of the event of an object that has just been written whole."""
 REGISTRY: dict[str, "type[Message]"] = {}
@@ -77,7 +77,7 @@ class Message(BaseModel):
         if not step:
             raise TypeError(f"{cls.__name__} does not name the step that receives it")
         if queue not in QUEUES:
-            raise TypeError(f"{cls.__name__} names the queue {queue!r}, which is not one of {QUEUES}")
+            raise TypeError(f"{cls.__name__} names the queue {queue!r}, which no room declares")
         if REGISTRY.setdefault(step, cls).__qualname__ != cls.__qualname__:
             raise TypeError(f"{step} already receives {REGISTRY[step].__name__}")
         for field in filter(None, (job, child, "team" if job else None)):

@@ -17,15 +17,19 @@ from typing import Any
 from urllib.parse import quote
 
 from shared.platform import clock, threads
-from shared.platform.background.messages import FINALIZED, QUEUES, Message, Part
+from shared.platform.background.messages import FINALIZED, Message, Part
 from shared.platform.cloud import queues
 from shared.platform.ids import new_id
 from shared.platform.postgres import pool, sql
+from shared.platform.registry.gathered import BUCKETS
+from shared.platform.settings import settings
 from shared.platform.telemetry import context as telemetry
 
 Q = sql.load(__file__)
 
 DRAIN_BATCH = 200
+DEFAULT_QUEUE = "default"
+"""What has no queue of its own: ticks of the clock, events of buckets that name none."""
 PATIENT_SECONDS = 5.0
 """A message that is due at least this much later does not hold up the request that sends it."""
 MOST_RESENDS = 3
@@ -81,8 +85,9 @@ def event_key(event: dict[str, Any]) -> str:
 
 
 def queue_of_events(bucket: str) -> str:
-    """The queue that carries the events of a bucket: the one of its domain, if there is one."""
-    return next((queue for queue in QUEUES if bucket.endswith(f"-{queue}")), "default")
+    """The queue that carries the events of a bucket: the one that it was declared with."""
+    role = settings().role_of(bucket)
+    return DEFAULT_QUEUE if role is None else BUCKETS[role]
 
 
 def hand_over_again(rows: list[pool.Row]) -> int:

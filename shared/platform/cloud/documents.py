@@ -1,7 +1,8 @@
 """Firestore: short-lived state that instances share. Anything here may be lost.
 
-Collections are flat; each document carries `expires_at`, on which the database's TTL policy works. TTL
-deletion is late by hours, so readers also compare the time.
+Collections are flat, and rooms declare them (`declared.py`) with the longest life of a document. Each document
+carries `expires_at`, on which the database's TTL policy works. TTL deletion is late by hours, so readers also
+compare the time.
 """
 
 from __future__ import annotations
@@ -14,9 +15,9 @@ from typing import Any, TypeVar
 
 from shared.platform import clock, deadline
 from shared.platform.errors import Unavailable
+from shared.platform.registry.gathered import COLLECTIONS
 from shared.platform.settings import settings
 
-COLLECTIONS = ("results", "leases", "turns", "turn_events", "rates", "breakers", "tickets", "memo")
 TIMEOUT_SECONDS = 10
 T = TypeVar("T")
 
@@ -48,9 +49,10 @@ def get_many(collection: str, keys: list[str]) -> dict[str, dict[str, Any]]:
 
 
 def put(collection: str, key: str, value: dict[str, Any], *, ttl_seconds: float) -> None:
-    """Write the document whole."""
+    """Write the document whole. Raises ValueError for a life that is longer than the collection's."""
+    document, expires_at = reference(collection, key), _end_in(collection, ttl_seconds)
     with translated():
-        reference(collection, key).set(value | {"expires_at": end(ttl_seconds)})
+        document.set(value | {"expires_at": expires_at})
 
 
 def delete(collection: str, *keys: str) -> None:
@@ -80,6 +82,7 @@ def change(
     from google.cloud import firestore
 
     document = reference(collection, key)
+    _end_in(collection, ttl_seconds)
 
     @firestore.transactional  # type: ignore[untyped-decorator]
     def attempt(transaction: Any) -> T:
@@ -113,6 +116,14 @@ def reference(collection: str, key: str) -> Any:
 def end(ttl_seconds: float) -> Any:
     """The value of `expires_at`, from now."""
     return clock.now() + timedelta(seconds=ttl_seconds)
+
+
+def _end_in(collection: str, ttl_seconds: float) -> Any:
+    if not 0 < ttl_seconds <= COLLECTIONS[collection]:
+        raise ValueError(
+            f"a document of {collection!r} lives for {COLLECTIONS[collection]:.0f} s at the longest"
+        )
+    return end(ttl_seconds)
 
 
 def _alive(snapshot: Any) -> dict[str, Any] | None:

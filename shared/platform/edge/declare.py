@@ -20,8 +20,6 @@ from shared.platform.settings import service_name
 Kind = Literal["http", "sse", "task", "finalized", "scheduled"]
 Who = Literal["public", "user", "member", "admin", "platform_admin"]
 
-RouteClass = Literal["read", "write", "stream", "login", "public"]
-
 ATTRIBUTE = "__bridge__"
 MAX_BODY = 1 << 20
 
@@ -55,10 +53,10 @@ class Declaration:
     schedule: str | None = None
     local_only: bool = False
     any_query: bool = False
-    rate: RouteClass | None = None
+    rate: str | None = None
 
     @property
-    def route_class(self) -> RouteClass:
+    def route_class(self) -> str:
         """The class whose rate limit counts its requests: the declared one, or what the method says."""
         if self.rate is not None:
             return self.rate

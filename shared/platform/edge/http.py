@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from shared.platform.edge import answers, repeats
 from shared.platform.edge.auth import Scope
 from shared.platform.edge.call import Call
-from shared.platform.edge.declare import MAX_BODY, Declaration, RouteClass, Who, qualified_name
+from shared.platform.edge.declare import MAX_BODY, Declaration, Who, qualified_name
 from shared.platform.edge.endpoint import endpoint
 from shared.platform.edge.intake import TeamOf
 
@@ -34,7 +34,7 @@ def http(
     max_body: int = MAX_BODY,
     local_only: bool = False,
     any_query: bool = False,
-    rate: RouteClass | None = None,
+    rate: str | None = None,
 ) -> Callable[[F], F]:
     """Declare an endpoint.
 
@@ -44,7 +44,8 @@ def http(
     not tell. `body` and `query` are the models of the handler's parameters of those types. `once` honours the
     Idempotency-Key header; `keeper` is how the answer is kept for it (`sealed` where it shows a secret).
     `local_only` functions answer 404 outside a laptop. `any_query` ignores the query string: for pages, whose
-    scripts read it. `rate` is the class whose rate limit counts the requests, where the method does not tell it.
+    scripts read it. `rate` is the class whose rate limits (`rate_{class}`, `rate_team_{class}`) count the requests,
+    where the method does not tell it.
     """
     declaration = Declaration(
         kind="http",

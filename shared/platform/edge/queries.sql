@@ -56,3 +56,13 @@ UPDATE idempotency_keys SET lease_until = now()
 
 -- newest_migration --
 SELECT id FROM bridge_schema_version();
+
+-- purge_idempotency_keys --
+-- A request that still runs keeps its key, however old.
+WITH old AS (
+  SELECT user_id, route, key FROM idempotency_keys
+   WHERE created_at < now() - make_interval(days => :days) AND (status IS NOT NULL OR lease_until < now())
+   ORDER BY created_at LIMIT :batch FOR UPDATE SKIP LOCKED
+), gone AS (DELETE FROM idempotency_keys k USING old
+             WHERE k.user_id = old.user_id AND k.route = old.route AND k.key = old.key RETURNING 1)
+SELECT count(*) AS removed FROM gone;

@@ -21,7 +21,7 @@ from pydantic import BaseModel
 from shared.platform import clock, threads
 from shared.platform.edge import answers, auth
 from shared.platform.edge.call import Call
-from shared.platform.edge.declare import MAX_BODY, Declaration, RouteClass, Who, qualified_name
+from shared.platform.edge.declare import MAX_BODY, Declaration, Who, qualified_name
 from shared.platform.edge.endpoint import endpoint
 from shared.platform.edge.intake import TeamOf
 from shared.platform.errors import BridgeError, Unavailable
@@ -64,7 +64,7 @@ def sse(
     timeout: int = 600,
     memory_mb: int = 512,
     max_body: int = MAX_BODY,
-    rate: RouteClass | None = None,
+    rate: str | None = None,
 ) -> Callable[[F], F]:
     """Declare a streaming endpoint; the parameters are those of `http`.
 

@@ -13,6 +13,7 @@ from shared.platform.edge.declare import Declaration
 from shared.platform.ids import TeamId
 from shared.platform.limits import rates, team_rates
 from shared.platform.limits.rates import Standing
+from shared.platform.registry.gathered import RATES
 from shared.platform.settings import settings
 
 STANDING = "bridge.rate"
@@ -32,8 +33,8 @@ def caller(request: Request, declaration: Declaration, principal: Principal | No
 
 def team(request: Request, declaration: Declaration, id: TeamId) -> None:
     """Count the request for its team too, against the team's own limit where it has one. Raises RateLimited."""
-    if declaration.route_class in ("read", "write", "stream"):
-        name = f"rate_team_{declaration.route_class}"
+    name = f"rate_team_{declaration.route_class}"
+    if name in RATES:
         standing = rates.spend(name, f"team:{id}", most=team_rates.own(id, name))
         if standing.remaining < standing_of(request).remaining:
             request.environ[STANDING] = standing

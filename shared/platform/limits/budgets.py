@@ -20,11 +20,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, TypeVar
 
 from shared.platform import clock
-from shared.platform import limit_defaults as defaults
 from shared.platform.errors import BridgeError, BudgetExceeded, QuotaExceeded
 from shared.platform.leases.heartbeat import beating
-from shared.platform.limit_defaults import Limit
 from shared.platform.postgres import pool, sql
+from shared.platform.registry import gathered
+from shared.platform.registry.kinds import Limit
 from shared.platform.settings import settings
 from shared.platform.telemetry import context as telemetry
 
@@ -231,7 +231,7 @@ def window_key(limit: Limit, scopes: Mapping[str, str], at: datetime) -> str | N
 
 def _parts(resource: str, scopes: Mapping[str, str], at: datetime) -> list[Part]:
     found: list[Part] = []
-    for limit in defaults.windows(resource):
+    for limit in gathered.windows(resource):
         key = window_key(limit, scopes, at)
         if key is not None:
             kind = "slot" if limit.window == "concurrent" else "amount"
@@ -241,7 +241,7 @@ def _parts(resource: str, scopes: Mapping[str, str], at: datetime) -> list[Part]
 
 def _refusal(tx: pool.Tx, team: str, amount: int, part: Part) -> BridgeError:
     """The error of a window that is full, with what a person can do."""
-    limit = defaults.LIMITS[part["name"]]
+    limit = gathered.LIMITS[part["name"]]
     overrides = {row["name"]: int(row["value"]) for row in tx.all(Q.read_overrides, team=team)}
     most = overrides.get(limit.name, part["ceiling"])
     counter = tx.find(Q.read_counters, team=team, parts=[part])

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from shared.platform import limit_defaults as defaults
 from shared.platform.errors import FeatureDisabled, NotFound
 from shared.platform.postgres import pool, sql
+from shared.platform.registry import gathered
 from shared.platform.settings import settings
 
 Q = sql.load(__file__)
@@ -12,9 +12,9 @@ Q = sql.load(__file__)
 
 def here(name: str) -> bool:
     """A flag's value before any override of a team; raises NotFound for an unknown name."""
-    if name not in defaults.FLAGS:
+    if name not in gathered.FLAGS:
         raise NotFound(f"There is no feature flag {name[:80]!r}.")
-    return settings().flags.get(name, defaults.FLAGS[name].default)
+    return settings().flags.get(name, gathered.FLAGS[name].default)
 
 
 def enabled(tx: pool.Tx, team: str, name: str) -> bool:

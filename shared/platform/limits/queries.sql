@@ -165,3 +165,9 @@ ON CONFLICT (team_id, name) DO UPDATE
 
 -- team_exists --
 SELECT id FROM teams WHERE id = :team;
+
+-- purge_reservations --
+SELECT bridge_purge_reservations(make_interval(days => :days), :batch) AS removed;
+
+-- purge_spend_counters --
+SELECT bridge_purge_spend_counters(make_interval(days => :days), :batch) AS removed;

@@ -28,7 +28,8 @@ from typing import Any, TypeVar
 from shared.platform import clock, threads
 from shared.platform.cloud import documents
 from shared.platform.errors import RateLimited, Unavailable
-from shared.platform.limit_defaults import RATES, Limit
+from shared.platform.registry.gathered import RATES
+from shared.platform.registry.kinds import Limit
 from shared.platform.settings import settings
 from shared.platform.telemetry import context as telemetry
 

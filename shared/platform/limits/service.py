@@ -11,11 +11,9 @@ from datetime import datetime
 from typing import Any
 
 from shared.platform import audit, clock
-from shared.platform import limit_defaults as defaults
 from shared.platform.clock import iso
 from shared.platform.errors import NotFound, ValidationFailed
 from shared.platform.ids import TeamId, UserId
-from shared.platform.limit_defaults import Limit
 from shared.platform.limits import budgets, flags
 from shared.platform.limits.views import (
     Flag,
@@ -29,6 +27,8 @@ from shared.platform.limits.views import (
     ends_later,
 )
 from shared.platform.postgres import pool, sql
+from shared.platform.registry import gathered
+from shared.platform.registry.kinds import Limit
 
 Q = sql.load(__file__)
 
@@ -37,7 +37,7 @@ def quotas(team: TeamId) -> Quotas:
     """Every quota, budget and rate of the team, with what is used of it now."""
     budgets.end_leases(team)
     with pool.transaction(team) as tx:
-        return Quotas(team_id=team, quotas=_quotas(tx, team, list(defaults.OVERRIDABLE.values())))
+        return Quotas(team_id=team, quotas=_quotas(tx, team, list(gathered.OVERRIDABLE.values())))
 
 
 def override(team: TeamId, name: str, new: NewOverride, *, by: UserId) -> Quota:
@@ -83,7 +83,7 @@ def remove_override(team: TeamId, name: str, *, by: UserId) -> None:
 def list_flags(team: TeamId) -> Flags:
     """Every feature as the team has it now."""
     with pool.transaction(team) as tx:
-        return Flags(team_id=team, flags=_flags(tx, team, sorted(defaults.FLAGS)))
+        return Flags(team_id=team, flags=_flags(tx, team, sorted(gathered.FLAGS)))
 
 
 def switch(team: TeamId, name: str, new: NewFlag, *, by: UserId) -> Flag:
@@ -175,7 +175,7 @@ def _flags(tx: pool.Tx, team: TeamId, names: list[str]) -> list[Flag]:
         found.append(
             Flag(
                 name=name,
-                what=defaults.FLAGS[name].what,
+                what=gathered.FLAGS[name].what,
                 enabled=here if row is None else bool(row["enabled"]),
                 default=here,
                 override=None if row is None else FlagOverride(enabled=bool(row["enabled"]), **_signed(row)),
@@ -199,7 +199,7 @@ def _plain(row: pool.Row, value: str) -> dict[str, Any]:
 
 
 def _known(name: str) -> Limit:
-    limit = defaults.OVERRIDABLE.get(name)
+    limit = gathered.OVERRIDABLE.get(name)
     if limit is None:
         raise NotFound(f"There is no limit {name[:80]!r}.")
     return limit

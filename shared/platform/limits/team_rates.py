@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 from shared.platform import clock
 from shared.platform.ids import TeamId
-from shared.platform.limit_defaults import OVERRIDABLE, RATES
 from shared.platform.postgres import pool, sql
+from shared.platform.registry.gathered import OVERRIDABLE, RATES
 
 Q = sql.load(__file__)
 

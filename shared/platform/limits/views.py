@@ -7,8 +7,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from shared.platform.limit_defaults import MOST, Unit, Window
 from shared.platform.paging import Instant, Query
+from shared.platform.registry.kinds import MOST, Unit, Window
 
 Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
 

@@ -126,16 +126,6 @@ WITH old AS (
 ), gone AS (DELETE FROM outbox o USING old WHERE o.id = old.id RETURNING 1)
 SELECT count(*) AS removed FROM gone;
 
--- purge_idempotency_keys --
--- A request that still runs keeps its key, however old.
-WITH old AS (
-  SELECT user_id, route, key FROM idempotency_keys
-   WHERE created_at < now() - make_interval(days => :days) AND (status IS NOT NULL OR lease_until < now())
-   ORDER BY created_at LIMIT :batch FOR UPDATE SKIP LOCKED
-), gone AS (DELETE FROM idempotency_keys k USING old
-             WHERE k.user_id = old.user_id AND k.route = old.route AND k.key = old.key RETURNING 1)
-SELECT count(*) AS removed FROM gone;
-
 -- purge_dead_letters --
 WITH old AS (
   SELECT id FROM dead_letters WHERE created_at < now() - make_interval(days => :days)
@@ -143,21 +133,5 @@ WITH old AS (
 ), gone AS (DELETE FROM dead_letters l USING old WHERE l.id = old.id RETURNING 1)
 SELECT count(*) AS removed FROM gone;
 
--- purge_auth_sessions --
-WITH old AS (
-  SELECT id FROM auth_sessions WHERE least(expires_at, revoked_at) < now() - make_interval(days => :days)
-   LIMIT :batch FOR UPDATE SKIP LOCKED
-), gone AS (DELETE FROM auth_sessions s USING old WHERE s.id = old.id RETURNING 1)
-SELECT count(*) AS removed FROM gone;
-
 -- purge_job_children --
 SELECT bridge_purge_job_children(make_interval(days => :days), :batch) AS removed;
-
--- purge_turn_journal --
-SELECT bridge_purge_turn_journal(make_interval(days => :days), :batch) AS removed;
-
--- purge_reservations --
-SELECT bridge_purge_reservations(make_interval(days => :days), :batch) AS removed;
-
--- purge_spend_counters --
-SELECT bridge_purge_spend_counters(make_interval(days => :days), :batch) AS removed;

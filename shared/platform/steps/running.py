@@ -15,7 +15,7 @@ from flask import Request, Response
 from pydantic import BaseModel
 
 from shared.platform import deadline
-from shared.platform.background import ledger
+from shared.platform.background import ledger, outbox
 from shared.platform.background.ledger import Letter
 from shared.platform.background.messages import Message
 from shared.platform.cloud import identity, queues
@@ -137,7 +137,7 @@ def _give_up(arrival: Arrival, attempt: ledger.Attempt, error: BridgeError, gave
         step=declaration.name,
         key=attempt.key,
         kind=_KINDS[declaration.kind],
-        queue=declaration.queue or "default",
+        queue=declaration.queue or outbox.DEFAULT_QUEUE,
         payload={"message": strict_json.loads(strict_json.dumps(payload))},
         code=error.code,
         message=error.message,
@@ -161,7 +161,7 @@ def _refuse(request: Request, declaration: Declaration, error: Exception) -> Res
         step=declaration.name,
         key="",
         kind=_KINDS[declaration.kind],
-        queue=declaration.queue or "default",
+        queue=declaration.queue or outbox.DEFAULT_QUEUE,
         payload={"bytes": request.content_length or 0},
         code=MalformedEvent.code,
         message=reason,

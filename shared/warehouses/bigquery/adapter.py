@@ -16,7 +16,6 @@ from functools import cached_property
 from typing import Any
 
 from shared.platform import clock
-from shared.platform.errors import QueryInvalid
 from shared.platform.leases.stopping import cancelling
 from shared.platform.settings import settings
 from shared.warehouses import values
@@ -33,7 +32,7 @@ from shared.warehouses.contract import (
     Result,
     TableInfo,
 )
-from shared.warehouses.errors import PermissionMissing, QueryTimedOut
+from shared.warehouses.declared import PermissionMissing, QueryInvalid, QueryTimedOut
 
 AUDIENCE = "https://bigquery.googleapis.com/"
 

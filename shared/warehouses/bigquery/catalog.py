@@ -22,7 +22,7 @@ from shared.platform.telemetry import context as telemetry
 from shared.warehouses.bigquery.errors import translated
 from shared.warehouses.bigquery.retrying import METADATA_MAX_BYTES, METADATA_SECONDS, patience
 from shared.warehouses.contract import ColumnInfo, DatasetInfo, Limits, Parameter, TableInfo
-from shared.warehouses.errors import PermissionMissing
+from shared.warehouses.declared import PermissionMissing
 
 if TYPE_CHECKING:
     from shared.warehouses.bigquery.adapter import BigQuery

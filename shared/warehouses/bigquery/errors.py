@@ -7,11 +7,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from shared.platform.errors import BridgeError, BytesCapExceeded, QueryInvalid, WarehouseError
-from shared.warehouses.errors import (
+from shared.platform.errors import BridgeError
+from shared.warehouses.declared import (
+    BytesCapExceeded,
     CredentialsRejected,
     PermissionMissing,
+    QueryInvalid,
     QueryTimedOut,
+    WarehouseError,
     WarehouseUnavailable,
 )
 

@@ -17,8 +17,8 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from shared.platform.errors import DatasetNotAllowed, QueryNotReadOnly
 from shared.warehouses.contract import Dialect, DryRun
+from shared.warehouses.declared import DatasetNotAllowed, QueryNotReadOnly
 from shared.warehouses.guard import rules_bigquery as rules
 from shared.warehouses.sql import parsing
 from shared.warehouses.sql.loading import loaded

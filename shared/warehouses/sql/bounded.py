@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Any, ClassVar
 
-from shared.platform.errors import QueryNotReadOnly
+from shared.warehouses.declared import QueryNotReadOnly
 
 MAX_INTERVAL = 100
 """Characters of the text of an INTERVAL; the parser's patterns for it take time that grows faster."""

@@ -14,8 +14,8 @@ import logging
 from itertools import pairwise
 from typing import Any
 
-from shared.platform.errors import QueryNotReadOnly
 from shared.warehouses.contract import Dialect
+from shared.warehouses.declared import QueryNotReadOnly
 from shared.warehouses.sql.bounded import TooMuch, bounded, pairs
 from shared.warehouses.sql.loading import loaded
 

@@ -12,6 +12,7 @@ from local.patience import until
 from shared.agents.conversation import blocks, sessions
 from shared.agents.conversation.sessions import MessagePage
 from shared.agents.cost import pricing
+from shared.agents.declared import ProviderError, ProviderUnavailable
 from shared.agents.loop import orchestrator
 from shared.agents.loop.agent import Agent
 from shared.agents.loop.toolbox import Toolbox
@@ -32,7 +33,6 @@ from shared.agents.protocol.model import (
 from shared.agents.providers.anthropic import Anthropic, body
 from shared.agents.turns import service as turns
 from shared.agents.turns.service import Ask
-from shared.platform.errors import ProviderError, ProviderUnavailable
 from shared.platform.ids import new_id
 from shared.platform.postgres import pool
 from tests.shared.agents.playing import Echo, Scripted, agent, says

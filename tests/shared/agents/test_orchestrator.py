@@ -9,11 +9,12 @@ import pytest
 
 from shared.agents.conversation import facts, sessions
 from shared.agents.conversation.sessions import MessagePage
+from shared.agents.declared import BadMessage
 from shared.agents.loop.agent import Limits
 from shared.agents.protocol import bounds
 from shared.agents.protocol.model import Stop, TextDelta, ToolCallReady, Usage
 from shared.agents.turns import service as turns
-from shared.agents.turns.service import Ask, BadMessage
+from shared.agents.turns.service import Ask
 from shared.platform.edge import Event
 from shared.platform.errors import Unavailable
 from shared.platform.ids import new_id

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from shared.agents.declared import ProviderUnavailable
 from shared.agents.protocol.model import Stop, ToolCallReady, Usage
 from shared.agents.turns import service as turns
 from shared.agents.turns.service import Ask
@@ -115,7 +116,6 @@ def test_a_conversations_budget_lasts_over_its_turns(
 
 def test_a_failed_call_is_settled_before_the_next_try(me: Any, session_id: str) -> None:
     """Every call that was made has ended its promise, whatever came of it."""
-    from shared.platform.errors import ProviderUnavailable
 
     provider = vendor([ProviderUnavailable()], says("fine", fresh=1_000, output=0))
     answer(me, session_id, agent(provider, model=MODEL))

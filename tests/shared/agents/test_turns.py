@@ -10,11 +10,11 @@ import pytest
 from shared.agents import store
 from shared.agents.conversation import sessions
 from shared.agents.conversation.sessions import MessagePage
-from shared.agents.turn.lease import AccessEnded
+from shared.agents.declared import AccessEnded, TurnInProgress
 from shared.agents.turns import service as turns
 from shared.agents.turns.service import Ask, Started
 from shared.platform.edge import Event, auth
-from shared.platform.errors import IdempotencyKeyReused, NotFound, TurnInProgress
+from shared.platform.errors import IdempotencyKeyReused, NotFound
 from shared.platform.ids import new_id
 from shared.platform.limits import budgets
 from shared.platform.postgres import pool

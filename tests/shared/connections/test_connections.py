@@ -252,7 +252,8 @@ def test_every_change_is_in_the_audit_log(cloud):
 def test_an_unvalidated_connection_opens_no_warehouse(cloud):
     """409 CONNECTION_NOT_VALIDATED, with what it is instead."""
     from shared.connections import service
-    from shared.platform.errors import ConnectionNotValidated, NotFound
+    from shared.connections.declared import ConnectionNotValidated
+    from shared.platform.errors import NotFound
 
     person = cloud.person()
     team, other = cloud.team(person), cloud.team(person)

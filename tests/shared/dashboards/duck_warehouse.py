@@ -15,7 +15,6 @@ import duckdb
 import sqlglot
 from sqlglot import exp
 
-from shared.platform.errors import QueryInvalid
 from shared.warehouses.contract import (
     DatasetInfo,
     Dialect,
@@ -26,7 +25,7 @@ from shared.warehouses.contract import (
     Result,
     TableInfo,
 )
-from shared.warehouses.errors import WarehouseUnavailable
+from shared.warehouses.declared import QueryInvalid, WarehouseUnavailable
 
 TYPES = {"BIGINT": "INT64", "INTEGER": "INT64", "HUGEINT": "INT64", "VARCHAR": "STRING", "DOUBLE": "FLOAT64"}
 TYPES |= {"BOOLEAN": "BOOL", "DATE": "DATE", "TIMESTAMP WITH TIME ZONE": "TIMESTAMP", "TIMESTAMP": "DATETIME"}

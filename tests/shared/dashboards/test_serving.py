@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from shared.platform.errors import QueryInvalid
+from shared.warehouses.declared import QueryInvalid
 
 
 @pytest.fixture

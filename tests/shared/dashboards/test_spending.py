@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from shared.platform.limit_defaults import RATES
+from shared.platform.registry.gathered import RATES
 
 
 def used(board: Any) -> tuple[int, int]:
@@ -51,7 +51,7 @@ def test_a_query_beyond_the_quota_is_not_run(board: Any, monkeypatch: pytest.Mon
 
 def test_a_query_that_fails_gives_its_bytes_back(board: Any) -> None:
     """What was promised for it can be spent by the next."""
-    from shared.warehouses.errors import WarehouseUnavailable
+    from shared.warehouses.declared import WarehouseUnavailable
 
     board.save()
     board.warehouse.broken = WarehouseUnavailable()

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from shared.platform.limit_defaults import RATES
+from shared.platform.registry.gathered import RATES
 from tests import keeper
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -36,11 +36,11 @@ OPERATIONS: dict[str, Callable[[], Any]] = {
         "cache", "x", ["y"], if_generation=0, content_type="text/plain"
     ),
     "list objects": lambda: list(objects.listing("cache", "x")),
-    "read a document": lambda: documents.get("memo", "x"),
-    "read documents": lambda: documents.get_many("memo", ["x"]),
-    "write a document": lambda: documents.put("memo", "x", {}, ttl_seconds=5),
-    "delete a document": lambda: documents.delete("memo", "x"),
-    "change a document": lambda: documents.change("memo", "x", _never, ttl_seconds=5),
+    "read a document": lambda: documents.get("leases", "x"),
+    "read documents": lambda: documents.get_many("leases", ["x"]),
+    "write a document": lambda: documents.put("leases", "x", {}, ttl_seconds=5),
+    "delete a document": lambda: documents.delete("leases", "x"),
+    "change a document": lambda: documents.change("leases", "x", _never, ttl_seconds=5),
     "seal": lambda: keys.seal(b"x", bound_to="a"),
     "read a secret": lambda: secrets.resolve("projects/p/secrets/s/versions/1"),
     "look for a task": lambda: queues.waits(queue="default", step="a-b", dedup="c"),
@@ -147,7 +147,7 @@ def test_a_transaction_that_took_too_long_lets_go_of_what_it_locked(
     """The next one need not wait until Firestore finds out by itself, which takes a minute."""
     with serving("local.cloud.firestore", tmp_path, "--idle-seconds", "3600") as server:
         services(server.address)
-        documents.put("memo", "x", {"n": 1}, ttl_seconds=60)
+        documents.put("leases", "x", {"n": 1}, ttl_seconds=60)
         slept: list[float] = []
 
         def slow(document: dict[str, Any] | None) -> tuple[dict[str, Any] | None, None]:
@@ -157,10 +157,10 @@ def test_a_transaction_that_took_too_long_lets_go_of_what_it_locked(
             return {"n": 2}, None
 
         with pytest.raises(Unavailable):
-            documents.change("memo", "x", slow, ttl_seconds=60, timeout_seconds=1)
+            documents.change("leases", "x", slow, ttl_seconds=60, timeout_seconds=1)
         # Of this server no transaction ever idles out: only one that was given back lets another in.
         changed = documents.change(
-            "memo", "x", lambda d: ({"n": 3}, d), ttl_seconds=60, timeout_seconds=600, attempts=3
+            "leases", "x", lambda d: ({"n": 3}, d), ttl_seconds=60, timeout_seconds=600, attempts=3
         )
         assert changed == {"n": 1}
 

@@ -182,7 +182,7 @@ def test_a_query_under_way_is_stopped_when_its_job_is_cancelled(
     from shared.platform.background import ledger
     from shared.platform.leases.stopping import cancelling
     from shared.warehouses.bigquery.adapter import BigQuery
-    from shared.warehouses.errors import QueryTimedOut
+    from shared.warehouses.declared import QueryTimedOut
 
     monkeypatch.setattr(ledger, "BEAT_SECONDS", 0.05)
     person, _, connection = ready

@@ -6,13 +6,14 @@ import uuid
 import pytest
 
 from local import ports
-from shared.platform.errors import BytesCapExceeded, QueryInvalid
 from shared.warehouses.bigquery.adapter import BigQuery
 from shared.warehouses.bigquery.errors import clean
 from shared.warehouses.contract import DatasetInfo, Field, Limits, Parameter
-from shared.warehouses.errors import (
+from shared.warehouses.declared import (
+    BytesCapExceeded,
     CredentialsRejected,
     PermissionMissing,
+    QueryInvalid,
     QueryTimedOut,
     WarehouseUnavailable,
 )

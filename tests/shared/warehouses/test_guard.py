@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from shared.platform.errors import BridgeError, DatasetNotAllowed, QueryNotReadOnly
+from shared.platform.errors import BridgeError
 from shared.warehouses.contract import DryRun
+from shared.warehouses.declared import DatasetNotAllowed, QueryNotReadOnly
 from shared.warehouses.guard import guard
 
 SPECIFIED = Path(__file__).resolve().parents[2] / "guard"

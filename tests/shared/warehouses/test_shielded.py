@@ -10,12 +10,14 @@ from typing import Any
 import pytest
 
 from local.patience import until
-from shared.platform.errors import BytesCapExceeded, QueryInvalid, Unavailable
+from shared.platform.errors import Unavailable
 from shared.platform.ids import new_id
 from shared.platform.leases import breaker
-from shared.warehouses.errors import (
+from shared.warehouses.declared import (
+    BytesCapExceeded,
     CredentialsRejected,
     PermissionMissing,
+    QueryInvalid,
     QueryTimedOut,
     WarehouseUnavailable,
 )

@@ -17,9 +17,9 @@ from shared.platform import audit
 from shared.platform.edge import auth
 from shared.platform.errors import FeatureDisabled, QuotaExceeded
 from shared.platform.ids import TeamId, UserId, new_id
-from shared.platform.limit_defaults import FLAGS, OVERRIDABLE, RATES
 from shared.platform.limits import budgets, flags, rates, team_rates
 from shared.platform.postgres import pool
+from shared.platform.registry.gathered import FLAGS, OVERRIDABLE, RATES
 
 pytestmark = pytest.mark.slow
 Ask = Callable[..., TestResponse]

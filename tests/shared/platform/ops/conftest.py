@@ -7,8 +7,11 @@ from typing import Any
 
 import pytest
 
+from shared.platform.registry import gathered
 from tests import keeper
 from tests.shared.conftest import Delivery, Person
+
+QUEUES = sorted(gathered.QUEUES)
 
 
 @pytest.fixture

@@ -41,7 +41,7 @@ def attempt(cloud: Any, letter: dict[str, Any]) -> dict[str, Any]:
 def broken(monkeypatch: pytest.MonkeyPatch) -> Any:
     """A warehouse that can't be reached, until it is mended."""
     from shared.warehouses.bigquery.adapter import BigQuery
-    from shared.warehouses.errors import WarehouseUnavailable
+    from shared.warehouses.declared import WarehouseUnavailable
 
     patch = pytest.MonkeyPatch()
 

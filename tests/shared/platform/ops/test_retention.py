@@ -1,8 +1,8 @@
-"""What is old goes, what still protects stays, and the periods stand in the docs."""
+"""What is old goes, what still protects stays."""
 
 from __future__ import annotations
 
-import re
+import importlib
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -10,24 +10,19 @@ from typing import Any
 
 import pytest
 
-from shared.platform.ops import retention
+from shared.platform.ops.retention import running as retention
 
 ROOT = Path(__file__).resolve().parents[4]
 AGES = {"young": -1, "old": 1}
 """Days beyond the period."""
 
 
-TABLES = {
-    "attempts": ("attempts", "key"),
-    "messages": ("outbox", "id::text"),
-    "idempotency keys": ("idempotency_keys", "key"),
-    "dead letters": ("dead_letters", "id::text"),
-    "browser sessions": ("auth_sessions", "id::text"),
-    "children of jobs": ("job_children", "job_id::text"),
-    "journals of turns": ("turn_journal", "turn_id::text"),
-    "reservations": ("reservations", "key"),
-    "counters of spending": ("spend_counters", "window_key"),
-}
+def kinds() -> dict[str, Any]:
+    """How a row of each rule is made, from the file that each area has for it: tests/shared/<area>/retained.py."""
+    found: dict[str, Any] = {}
+    for path in sorted((ROOT / "tests" / "shared").glob("*/retained.py")):
+        found |= importlib.import_module(f"tests.shared.{path.parent.name}.retained").ROWS
+    return found
 
 
 def id() -> str:
@@ -41,90 +36,18 @@ class Rows:
         self.cloud, self.person = cloud, cloud.person()
         self.team = cloud.team(self.person)
         self.ids: dict[tuple[str, str], str] = {}
+        self.kinds = kinds()
         for rule in retention.RULES:
             for age, more in AGES.items():
                 made = self.ids[rule.name, age] = id()
-                self._add(rule.name, made, rule.days + more)
-
-    def _add(self, name: str, made: str, days: int) -> None:
-        values: dict[str, Any] = {"id": made, "days": days}
-        match name:
-            case "attempts":
-                statement = (
-                    "INSERT INTO attempts (step, key, owner, state, lease_until, tries, created_at, finished_at)"
-                    " VALUES ('s', CAST(:id AS text), gen_random_uuid(), 'done', now(), 1, now() - make_interval(days => :days),"
-                    " now() - make_interval(days => :days))"
-                )
-            case "messages":
-                statement = (
-                    "INSERT INTO outbox (id, step, queue, payload, traceparent, not_before, sent_at, settled_at)"
-                    " VALUES (:id, 's', 'default', '{}', '', now(), now(), now() - make_interval(days => :days))"
-                )
-            case "idempotency keys":
-                values["user"] = self.person.id
-                statement = (
-                    "INSERT INTO idempotency_keys (user_id, route, key, body_sha256, owner, lease_until, status, created_at)"
-                    " VALUES (:user, 'r', CAST(:id AS text), '', gen_random_uuid(), now(), 201, now() - make_interval(days => :days))"
-                )
-            case "dead letters":
-                statement = (
-                    "INSERT INTO dead_letters (id, step, key, payload, error_code, error_message, created_at)"
-                    " VALUES (:id, 's', '', '{}', 'X', '', now() - make_interval(days => :days))"
-                )
-            case "browser sessions":
-                values["user"] = self.person.id
-                statement = (
-                    "INSERT INTO auth_sessions (id, user_id, token_sha256, expires_at)"
-                    " VALUES (:id, :user, CAST(gen_random_uuid() AS text), now() - make_interval(days => :days))"
-                )
-            case "children of jobs":
-                values["team"] = self.team
-                self.cloud.sql(
-                    "INSERT INTO jobs (id, team_id, kind, state, finished_at) VALUES (:id, :team, 'k', 'completed',"
-                    " now() - make_interval(days => :days))",
-                    **values,
-                )
-                values.pop("days")
-                statement = "INSERT INTO job_children (job_id, key, team_id) VALUES (:id, 'c', :team)"
-            case "journals of turns":
-                session = id()
-                self.cloud.sql(
-                    "INSERT INTO sessions (id, team_id, user_id, provider, model, gcs_messages_uri)"
-                    " VALUES (:session, :team, :user, 'p', 'm', '')",
-                    session=session, team=self.team, user=self.person.id,
-                )  # fmt: skip
-                self.cloud.sql(
-                    "INSERT INTO turns (id, team_id, session_id, user_id, state, ask_sha256, owner, lease_until, finished_at)"
-                    " VALUES (:id, :team, :session, :user, 'failed', '', gen_random_uuid(), now(),"
-                    " now() - make_interval(days => :days))",
-                    session=session, team=self.team, user=self.person.id, **values,
-                )  # fmt: skip
-                values = {"id": made, "team": self.team}
-                statement = (
-                    "INSERT INTO turn_journal (turn_id, number, team_id, kind, entry, last_event)"
-                    " VALUES (:id, 1, :team, 'tools', '{}', 1)"
-                )
-            case "reservations":
-                values["team"] = self.team
-                statement = (
-                    "INSERT INTO reservations (team_id, resource, key, state, amount, parts, lease_until, ended_at)"
-                    " VALUES (:team, 'scans', CAST(:id AS text), 'settled', 1, '[]', now(), now() - make_interval(days => :days))"
-                )
-            case "counters of spending":
-                values["team"] = self.team
-                statement = (
-                    "INSERT INTO spend_counters (team_id, name, window_key, ceiling, updated_at)"
-                    " VALUES (:team, 'scans', CAST(:id AS text), 1, now() - make_interval(days => :days))"
-                )
-            case _:
-                raise AssertionError(f"no row of the kind {name!r}")
-        self.cloud.sql(statement, **values)
+                self.kinds[rule.name].make(cloud, made, rule.days + more, team=self.team, user=self.person.id)
 
     def there(self, name: str, age: str) -> bool:
-        table, column = TABLES[name]
-        return bool(
-            self.cloud.sql(f"SELECT 1 AS one FROM {table} WHERE {column} = :id", id=self.ids[name, age])
+        kind = self.kinds[name]
+        found = self.cloud.sql(
+            f"SELECT 1 AS one FROM {kind.table} WHERE {kind.column} = :id", id=self.ids[name, age]
         )
+        return bool(found)
 
 
 @pytest.mark.slow
@@ -212,12 +135,3 @@ def test_runs_at_the_same_time_share_the_work_in_bounded_batches(
     with ThreadPoolExecutor(3) as runs:
         removed = list(runs.map(lambda _: retention.run(seconds=60)["dead letters"], range(3)))
     assert sum(removed) + retention.run(seconds=60)["dead letters"] == 25
-
-
-def test_the_periods_stand_in_the_docs_as_they_are() -> None:
-    """docs/operations.md shows each rule with its days."""
-    text = (ROOT / "docs" / "operations.md").read_text()
-    shown = {
-        row[0]: int(row[1]) for row in re.findall(r"^\| ([a-z ]+) \| (\d+) days? after ", text, re.MULTILINE)
-    }
-    assert shown == {rule.name: rule.days for rule in retention.RULES}

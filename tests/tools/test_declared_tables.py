@@ -1,4 +1,4 @@
-"""The page about limits says what the code says."""
+"""The pages that show what rooms declare say what the code says."""
 
 import json
 import re
@@ -6,16 +6,18 @@ import subprocess
 import sys
 from pathlib import Path
 
-from shared.platform.limit_defaults import FLAGS, LIMITS, PERSONAL, RATES
+from shared.platform.ops.retention.running import RULES
+from shared.platform.registry.gathered import BUCKETS, COLLECTIONS, FLAGS, LIMITS, PERSONAL, QUEUES, RATES
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "limits.md").read_text()
+OPERATIONS = (ROOT / "docs" / "operations.md").read_text()
 
 
 def test_the_tables_are_those_of_the_code() -> None:
     """Every limit, rate and flag with its default; a changed default makes the page stale."""
     result = subprocess.run(
-        [sys.executable, "tools/limits_page.py", "--check"],
+        [sys.executable, "tools/declared_tables.py", "--check"],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -24,6 +26,13 @@ def test_the_tables_are_those_of_the_code() -> None:
     assert result.returncode == 0, result.stderr
     for name in (*LIMITS, *PERSONAL, *RATES, *FLAGS):
         assert f"| `{name}` |" in PAGE
+    for name in (*QUEUES, *BUCKETS, *COLLECTIONS):
+        assert f"| `{name}` |" in OPERATIONS
+    shown = {
+        row[0]: int(row[1])
+        for row in re.findall(r"^\| ([a-z ]+) \| (\d+) days? after ", OPERATIONS, re.MULTILINE)
+    }
+    assert shown == {rule.name: rule.days for rule in RULES}
 
 
 def test_what_the_page_says_of_rates_is_so() -> None:

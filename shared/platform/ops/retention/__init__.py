@@ -1,0 +1,1 @@
+"""How long rows are kept: the rules that rooms declare, and the step that applies them."""

@@ -1,0 +1,1 @@
+"""What rooms declare (`kinds`), and all of it as data (`gathered`)."""
