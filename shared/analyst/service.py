@@ -36,10 +36,12 @@ ID = Annotated[str, StringConstraints(pattern=sessions.ID)]
 Words = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=8_000)]
 BLOCKS = (
     "system_prompt_dashboard_creation",
-    "bigquery_best_practices",
+    "{dialect}_best_practices",
     "dashboard_layout_rules",
     "context_budget_policy",
 )
+"""Blocks of the prompt; what is said of SQL depends on the connection's dialect."""
+SCHEMA_BLOCK = "{dialect}_schema_context"
 MOST_SCHEMA = 24_000
 """Characters of the catalog's summary that stand in a prompt; the tools tell the rest."""
 
@@ -120,11 +122,13 @@ def assemble(turn: Turn) -> Agent:
     )
     builtin: tuple[Provider, str] = (Builtin(), choose.BUILTIN_MODEL)
     remote = choose.configured() if session.provider != choose.BUILTIN else None
-    context = SystemBlock(CONTEXT_BLOCK, _context(turn, connection.name, connection.warehouse.dialect))
+    context = SystemBlock(CONTEXT_BLOCK, _context(turn, connection.name, connection.warehouse.dialect.name))
     return Agent(
         provider=remote or builtin[0],
         model=session.model if remote else builtin[1],
-        system=(context,) if remote is None else blocks.order((*_prompt(turn, connection.id), context)),
+        system=(context,)
+        if remote is None
+        else blocks.order((*_prompt(turn, connection.id, connection.warehouse.dialect.name), context)),
         toolbox=toolbox.offer(turn.ask.tools),
         fallback=builtin if remote else None,
         purpose=turn.ask.purpose,
@@ -145,12 +149,13 @@ def suggestions(team: TeamId, connection: str) -> list[str]:
         read_table(
             shape.model_dump() | {
                 "table": name,
+                "dialect": opened.warehouse.dialect.name,
                 "columns": [column.model_dump() | {"type": column.data_type} for column in shape.columns],
             }
         )
         for name, shape in sorted(shapes.items())
     ]  # fmt: skip
-    return suggest.questions(View(tuple(tables), opened.warehouse.dialect))
+    return suggest.questions(View(tuple(tables)))
 
 
 def _turn(call: Call, session: SessionManifest, ask: Ask) -> Iterator[Event | None]:
@@ -220,10 +225,11 @@ def _document_schema() -> str:
     return strict_json.dumps(Document.model_json_schema()).decode()
 
 
-def _prompt(turn: Turn, connection: str) -> list[SystemBlock]:
+def _prompt(turn: Turn, connection: str, dialect: str) -> list[SystemBlock]:
     """The instructions of a model: prompt blocks, the document's schema, the catalog in short."""
-    found = [*blocks.active(BLOCKS), SystemBlock("dashboard_yaml_schema", _document_schema(), "1h")]
-    (template,) = blocks.active(("bigquery_schema_context",))
+    names = [name.format(dialect=dialect) for name in BLOCKS]
+    found = [*blocks.active(names), SystemBlock("dashboard_yaml_schema", _document_schema(), "1h")]
+    (template,) = blocks.active((SCHEMA_BLOCK.format(dialect=dialect),))
     summary = _catalog_in_short(turn.team, connection)
     found.append(SystemBlock(template.name, template.text.replace("{schema}", summary), template.cache))
     return found

@@ -9,10 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from shared.platform.paging import Page
 from shared.platform.text.names import Name
-from shared.warehouses.contract import Warehouse
+from shared.warehouses.contract import ConnectionType, Warehouse
 
 Id = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
-ConnectionType = Literal["bigquery", "postgres", "snowflake"]
 Status = Literal["pending_validation", "validated", "failed"]
 Encoded = Annotated[str, StringConstraints(min_length=1, max_length=100_000)]
 

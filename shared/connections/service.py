@@ -28,7 +28,9 @@ from shared.platform.errors import BridgeError, NotFound, SlugTaken
 from shared.platform.ids import TeamId, UserId
 from shared.platform.paging import Page, cut
 from shared.platform.postgres import pool
+from shared.warehouses import registry
 from shared.warehouses.contract import Warehouse
+from shared.warehouses.dialect import Dialect
 
 VALIDATE = "validate_connection"
 
@@ -165,6 +167,13 @@ def delete(team: TeamId, id: str, *, user: UserId) -> None:
 def find_by_name(tx: pool.Tx, team: TeamId, name_or_id: str) -> pool.Row | None:
     """The row of the team's connection of this name or id, or None."""
     return store.find_by_name(tx, team, name_or_id)
+
+
+def dialect_of(team: TeamId, name_or_id: str) -> Dialect | None:
+    """The dialect of the team's connection of this name or id; None where there is no such connection."""
+    with pool.transaction(team) as tx:
+        row = store.find_by_name(tx, team, name_or_id)
+    return None if row is None else registry.dialect(row["connection_type"])
 
 
 def open_warehouse(team: TeamId, id: str, *, allow_unvalidated: bool = False) -> OpenConnection:

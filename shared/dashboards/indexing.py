@@ -15,7 +15,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from shared.dashboards import page, reading, store
+from shared.dashboards import page, reading, store, validation
 from shared.dashboards.compiling import lineage
 from shared.dashboards.document import changes, schedules
 from shared.dashboards.document.model import Document
@@ -150,7 +150,7 @@ def dashboard_id(save_id: str) -> str:
 def next_warm(found: Document, after: datetime) -> datetime:
     """When the cache is to be warmed next: by the schedule, or shortly before the results get old."""
     if found.refresh.schedule is not None:
-        return schedules.next_after(found.refresh.schedule, after)
+        return schedules.next_after(found.refresh.schedule, after, found.timezone)
     return after + timedelta(seconds=max(600, found.refresh.ttl_seconds))
 
 
@@ -191,7 +191,7 @@ def _previous(team: TeamId, slug: str, row: pool.Row | None) -> Document | None:
     if row is None:
         return None
     old = objects.find(BUCKET, object_name(team, slug), generation=row["object_generation"])
-    return None if old is None else reading.parse(old[0].decode("utf-8", "replace")).document
+    return None if old is None else validation.read(team, old[0].decode("utf-8", "replace")).document
 
 
 def _misnamed(verdict: Verdict, slug: str) -> Verdict:

@@ -26,7 +26,7 @@ from shared.dashboards.document.model import (
     TextTile,
     Tile,
 )
-from shared.warehouses.contract import Field
+from shared.warehouses.types import Field
 
 Schemas = Mapping[str, Sequence[Field]]
 ROW_HEIGHT = 64

@@ -16,6 +16,7 @@ from shared.platform.postgres import pool
 def show(team: TeamId, head: pool.Row, given: Mapping[str, str | Sequence[str]]) -> PlanView:
     """Stages, statements, parameters and keys for these filters; nothing is run."""
     source = source_of(team, head)
+    dialect = source.prepared.dialect
     at = Clock.at(clock.now(), head["timezone"])
     plan = source.plan(filters.read(source.prepared.document, given, at), at)
     return PlanView(
@@ -28,7 +29,7 @@ def show(team: TeamId, head: pool.Row, given: Mapping[str, str | Sequence[str]])
                 "parameters": [
                     {
                         "name": parameter.name,
-                        "type": f"ARRAY<{parameter.type}>" if parameter.array else parameter.type,
+                        "type": dialect.type_name(parameter.kind, array=parameter.array),
                         "value": list(parameter.value)
                         if isinstance(parameter.value, tuple)
                         else parameter.value,

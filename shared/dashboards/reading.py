@@ -23,6 +23,8 @@ from shared.dashboards.document.model import Document
 from shared.dashboards.document.problems import MOST, MOST_WORD, Problem, Problems, did_you_mean
 from shared.platform.text import safe_yaml
 from shared.platform.text.safe_yaml import MalformedYaml, Path, Positions
+from shared.warehouses import registry
+from shared.warehouses.dialect import Dialect
 
 CURRENT = 1
 MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
@@ -47,8 +49,12 @@ class Parsed:
         return [problem for problem in self.problems if problem.severity == "error"]
 
 
-def parse(text: str) -> Parsed:
-    """Read a document and everything that its own text can tell."""
+def parse(text: str, dialect_of: Callable[[str], Dialect] | None = None) -> Parsed:
+    """Read a document and everything that its own text can tell.
+
+    `dialect_of` tells the dialect of the connection that it names, in which its queries are looked at; by
+    default they are read in the usual one.
+    """
     try:
         value, positions = safe_yaml.load(text)
     except MalformedYaml as error:
@@ -58,7 +64,8 @@ def parse(text: str) -> Parsed:
     problems = Problems(positions)
     document = _validated(value, problems)
     if document is not None:
-        references.check(document, problems)
+        dialect = registry.usual() if dialect_of is None else dialect_of(document.connection)
+        references.check(document, problems, dialect)
         layout.check(document, problems)
     return Parsed(None if problems.errors else document, problems.in_order(), positions)
 

@@ -148,7 +148,7 @@ def replace(
     id: str | None = None,
 ) -> SavedVersion:
     """Keep a new version of an existing dashboard under its own slug."""
-    parsed = reading.parse(text)
+    parsed = validation.read(team, text)
     if parsed.document is not None and parsed.document.slug != slug:
         raise ValidationFailed(
             f"The document's slug is {parsed.document.slug}; a dashboard keeps its slug.",

@@ -31,7 +31,9 @@ from shared.platform.text.safe_yaml import Path
 from shared.querying import access
 from shared.querying import service as querying
 from shared.querying.access import Access
-from shared.warehouses.contract import DryRun, Field
+from shared.warehouses import registry
+from shared.warehouses.contract import DryRun
+from shared.warehouses.types import Field
 
 PARALLEL = 4
 PARTITION_ADVICE_BYTES = 1_000_000_000
@@ -48,9 +50,14 @@ class Verdict:
     schemas: dict[str, tuple[Field, ...]] = field(default_factory=dict)
 
 
+def read(team: TeamId, text: str) -> reading.Parsed:
+    """The document of a text, its queries looked at in the dialect of the connection that it names."""
+    return reading.parse(text, lambda named: connections.dialect_of(team, named) or registry.usual())
+
+
 def examine(team: TeamId, text: str) -> Verdict:
     """Check a text completely. Raises only what a repetition can cure (the warehouse is not reachable)."""
-    parsed = reading.parse(text)
+    parsed = read(team, text)
     problems = Problems(parsed.positions)
     problems.found += parsed.problems
     if parsed.document is None:
@@ -65,7 +72,7 @@ def examine(team: TeamId, text: str) -> Verdict:
     reach = access.through(team, opened)
     plan, prepared = _plan(parsed.document, reach)
     schemas, reports = _dry_runs(reach, parsed.document, plan, problems)
-    below = references.dependencies(parsed.document)
+    below = references.dependencies(parsed.document, reach.dialect)
     for id, refusal in plan.failed.items():
         # What is built on a refused query is refused for the same reason: it is said once, at its cause.
         if not set(below[id]) & set(plan.failed):

@@ -9,7 +9,7 @@ import os
 import re
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import parse_qs, urlsplit
 
 from pydantic import (
@@ -100,10 +100,11 @@ class Settings(BaseModel):
 
     storage_emulator: str | None = Field(alias="STORAGE_EMULATOR_HOST", default=None)
     firestore_emulator: str | None = Field(alias="FIRESTORE_EMULATOR_HOST", default=None)
-    bigquery_emulator: str | None = Field(alias="BIGQUERY_EMULATOR_HOST", default=None)
     tasks_emulator: str | None = Field(alias="CLOUD_TASKS_EMULATOR_HOST", default=None)
     kms_emulator: str | None = Field(alias="KMS_EMULATOR_HOST", default=None)
     secrets_emulator: str | None = Field(alias="SECRET_MANAGER_EMULATOR_HOST", default=None)
+    warehouse_emulators: dict[str, str] = Field(default={})
+    """Addresses of other local servers: every other variable {VENDOR}_EMULATOR_HOST, by its whole name."""
 
     anthropic_api_key: str | None = Field(alias="ANTHROPIC_API_KEY", default=None, repr=False)
     """Key of the Anthropic API, or `projects/…/secrets/…/versions/…` of one in Secret Manager. None: the built-in analyst."""
@@ -250,14 +251,21 @@ class Settings(BaseModel):
 def load(environment: Mapping[str, str]) -> Settings:
     """Settings from variables; raises BadConfiguration with every problem at once."""
     known = {field.alias for field in Settings.model_fields.values() if field.alias}
-    given = {name: value for name, value in environment.items() if name in known and value != ""}
+    given: dict[str, Any] = {
+        name: value for name, value in environment.items() if name in known and value != ""
+    }
     problems = [
         f"{name}: still a placeholder"
         for name, value in sorted(given.items())
         if any(mark in value.lower() for mark in PLACEHOLDERS) and name not in UNLIKE_PLACEHOLDERS
     ]
     try:
-        settings = Settings.model_validate(given)
+        emulators = {
+            name: value
+            for name, value in environment.items()
+            if name.endswith("_EMULATOR_HOST") and name not in known and value
+        }
+        settings = Settings.model_validate(given | {"warehouse_emulators": emulators})
     except ValidationError as error:
         # A default that does not fit is told by its field, what was given by its variable.
         variable = {name: field.alias for name, field in Settings.model_fields.items()}

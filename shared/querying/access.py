@@ -9,7 +9,7 @@ from shared.catalog import service as catalog
 from shared.connections import service as connections
 from shared.connections.model import OpenConnection
 from shared.platform.ids import TeamId
-from shared.warehouses.contract import Dialect
+from shared.warehouses.dialect import Dialect
 
 
 @dataclass(frozen=True)

@@ -18,11 +18,13 @@ from typing import Protocol
 from shared.platform.limits import budgets
 from shared.platform.settings import settings
 from shared.querying.access import Access
-from shared.warehouses.contract import Dialect, DryRun, Limits, Parameter, Result
+from shared.warehouses.contract import DryRun, Limits, Result
 from shared.warehouses.declared import BytesCapExceeded, QueryNotReadOnly
+from shared.warehouses.dialect import Dialect
 from shared.warehouses.guard import guard
 from shared.warehouses.guard.guard import Checked as Checked
 from shared.warehouses.sql import rewrites
+from shared.warehouses.types import Parameter
 
 LABEL_CHARACTERS = 63
 """Longest value of a label that warehouses take."""

@@ -1,4 +1,8 @@
-"""What every warehouse offers, whatever its vendor: the words between adapters and the rest."""
+"""What every warehouse offers, whatever its vendor: the words between adapters and the rest.
+
+Vendor ── reads credentials ── opens ──► Warehouse: check, datasets, tables, dry_run, query
+                                            └─ its Dialect: how its SQL is written
+"""
 
 from __future__ import annotations
 
@@ -7,18 +11,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, Protocol
 
-Dialect = Literal["bigquery", "postgres", "snowflake"]
-Scalar = str | int | float | bool | None
+from shared.warehouses.dialect import Dialect
+from shared.warehouses.types import Field, Parameter
 
-
-@dataclass(frozen=True)
-class Parameter:
-    """A bound query parameter. `type` is a BigQuery scalar type name; `array` makes it ARRAY<type>."""
-
-    name: str
-    type: Literal["STRING", "INT64", "FLOAT64", "BOOL", "DATE", "TIMESTAMP"]
-    value: Scalar | tuple[Scalar, ...]
-    array: bool = False
+ConnectionType = Literal["bigquery", "postgres", "snowflake"]
+"""The kinds of warehouse that a connection can name; `registry` knows which of them are served."""
 
 
 @dataclass(frozen=True)
@@ -31,14 +28,6 @@ class Limits:
     labels: Mapping[str, str] = field(default_factory=dict)
     job_id: str | None = None
     """Derived from the step's key, so that a repeated submission finds the first job."""
-
-
-@dataclass(frozen=True)
-class Field:
-    """One output column of a query. `type` is the warehouse's own name: INT64, STRING, ARRAY<…>, STRUCT<…>."""
-
-    name: str
-    type: str
 
 
 @dataclass(frozen=True)
@@ -110,7 +99,7 @@ class Warehouse(Protocol):
 
     dialect: Dialect
     project: str
-    """Default catalog (BigQuery project, Postgres database, Snowflake database) of unqualified names."""
+    """Default catalog (project, database) of names that have none."""
 
     def check(self) -> None:
         """Use every permission that Bridge needs; raises with a message that a person can act on."""
@@ -126,3 +115,17 @@ class Warehouse(Protocol):
 
     def query(self, sql: str, parameters: tuple[Parameter, ...], limits: Limits) -> Result:
         """Run a read-only query within its limits."""
+
+
+class Vendor(Protocol):
+    """One kind of warehouse, as the registry offers it: declared by the vendor's own folder."""
+
+    @property
+    def dialect(self) -> Dialect:
+        """How its SQL is written."""
+
+    def credentials(self, given: str) -> dict[str, str]:
+        """The fields to keep of what a person sent; raises ValidationFailed with field and reason."""
+
+    def open(self, kept: Mapping[str, Any]) -> Warehouse:
+        """The adapter with these fields; nothing is dialled yet."""

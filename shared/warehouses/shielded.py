@@ -15,15 +15,15 @@ from shared.platform.leases import breaker
 from shared.platform.leases.breaker import Circuit
 from shared.warehouses.contract import (
     DatasetInfo,
-    Dialect,
     DryRun,
     Limits,
-    Parameter,
     Result,
     TableInfo,
     Warehouse,
 )
 from shared.warehouses.declared import WarehouseUnavailable
+from shared.warehouses.dialect import Dialect
+from shared.warehouses.types import Parameter
 
 OPENS_AFTER = 5
 PAUSE_SECONDS = 30.0

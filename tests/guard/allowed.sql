@@ -67,3 +67,5 @@ SELECT 1 # a comment of BigQuery
 SELECT `update`, `delete` FROM sales.orders
 SELECT drop_rate, created_by, merge_key FROM sales.orders
 SELECT x AS `total amount` FROM sales.orders ORDER BY `total amount`
+SELECT DATETIME(placed_at, 'UTC'), DATETIME(day, TIME '10:00:00'), TIME(placed_at, 'Europe/Paris'), DATE(placed_at, 'UTC') FROM sales.orders
+SELECT DATETIME(@now, 'Asia/Tokyo') AS there, TIME(@now_local) AS here

@@ -28,7 +28,7 @@ from shared.analyst.builtin import goal as goals
 from shared.analyst.builtin.view import Column, Statistics, Table, View
 from shared.dashboards import page, reading
 from shared.dashboards.charts import raw_spec
-from shared.dashboards.compiling import compiler, filters, lineage, sqltext
+from shared.dashboards.compiling import compiler, filters, lineage, templates
 from shared.dashboards.document import ranges as date_ranges
 from shared.dashboards.document.model import Refresh
 from shared.dashboards.document.problems import did_you_mean
@@ -39,8 +39,12 @@ from shared.platform.edge.sse import Event
 from shared.platform.errors import BridgeError
 from shared.platform.text import names, safe_yaml, strict_json
 from shared.warehouses import values
+from shared.warehouses.bigquery.dialect import BIGQUERY
+from shared.warehouses.dialect import Dialect
 from shared.warehouses.guard import guard
-from shared.warehouses.sql import rewrites
+from shared.warehouses.postgres.dialect import POSTGRES
+from shared.warehouses.sql import rewrites, text
+from shared.warehouses.types import Kind
 
 FIRST, DOUBLINGS = 4, 13
 ENOUGH = 60_000
@@ -173,8 +177,8 @@ def compiled(text: str) -> None:
     parsed = reading.parse(text)
     if parsed.document is None:
         return
-    at = filters.Clock(date(2024, 1, 1), datetime(2024, 1, 1, tzinfo=UTC))
-    prepared = compiler.prepare(parsed.document, dialect="bigquery", project="p", allowed=None)
+    at = filters.Clock.at(datetime(2024, 1, 1, tzinfo=UTC), "UTC")
+    prepared = compiler.prepare(parsed.document, dialect=BIGQUERY, project="p", allowed=None)
     compiler.bind(prepared, filters.read(parsed.document, {}, at), at, connection="c", generation=1)
     lineage.edges(prepared)
     page.build(parsed.document, {})
@@ -225,21 +229,22 @@ SQL: dict[str, Callable[[int], str]] = {
 }  # fmt: skip
 
 
-def checked(sql: str) -> None:
+def checked(sql: str, dialect: Dialect = BIGQUERY) -> None:
     """The way of a statement: its clock bound, judged, fingerprinted, its columns traced."""
-    bound = rewrites.trimmed(rewrites.bind_clock(sql, "bigquery"), "bigquery")
-    rewrites.with_common_tables(bound, [("c", "SELECT 1")], "bigquery")
-    judged = guard.check(bound, "bigquery", allowed=None, project="p")
+    bound = rewrites.trimmed(rewrites.bind_clock(sql, dialect), dialect)
+    rewrites.with_common_tables(bound, [("c", "SELECT 1")], dialect)
+    judged = guard.check(bound, dialect, allowed=None, project="p")
     lineage._columns(SimpleNamespace(tables=judged.tables, checked=judged))  # type: ignore[arg-type]
 
 
 def texts_of_sql(sql: str) -> None:
     """What is read of a query's text without a parser."""
-    sqltext.mask(sql)
-    sqltext.refs(sql)
-    sqltext.parameters(sql)
-    sqltext.unknown_templates(sql)
-    sqltext.replace_refs(sql, {"a": "b"})
+    for dialect in (BIGQUERY, POSTGRES):
+        text.mask(sql, dialect)
+        text.parameters(sql, dialect)
+        templates.refs(sql, dialect)
+        templates.unknown(sql, dialect)
+        templates.replaced(sql, {"a": "b"}, dialect)
 
 
 # Conversations -----------------------------------------------------------------------------------
@@ -288,7 +293,7 @@ def judged(results: Any) -> None:
 
 CATALOG = View(
     tuple(
-        Table(f"p.d.{name}", "", 1000, 1, {}, tuple(Column(f"{name}_{part}", "STRING" if index % 2 else "INT64", f"The {part} of the {name}", index, Statistics(distinct=50)) for index, part in enumerate(("carrier", "delay", "origin", "amount", "status", "day"))))
+        Table(f"p.d.{name}", BIGQUERY, "", 1000, 1, {}, tuple(Column(f"{name}_{part}", Kind.TEXT if index % 2 else Kind.INTEGER, f"The {part} of the {name}", index, Statistics(distinct=50)) for index, part in enumerate(("carrier", "delay", "origin", "amount", "status", "day"))))
         for name in ("flights", "orders", "visits", "weather")
     )
 )  # fmt: skip
@@ -312,6 +317,7 @@ CASES = [
     *(Case(f"yaml / {name}", safe_yaml.load, made) for name, made in YAML.items()),
     *(Case(f"document / {name}", compiled, made) for name, made in YAML.items()),
     *(Case(f"sql / {name}", checked, made) for name, made in SQL.items()),
+    *(Case(f"postgres / {name}", lambda sql: checked(sql, POSTGRES), made) for name, made in SQL.items()),
     *(Case(f"sql text / {name}", texts_of_sql, made) for name, made in TEXTS.items()),
     *(Case(f"redaction / {name}", redact.text, made) for name, made in TEXTS.items()),
     *(Case(f"figures / {name}", lambda text: numbers.unsupported(text, results=[{"a": text[:4000]}], said=text), made) for name, made in TEXTS.items()),

@@ -25,7 +25,6 @@ class Board:
 
     plan: Plan
     scope: Scope
-    dialect: str
     queries: dict[str, str] = field(default_factory=dict)
     tiles: list[Tile] = field(default_factory=list)
     telling: dict[str, str] = field(default_factory=dict)
@@ -33,7 +32,7 @@ class Board:
 
     def query(self, name: str, tree: Any, *, tell: bool = False) -> str:
         """Keep a query; the same text is kept once."""
-        text = sqls.write(tree, self.dialect)
+        text = sqls.write(tree, self.scope.dialect)
         known = next((id for id, sql in self.queries.items() if sql == text), None)
         if known is None:
             if name in self.queries:

@@ -14,6 +14,7 @@ from shared.analyst.builtin.goal import Goal, Phrase
 from shared.analyst.builtin.subject import Subject
 from shared.analyst.builtin.trees import Restriction
 from shared.analyst.builtin.view import Table, View
+from shared.warehouses.types import Kind
 
 _ENOUGH = 0.5
 
@@ -104,7 +105,7 @@ def require_known(desk: Desk, found: Subject, left: list[Phrase], restrictions: 
         columns = [
             column
             for column in table.columns
-            if column.type == "STRING" and roles.role(column) in ("dimension", "key", "name")
+            if column.kind == Kind.TEXT and roles.role(column) in ("dimension", "key", "name")
         ]
         near = listed([measures.readable(column, None) for column in columns[:4]])
         question(
@@ -133,7 +134,7 @@ def _alternatives(found: Subject, missing: Sequence[Phrase]) -> list[str]:
     splits = [
         measures.readable(column, None)
         for column in found.table.columns
-        if column.type == "STRING"
+        if column.kind == Kind.TEXT
         and roles.role(column) in ("dimension", "key")
         and 1 < (column.stats.distinct or 0) <= 500
     ]
@@ -152,7 +153,7 @@ def _columns_line(found: Subject) -> str:
     splits = [
         measures.readable(column, None)
         for column in found.table.columns
-        if roles.role(column) in ("dimension", "key", "name") and column.type == "STRING"
+        if roles.role(column) in ("dimension", "key", "name") and column.kind == Kind.TEXT
     ]
     parts = [
         f"figures: {listed(figures[:6])}" if figures else "",

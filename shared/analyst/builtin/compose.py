@@ -12,11 +12,11 @@ from shared.analyst.builtin.recipes import RECIPES
 from shared.analyst.builtin.trees import Scope
 
 
-def compose(plan: Plan, dialect: str, connection: str) -> tuple[dict[str, Any], dict[str, str]]:
+def compose(plan: Plan, connection: str) -> tuple[dict[str, Any], dict[str, str]]:
     """The document of a plan, and the queries that the closing words speak of."""
     yearly = plan.time is not None and plan.time.kind == "year"
     scope = Scope(plan.table, plan.time, plan.restrictions, plan.choices, "years" if yearly else "period")
-    board = Board(plan, scope, dialect)
+    board = Board(plan, scope)
     if plan.time is not None or plan.choices:
         board.tile(id="filters", type="filter_bar")
     RECIPES[plan.recipe](board)

@@ -14,6 +14,7 @@ from shared.analyst.builtin.roles import Times
 from shared.analyst.builtin.subject import GOOD, Hit, Subject, column_score
 from shared.analyst.builtin.trees import Dimension, Restriction, Step
 from shared.analyst.builtin.view import Column, Table
+from shared.warehouses.types import Kind
 
 Recipe = Literal[
     "trend", "ranking", "compare", "share", "spread", "relation", "beside", "cycle", "detail", "overview"
@@ -120,7 +121,7 @@ def _read_hits(
                 phrase.slot == "by"
                 and "compare" not in goal.intents
                 and (hit.columns[0].stats.distinct or 99) <= 12
-                and hit.columns[0].type == "INT64"
+                and hit.columns[0].kind == Kind.INTEGER
             ):
                 dimensions.append(values.own_dimension(subject, hit.columns[0], phrase))
                 continue
@@ -217,7 +218,7 @@ def _companion(hit: Hit) -> Companion | None:
         return None
     entity = next(
         (column for column in hit.table.columns
-         if column.type == "STRING" and roles.role(column) in ("dimension", "key") and 1 < (column.stats.distinct or 0) <= 5_000),
+         if column.kind == Kind.TEXT and roles.role(column) in ("dimension", "key") and 1 < (column.stats.distinct or 0) <= 5_000),
         None,
     )  # fmt: skip
     readings = [measures.reading(column, entity) for column in hit.columns[:MOST_FIGURES]]
@@ -315,7 +316,7 @@ def _choices(
     others = [
         values.own_dimension(subject, column)
         for column in subject.table.columns
-        if column.type == "STRING" and roles.role(column) in ("dimension", "key") and column.path not in used
+        if column.kind == Kind.TEXT and roles.role(column) in ("dimension", "key") and column.path not in used
         and 2 <= (column.stats.distinct or 0) <= 60 and (column.stats.null_share or 0) < 0.3
     ]  # fmt: skip
     others.sort(key=lambda dimension: (not dimension.uses_lookup, dimension.distinct or 0))

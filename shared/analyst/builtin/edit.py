@@ -33,6 +33,7 @@ from shared.analyst.builtin.goal import Grain, Phrase
 from shared.analyst.builtin.ranges import Span
 from shared.analyst.builtin.subject import Subject
 from shared.analyst.builtin.view import Table, View, read_table
+from shared.warehouses.dialect import Dialect
 
 _GRAIN_WORDS: dict[str, Grain] = {
     "hourly": "hour", "daily": "day", "weekly": "week", "monthly": "month", "quarterly": "quarter", "yearly": "year", "annual": "year",
@@ -78,6 +79,9 @@ _MARKS = {
 MOST_WORDS, MOST_CHARACTERS = 12, 400
 """Of a change; what is longer is a goal of its own."""
 MOST_NAMES = 20
+
+Changed = tuple[dict[str, Any], list[str]]
+"""A document, and what was changed in it."""
 
 
 @dataclass(frozen=True)
@@ -142,14 +146,14 @@ def read(text: str) -> Wish | None:
     return None
 
 
-def run(desk: Desk, wish: Wish, current: Current) -> None:
+def run(desk: Desk, wish: Wish, current: Current, dialect: Dialect) -> None:
     """Carry a change out. Raises Waiting for more, or Finished."""
     desk.say("I’ll change the dashboard.\n\n")
     known = desk.ask_one("get_dashboard", slug=current.slug)
     if known.failed or not isinstance(known.get("document"), dict):
         desk.finish(f"I could not read the dashboard {current.slug}: {known.error or 'it has no document'}")
     document = dict(known.get("document"))
-    changed, what = _changed(desk, document, wish)
+    changed, what = _changed(desk, document, wish, dialect)
     if not what:
         desk.finish(_nothing(wish, document))
     before = {query["id"]: query["sql"] for query in document["queries"]}
@@ -197,13 +201,13 @@ def _nothing(wish: Wish, document: Mapping[str, Any]) -> str:
     return "That changes nothing on this dashboard, so I left it as it was."
 
 
-def _changed(desk: Desk, document: dict[str, Any], wish: Wish) -> tuple[dict[str, Any], list[str]]:
+def _changed(desk: Desk, document: dict[str, Any], wish: Wish, dialect: Dialect) -> Changed:
     match wish.kind:
         case "grain":
             assert wish.grain is not None
-            return rewrite.with_grain(document, wish.grain)
+            return rewrite.with_grain(document, wish.grain, dialect)
         case "top":
-            return rewrite.with_top(document, wish.count)
+            return rewrite.with_top(document, wish.count, dialect)
         case "mark":
             return rewrite.with_mark(document, wish.text)
         case "rename":
@@ -213,13 +217,13 @@ def _changed(desk: Desk, document: dict[str, Any], wish: Wish) -> tuple[dict[str
         case "drop":
             return _dropped(document, wish.text)
         case "range":
-            return _ranged(desk, document, wish)
+            return _ranged(desk, document, wish, dialect)
         case "only":
-            return _restricted(desk, document, wish)
-    return _added(desk, document, wish.text)
+            return _restricted(desk, document, wish, dialect)
+    return _added(desk, document, wish.text, dialect)
 
 
-def _dropped(document: dict[str, Any], what: str) -> tuple[dict[str, Any], list[str]]:
+def _dropped(document: dict[str, Any], what: str) -> Changed:
     from shared.analyst.builtin import words
 
     said = [
@@ -261,7 +265,7 @@ def _dropped(document: dict[str, Any], what: str) -> tuple[dict[str, Any], list[
     ]
 
 
-def _ranged(desk: Desk, document: dict[str, Any], wish: Wish) -> tuple[dict[str, Any], list[str]]:
+def _ranged(desk: Desk, document: dict[str, Any], wish: Wish, dialect: Dialect) -> Changed:
     filters = document.get("filters", [])
     index = next(
         (
@@ -273,7 +277,7 @@ def _ranged(desk: Desk, document: dict[str, Any], wish: Wish) -> tuple[dict[str,
     )
     if index is None or wish.span is None:
         return document, []
-    found = _about(desk, document)
+    found = _about(desk, document, dialect)
     time = roles.time_of(found.table)
     data = timing.data_period(time)
     if data is None:
@@ -302,9 +306,9 @@ def _ranged(desk: Desk, document: dict[str, Any], wish: Wish) -> tuple[dict[str,
     ), [line]
 
 
-def _about(desk: Desk, document: Mapping[str, Any]) -> Subject:
+def _about(desk: Desk, document: Mapping[str, Any], dialect: Dialect) -> Subject:
     """The table that the dashboard's first chart reads, with the tables that it joins."""
-    names = rewrite.tables(document)
+    names = rewrite.tables(document, dialect)
     answers = desk.ask(*[Call("get_table_schema", {"table": name}) for name in names])
     tables = [read_table(answer.content) for answer in answers if not answer.failed and answer.get("columns")]
     if not tables:
@@ -316,8 +320,8 @@ def _about(desk: Desk, document: Mapping[str, Any]) -> Subject:
     return Subject(main, joins.find(view, main), (), (), 0.0)
 
 
-def _restricted(desk: Desk, document: dict[str, Any], wish: Wish) -> tuple[dict[str, Any], list[str]]:
-    found = _about(desk, document)
+def _restricted(desk: Desk, document: dict[str, Any], wish: Wish, dialect: Dialect) -> Changed:
+    found = _about(desk, document, dialect)
     parts = [
         part.strip(" \"'“”") for part in re.split(r",|\band\b|\bor\b|&", wish.text) if part.strip(" \"'“”")
     ]
@@ -356,17 +360,13 @@ def _restricted(desk: Desk, document: dict[str, Any], wish: Wish) -> tuple[dict[
     return changed, lines
 
 
-def _added(desk: Desk, document: dict[str, Any], text: str) -> tuple[dict[str, Any], list[str]]:
+def _added(desk: Desk, document: dict[str, Any], text: str, dialect: Dialect) -> Changed:
     goal = goals.read(text)
-    found = _about(desk, document)
-    names = rewrite.tables(document)
+    found = _about(desk, document, dialect)
+    names = rewrite.tables(document, dialect)
     answers = desk.ask(*[Call("get_table_schema", {"table": name}) for name in names])
-    view = View(
-        tuple(
-            read_table(answer.content) for answer in answers if not answer.failed and answer.get("columns")
-        ),
-        effort=desk.effort,
-    )
+    tables = [read_table(answer.content) for answer in answers if not answer.failed and answer.get("columns")]
+    view = View(tuple(tables), effort=desk.effort)
     ranked = subject.rank(view, goal)
     if not ranked or not ranked[0].hits:
         desk.finish(
@@ -380,7 +380,7 @@ def _added(desk: Desk, document: dict[str, Any], text: str) -> tuple[dict[str, A
     plan = replace(decide.decide(best, goal, restrictions), choices=())
     if not any(entry["id"] in ("period", "years") for entry in document.get("filters", [])):
         plan = replace(plan, time=None, step=None, recipe="ranking" if plan.dimensions else "overview")
-    made, _ = compose.compose(plan, "bigquery", document["connection"])
+    made, _ = compose.compose(plan, document["connection"])
     charts = [tile for tile in made["layout"] if tile["type"] == "chart"][:1] or [
         tile for tile in made["layout"] if tile["type"] == "kpi"
     ][:1]

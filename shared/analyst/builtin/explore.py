@@ -14,6 +14,7 @@ from shared.analyst.builtin.subject import Subject
 from shared.analyst.builtin.trees import Restriction
 from shared.analyst.builtin.view import Table, View, read_table, with_profiles
 from shared.analyst.builtin.vocabulary import IRREGULAR, SOFT
+from shared.warehouses.types import Kind
 
 ALL_TABLES = 14
 """A catalog of so many tables is read whole."""
@@ -31,8 +32,8 @@ class Offer:
     rows: int | None
 
 
-def offers(desk: Desk, goal: Goal) -> tuple[list[Offer], list[str], str]:
-    """Every table, those that a search for the goal's words found first, and the dialect."""
+def offers(desk: Desk, goal: Goal) -> tuple[list[Offer], list[str]]:
+    """Every table, and those that a search for the goal's words found first."""
     query = (
         " ".join(dict.fromkeys(word for phrase in goal.phrases for word in phrase.words))[:180]
         or goal.text[:180]
@@ -45,10 +46,10 @@ def offers(desk: Desk, goal: Goal) -> tuple[list[Offer], list[str], str]:
     known = {offer.name for offer in tables}
     hits = [str(hit["table"]) for hit in found.get("hits") or ()]
     tables += [Offer(name, "", None) for name in hits if name not in known]
-    return tables, hits, str(listed.get("dialect") or "bigquery")
+    return tables, hits
 
 
-def view(desk: Desk, goal: Goal, tables: Sequence[Offer], hits: Sequence[str], dialect: str) -> View:
+def view(desk: Desk, goal: Goal, tables: Sequence[Offer], hits: Sequence[str]) -> View:
     """The shapes of the tables that could matter: all of a small catalog, else the likely ones and their neighbours."""
     chosen = [offer.name for offer in tables]
     if len(chosen) > ALL_TABLES:
@@ -56,7 +57,7 @@ def view(desk: Desk, goal: Goal, tables: Sequence[Offer], hits: Sequence[str], d
     shapes = _shapes(desk, chosen)
     if len(tables) > ALL_TABLES:
         shapes += _shapes(desk, _neighbours(shapes, tables))
-    return View(tuple(shapes), dialect, desk.effort)
+    return View(tuple(shapes), desk.effort)
 
 
 def _likely(desk: Desk, goal: Goal, tables: Sequence[Offer], hits: Sequence[str]) -> list[str]:
@@ -160,7 +161,9 @@ def _present(desk: Desk, found: Subject, restrictions: list[Restriction]) -> lis
                 option = replace(
                     restriction, dimension=replace(restriction.dimension, column=lookup.column, lookup=lookup)
                 )
-                text = sql.write(sql.counted(found.table, option.dimension, option.values), "bigquery")
+                text = sql.write(
+                    sql.counted(found.table, option.dimension, option.values), found.table.dialect
+                )
                 asked.append((restriction, option, Call("preview_query", {"sql": text})))
     answers = desk.ask(*[call for _, _, call in asked])
     best: dict[int, tuple[int, Restriction]] = {}
@@ -186,7 +189,7 @@ def _overlaps(desk: Desk, found: Subject, restrictions: list[Restriction]) -> li
     candidates = [
         (column, match[1])
         for column in found.table.columns
-        if column.type == "STRING"
+        if column.kind == Kind.TEXT
         and column.path not in named
         and (match := _WHOLE.search(column.description))
     ]
@@ -220,7 +223,7 @@ def _used(found: Subject, wanted: Sequence[Phrase]) -> list[joins.Lookup]:
 
 
 def _proof(table: Table, lookup: joins.Lookup) -> str:
-    return sql.write(sql.fan_out(table, lookup), "bigquery")
+    return sql.write(sql.fan_out(table, lookup), table.dialect)
 
 
 def _holds(answer: Answer) -> bool:

@@ -69,7 +69,7 @@ def _beside(subject: Table, other: Table) -> str:
 
 def _evidence(subject: Table, column: Column, table: Table, key: Column) -> float:
     if (
-        column.type != key.type
+        column.kind != key.kind
         or roles.role(key) not in ("dimension", "key", "name")
         or not roles.is_unique(table, key)
     ):

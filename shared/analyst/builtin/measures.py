@@ -10,8 +10,9 @@ from shared.analyst.builtin import roles, words
 from shared.analyst.builtin.goal import Aggregate, Phrase
 from shared.analyst.builtin.view import Column, Table
 from shared.analyst.builtin.vocabulary import CALENDAR, READ_AT_PLACES, UNITS
+from shared.warehouses.types import Kind
 
-Kind = Literal[
+FigureKind = Literal[
     "rows", "distinct", "column", "flagged", "flagged_share", "missing", "missing_share", "per_entity"
 ]
 Computed = Literal["count", "sum", "avg", "median", "max", "min"]
@@ -26,7 +27,7 @@ class Measure:
     id: str
     """Its column in results."""
     label: str
-    kind: Kind
+    kind: FigureKind
     aggregate: Computed = "count"
     column: Column | None = None
     entity: Column | None = None
@@ -107,7 +108,7 @@ def is_event(table: Table) -> bool:
         return True
     steps = time.column.stats.distinct
     return not any(
-        column.type == "STRING"
+        column.kind == Kind.TEXT
         and (column.stats.distinct or 0) > 1
         and 0.6 * (column.stats.distinct or 0) * steps <= table.rows <= (column.stats.distinct or 0) * steps
         for column in table.columns

@@ -28,6 +28,7 @@ from shared.analyst.builtin import goal as goals
 from shared.analyst.builtin.decide import Plan
 from shared.analyst.builtin.desk import CONTEXT_BLOCK, Answer, Call, Desk
 from shared.analyst.builtin.effort import MOST_PHRASES, TooMuch
+from shared.warehouses import registry
 
 
 def run(desk: Desk, turn: desks.Turn, request: Request) -> None:
@@ -40,7 +41,7 @@ def run(desk: Desk, turn: desks.Turn, request: Request) -> None:
         text, lenient = clarify.answered(asked[0], asked[1], text)
     current = edit.current_dashboard(turn, context)
     if current is not None and asked is None and (wish := edit.read(text)) is not None:
-        edit.run(desk, wish, current)
+        edit.run(desk, wish, current, registry.dialect(context["dialect"]))
         return
     create(desk, text, context, lenient=lenient)
 
@@ -58,7 +59,7 @@ def create(desk: Desk, text: str, context: Mapping[str, str], *, lenient: bool =
     if len(goal.phrases) > MOST_PHRASES:
         raise TooMuch
     desk.say("I’ll look through the catalog for what this needs.\n\n")
-    tables, hits, dialect = explore.offers(desk, goal)
+    tables, hits = explore.offers(desk, goal)
     if not tables:
         clarify.decline(
             desk,
@@ -68,7 +69,7 @@ def create(desk: Desk, text: str, context: Mapping[str, str], *, lenient: bool =
         )
     if not goal.phrases:
         clarify.greet(desk, tables)
-    view = explore.view(desk, goal, tables, hits, dialect)
+    view = explore.view(desk, goal, tables, hits)
     ranked = subject.rank(view, goal)
     if not ranked:
         clarify.decline(
@@ -90,7 +91,7 @@ def create(desk: Desk, text: str, context: Mapping[str, str], *, lenient: bool =
             plan,
             notes=(*plan.notes, f"I did not use the words {decide.listed([f'“{word}”' for word in noise])}."),
         )
-    build(desk, plan, dialect, context.get("connection", ""))
+    build(desk, plan, context.get("connection", ""))
 
 
 @dataclass(frozen=True)
@@ -102,9 +103,9 @@ class Built:
     telling: Mapping[str, str]
 
 
-def build(desk: Desk, plan: Plan, dialect: str, connection: str) -> None:
+def build(desk: Desk, plan: Plan, connection: str) -> None:
     """Dry-run, preview, validate, save, and say what came out."""
-    built = _settled(desk, plan, dialect, connection)
+    built = _settled(desk, plan, connection)
     previews = _previews(desk, built)
     if (emptied := repair.if_empty(built.plan, previews)) is not None:
         clarify.decline(desk, "unanswerable", emptied, [])
@@ -120,10 +121,10 @@ def build(desk: Desk, plan: Plan, dialect: str, connection: str) -> None:
     )
 
 
-def _settled(desk: Desk, plan: Plan, dialect: str, connection: str) -> Built:
+def _settled(desk: Desk, plan: Plan, connection: str) -> Built:
     """A plan whose every query has passed its dry run; narrowed until it does."""
     for attempt in range(repair.ATTEMPTS):
-        document, telling = compose.compose(plan, dialect, connection)
+        document, telling = compose.compose(plan, connection)
         queries = document["queries"]
         if attempt == 0:
             desk.say(f"That makes {len(queries)} queries. I dry-run each before anything is kept.\n\n")

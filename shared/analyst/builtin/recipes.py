@@ -19,6 +19,7 @@ from shared.analyst.builtin.board import SERIES, Board
 from shared.analyst.builtin.decide import Recipe
 from shared.analyst.builtin.measures import Measure
 from shared.analyst.builtin.trees import Cut, Step
+from shared.warehouses.types import Kind
 
 _SPREAD: tuple[tuple[Literal["avg", "min", "max"], str], ...] = (
     ("avg", "Average"),
@@ -256,7 +257,7 @@ def _width(column: Any) -> float:
     raw = max((high - low) / 30, 1e-9)
     size = 10 ** math.floor(math.log10(raw))
     found = next(factor * size for factor in (1, 2, 5, 10) if factor * size >= raw)
-    return max(1.0, found) if column.type == "INT64" else float(found)
+    return max(1.0, found) if column.kind == Kind.INTEGER else float(found)
 
 
 def _beside_recipe(board: Board) -> None:
@@ -274,7 +275,7 @@ def _beside_recipe(board: Board) -> None:
     extreme = tree.order_by(
         exp.Ordered(this=exp.column(main.id), desc=not plan.ascending, nulls_first=False), append=False
     )
-    board.telling["extremes"] = sqls.write(extreme.limit(5), board.dialect)
+    board.telling["extremes"] = sqls.write(extreme.limit(5), board.scope.dialect)
     board.tile(
         id="trend", type="chart", query=query, size="large", title=titles.trend(plan, main, None), subtitle=titles.trend_note(plan, main, None, None),
         options={"mark": "bar" if not main.is_mean else "line", "x": parts.axis(plan.step), "y": {"field": main.id, "title": main.label}, "format": main.format},

@@ -11,7 +11,7 @@ from sqlglot import exp
 from shared.analyst.builtin.goal import Grain
 from shared.analyst.builtin.trees import Restriction, column_of, table_of
 from shared.analyst.builtin.view import Table
-from shared.warehouses.contract import Dialect
+from shared.warehouses.dialect import Dialect
 from shared.warehouses.sql import parsing
 
 _ADVERB = {
@@ -23,38 +23,37 @@ _ADVERB = {
     "year": "yearly",
 }
 _STEPS = tuple(_ADVERB)
-DIALECT: Dialect = "bigquery"
 
 Document = dict[str, Any]
 
 
-def tables(document: Mapping[str, Any]) -> list[str]:
+def tables(document: Mapping[str, Any], dialect: Dialect) -> list[str]:
     """The tables that the queries read, those of the first chart first."""
     charts = [tile["query"] for tile in document["layout"] if tile["type"] in ("chart", "table")]
     order = {id: index for index, id in reversed(list(enumerate(charts)))}
     queries = sorted(document["queries"], key=lambda query: order.get(query["id"], len(charts)))
     found: list[str] = []
     for query in queries:
-        tree = _parse(query["sql"])
+        tree = _parse(query["sql"], dialect)
         common = {entry.alias for entry in tree.find_all(exp.CTE)}
         for table in tree.find_all(exp.Table):
-            if table.name not in common:
+            if table.db or table.name not in common:
                 found.append(".".join(part for part in (table.catalog, table.db, table.name) if part))
     return list(dict.fromkeys(found))
 
 
-def with_grain(document: Document, grain: Grain) -> tuple[Document, list[str]]:
+def with_grain(document: Document, grain: Grain, dialect: Dialect) -> tuple[Document, list[str]]:
     """Show what runs over time by another step."""
     old: str | None = None
     queries = []
     for query in document["queries"]:
-        tree = _parse(query["sql"])
+        tree = _parse(query["sql"], dialect)
         step = _step(tree)
         if step is None or step == grain:
             queries.append(query)
             continue
         old = old or step
-        queries.append({**query, "id": query["id"], "sql": _regrained(tree, step, grain)})
+        queries.append({**query, "id": query["id"], "sql": _regrained(tree, step, grain, dialect)})
     if old is None:
         return document, []
     changed = _renamed_fields({**document, "queries": queries}, old, grain)
@@ -81,22 +80,14 @@ def _step(tree: exp.Expression) -> str | None:
     )
 
 
-def _regrained(tree: exp.Expression, old: str, grain: Grain) -> str:
-    unit: exp.Expression = (
-        exp.WeekStart(this=exp.Var(this="MONDAY")) if grain == "week" else exp.Literal.string(grain.upper())
-    )
-
+def _regrained(tree: exp.Expression, old: str, grain: Grain, dialect: Dialect) -> str:
     def change(node: exp.Expression) -> exp.Expression:
         if isinstance(node, exp.Alias) and node.alias == old:
             inner = node.this
-            if isinstance(inner, exp.DateTrunc):
-                inner = inner.this
-            elif isinstance(inner, exp.TimestampTrunc):
-                inner = exp.Date(this=inner.this)
-            elif isinstance(inner, exp.Column) and inner.table in ("picked", "subject", "companion"):
+            if isinstance(inner, exp.Column) and inner.table in ("picked", "subject", "companion"):
                 return exp.alias_(exp.column(grain, table=inner.table), grain)
-            made = inner.copy() if grain == "day" else exp.DateTrunc(this=inner.copy(), unit=unit.copy())
-            return exp.alias_(made, grain)
+            day = dialect.day_in(inner).copy()
+            return exp.alias_(day if grain == "day" else dialect.start_of(grain, day), grain)
         if (
             isinstance(node, exp.Column)
             and node.name == old
@@ -105,7 +96,7 @@ def _regrained(tree: exp.Expression, old: str, grain: Grain) -> str:
             return exp.column(grain, table=node.table or None)
         return node
 
-    return str(tree.transform(change).sql(dialect=DIALECT, pretty=True))
+    return dialect.write(tree.transform(change), pretty=True)
 
 
 def _renamed_fields(document: Document, old: str, new: str) -> Document:
@@ -136,7 +127,7 @@ def _renamed_fields(document: Document, old: str, new: str) -> Document:
     return {**document, "layout": layout}
 
 
-def with_top(document: Document, count: int) -> tuple[Document, list[str]]:
+def with_top(document: Document, count: int, dialect: Dialect) -> tuple[Document, list[str]]:
     """Rank more or fewer members."""
     queries, lines = [], []
     ranked = {
@@ -146,7 +137,7 @@ def with_top(document: Document, count: int) -> tuple[Document, list[str]]:
     }
     old: set[int] = set()
     for query in document["queries"]:
-        tree = _parse(query["sql"])
+        tree = _parse(query["sql"], dialect)
         limit = tree.args.get("limit")
         if (
             query["id"] in ranked
@@ -157,7 +148,7 @@ def with_top(document: Document, count: int) -> tuple[Document, list[str]]:
         ):
             old.add(int(limit.expression.name))
             tree.set("limit", exp.Limit(expression=exp.Literal.number(count)))
-            queries.append({**query, "sql": tree.sql(dialect=DIALECT, pretty=True)})
+            queries.append({**query, "sql": dialect.write(tree, pretty=True)})
         else:
             queries.append(query)
     changed = {**document, "queries": queries}
@@ -216,10 +207,11 @@ def with_words(document: Document, pattern: str, words: str) -> Document:
 
 def restricted(document: Document, table: Table, restriction: Restriction) -> Document:
     """Only (or all but) some members, in every query that reads the table; choices stay complete."""
+    dialect = table.dialect
     choices = {entry.get("options_query") for entry in document.get("filters", [])}
     queries = []
     for query in document["queries"]:
-        tree = _parse(query["sql"])
+        tree = _parse(query["sql"], dialect)
         if query["id"] in choices:
             queries.append(query)
             continue
@@ -230,20 +222,20 @@ def restricted(document: Document, table: Table, restriction: Restriction) -> Do
                 isinstance(read, exp.Table)
                 and ".".join(part for part in (read.catalog, read.db, read.name) if part) == table.name
             ):
-                select.where(_condition(read.alias_or_name, restriction), copy=False)
-        queries.append({**query, "sql": tree.sql(dialect=DIALECT, pretty=True)})
+                select.where(_condition(dialect, read.alias_or_name, restriction), copy=False)
+        queries.append({**query, "sql": dialect.write(tree, pretty=True)})
     return {**document, "queries": queries}
 
 
-def _condition(alias: str, restriction: Restriction) -> exp.Expression:
+def _condition(dialect: Dialect, alias: str, restriction: Restriction) -> exp.Expression:
     dimension = restriction.dimension
     members = [exp.Literal.string(value) for value in restriction.values]
-    own = column_of(alias, dimension.column)
+    own = column_of(dialect, alias, dimension.column)
     if dimension.uses_lookup and dimension.lookup is not None and dimension.field is not None:
-        keys = exp.select(column_of("named", dimension.lookup.key)).from_(
+        keys = exp.select(column_of(dialect, "named", dimension.lookup.key)).from_(
             table_of(dimension.lookup.table, "named")
         )
-        keys = keys.where(exp.In(this=column_of("named", dimension.field), expressions=members))
+        keys = keys.where(exp.In(this=column_of(dialect, "named", dimension.field), expressions=members))
         test: exp.Expression = exp.In(this=own, query=exp.Subquery(this=keys))
     else:
         test = (
@@ -283,5 +275,5 @@ def _free(name: str, taken: set[str]) -> str:
     )
 
 
-def _parse(text: str) -> Any:
-    return parsing.statement(text, DIALECT)
+def _parse(text: str, dialect: Dialect) -> Any:
+    return dialect.adopted(parsing.statement(text, dialect))

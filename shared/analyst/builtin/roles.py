@@ -14,6 +14,7 @@ from typing import Literal
 from shared.analyst.builtin import words
 from shared.analyst.builtin.view import Column, Table
 from shared.analyst.builtin.vocabulary import ADDED_UP, AVERAGED, GOOD_HIGH, GOOD_LOW, HELD, UNITS
+from shared.warehouses.types import Kind
 
 Role = Literal[
     "time", "year", "part", "clock", "measure", "dimension", "key", "flag", "name", "place", "text"
@@ -62,10 +63,10 @@ def role(column: Column) -> Role:
     parts = set(column.words)
     if column.is_time:
         return "time"
-    if column.type == "BOOL":
+    if column.kind == Kind.BOOLEAN:
         return "flag"
-    if column.type in ("GEOGRAPHY", "JSON", "BYTES", "INTERVAL"):
-        return "place" if column.type == "GEOGRAPHY" else "text"
+    if column.kind in (Kind.GEOGRAPHY, Kind.JSON, Kind.BYTES, Kind.INTERVAL):
+        return "place" if column.kind == Kind.GEOGRAPHY else "text"
     if column.is_number:
         return _number_role(column, parts)
     if parts & _KEY_WORDS and not parts & _NAME_WORDS:
@@ -83,13 +84,18 @@ def _number_role(column: Column, parts: set[str]) -> Role:
         return "place"
     if "year" in parts and (low is None or 1000 <= low <= 3000) and (high is None or 1000 <= high <= 3000):
         return "year"
-    if parts & _PART_WORDS and len(parts) <= 2 and column.type == "INT64" and (high is None or high <= 366):
+    if (
+        parts & _PART_WORDS
+        and len(parts) <= 2
+        and column.kind == Kind.INTEGER
+        and (high is None or high <= 366)
+    ):
         return "part"
     if _is_clock(column, parts, high):
         return "clock"
-    if (parts & _KEY_WORDS or _says_key(column)) and column.type != "FLOAT64":
+    if (parts & _KEY_WORDS or _says_key(column)) and column.kind != Kind.REAL:
         return "key"
-    if column.type == "INT64" and (
+    if column.kind == Kind.INTEGER and (
         (column.words[:1] and column.words[0] in _FLAG_STARTS)
         or (low == 0 and high == 1 and (column.stats.distinct or 2) <= 2)
     ):
@@ -100,7 +106,7 @@ def _number_role(column: Column, parts: set[str]) -> Role:
 def _is_clock(column: Column, parts: set[str], high: float | None) -> bool:
     """HHMM times of day kept as whole numbers: 517 is 5:17, and an average of them means nothing."""
     said = set(words.spoken(column.description))
-    named = "time" in parts and column.type == "INT64" and high is not None and 2000 <= high <= 2400
+    named = "time" in parts and column.kind == Kind.INTEGER and high is not None and 2000 <= high <= 2400
     return named or ("hhmm" in said) or ("clock" in said and "time" in said)
 
 
@@ -139,7 +145,7 @@ def behaviour(column: Column) -> Behaviour:
     averaged, added = words.any_of(said, AVERAGED), words.any_of(said, ADDED_UP)
     if averaged != added:
         return "averaged" if averaged else "added"
-    return "added" if column.type in ("INT64", "NUMERIC") else "averaged"
+    return "added" if column.kind in (Kind.INTEGER, Kind.DECIMAL) else "averaged"
 
 
 def good_direction(names: tuple[str, ...]) -> Literal["up", "down"] | None:
@@ -200,7 +206,7 @@ def time_of(table: Table, hint: tuple[str, ...] = ()) -> Times | None:
         kind = role(column)
         if kind not in ("time", "year"):
             continue
-        score = {"DATE": 3.0, "TIMESTAMP": 2.5, "DATETIME": 2.4}.get(column.type, 1.0)
+        score = {Kind.DATE: 3.0, Kind.TIMESTAMP: 2.5, Kind.DATETIME: 2.4}.get(column.kind, 1.0)
         score += 4.0 if table.partition.get("column") == column.path else 0.0
         score -= 3.0 if set(column.words) & _HOUSEKEEPING else 0.0
         score += words.overlap(hint, column.words) if hint else 0.0
@@ -218,19 +224,18 @@ def time_of(table: Table, hint: tuple[str, ...] = ()) -> Times | None:
             best, chosen = (score, -column.position), column
     if chosen is None:
         return None
-    kinds = {"DATE": "date", "TIMESTAMP": "timestamp", "DATETIME": "datetime"}
-    return Times(chosen, kinds.get(chosen.type, "year"))  # type: ignore[arg-type]
+    return Times(chosen, chosen.kind.value if chosen.is_time else "year")  # type: ignore[arg-type]
 
 
 def label_of(table: Table) -> Column | None:
     """The column that names a row of a lookup table for people."""
-    named = [column for column in table.columns if role(column) == "name" and column.type == "STRING"]
+    named = [column for column in table.columns if role(column) == "name" and column.kind == Kind.TEXT]
     if named:
         return min(named, key=lambda column: (len(column.words), column.position))
     texts = [
         column
         for column in table.columns
-        if column.type == "STRING" and role(column) == "dimension" and (column.stats.distinct or 0) > 1
+        if column.kind == Kind.TEXT and role(column) == "dimension" and (column.stats.distinct or 0) > 1
     ]
     return max(texts, key=lambda column: (column.stats.distinct or 0, -column.position), default=None)
 

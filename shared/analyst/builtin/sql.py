@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from sqlglot import exp, parse_one
+from sqlglot import exp
 
 from shared.analyst.builtin import trees
 from shared.analyst.builtin.joins import Lookup
@@ -21,13 +21,15 @@ from shared.analyst.builtin.measures import Measure
 from shared.analyst.builtin.roles import Times
 from shared.analyst.builtin.trees import Cut, Dimension, Restriction, Scope, Step
 from shared.analyst.builtin.view import Column, Table
+from shared.warehouses.dialect import Dialect
+from shared.warehouses.types import Kind
 
 OTHER = "Other"
 
 
-def write(tree: exp.Expression, dialect: str) -> str:
+def write(tree: exp.Expression, dialect: Dialect) -> str:
     """The text of a query."""
-    return str(tree.sql(dialect=dialect, pretty=True))
+    return dialect.write(tree, pretty=True)
 
 
 def aggregate(scope: Scope, cut: Cut) -> exp.Select:
@@ -39,12 +41,12 @@ def aggregate(scope: Scope, cut: Cut) -> exp.Select:
     keys: list[tuple[str, exp.Expression]] = []
     if cut.step is not None:
         keys.append((cut.step.id, trees.step_of(scope, cut.step, names)))
-    keys += [(dimension.id, trees.member(dimension, names)) for dimension in cut.dimensions]
-    figures = [(measure.id, figure(measure, names[""])) for measure in cut.measures]
+    keys += [(dimension.id, trees.member(scope.dialect, dimension, names)) for dimension in cut.dimensions]
+    figures = [(measure.id, figure(scope.dialect, measure, names[""])) for measure in cut.measures]
     query = source.select(*[expression.as_(name) for name, expression in (*keys, *figures)])
     if cut.latest and scope.time is not None:
         query = query.where(_is_last(scope, names))
-    return _finished(query, cut, len(keys), names[""])
+    return _finished(scope, query, cut, len(keys), names[""])
 
 
 def ends(scope: Scope, figures: Sequence[Measure], step: Step) -> exp.Select:
@@ -65,7 +67,7 @@ def counted(table: Table, dimension: Dimension, values: Sequence[str]) -> exp.Se
     """How many rows of the subject each of these members has: a name in a lookup table may have none."""
     scope = Scope(table, restrictions=(Restriction(dimension, tuple(values)),))
     names = trees.aliases(scope, (dimension,))
-    shown = trees.member(dimension, names).as_("member")
+    shown = trees.member(scope.dialect, dimension, names).as_("member")
     query = trees.source(scope, (dimension,), names).select(
         shown, exp.Count(this=exp.Star()).as_("row_total")
     )
@@ -77,8 +79,10 @@ def _is_last(scope: Scope, names: dict[str, str]) -> exp.Expression:
     assert scope.time is not None
     bare = replace(scope, choices=(), restrictions=())
     inner = trees.source(bare, (), trees.aliases(bare, ()))
-    last = inner.select(exp.Max(this=trees.column_of(names[""], scope.time.column)))
-    return exp.EQ(this=trees.column_of(names[""], scope.time.column), expression=exp.Subquery(this=last))
+    last = inner.select(exp.Max(this=trees.column_of(scope.dialect, names[""], scope.time.column)))
+    return exp.EQ(
+        this=trees.column_of(scope.dialect, names[""], scope.time.column), expression=exp.Subquery(this=last)
+    )
 
 
 def members(scope: Scope, dimension: Dimension) -> exp.Select:
@@ -87,7 +91,7 @@ def members(scope: Scope, dimension: Dimension) -> exp.Select:
     partitioned = scope.time is not None and scope.table.partition.get("column") == scope.time.column.path
     bare = replace(scope, choices=(), restrictions=(), time=scope.time if partitioned else None)
     names = trees.aliases(bare, (dimension,))
-    shown = trees.member(dimension, names)
+    shown = trees.member(scope.dialect, dimension, names)
     query = trees.source(bare, (dimension,), names).select(shown.as_(dimension.id)).distinct()
     return (
         query.where(exp.Not(this=exp.Is(this=shown.copy(), expression=exp.Null()))).order_by("1").limit(500)
@@ -99,12 +103,12 @@ def rows(
 ) -> exp.Select:
     """Single rows of the subject."""
     names = trees.aliases(scope, tuple(dimensions))
-    shown = [trees.column_of(names[""], column).as_(trees.plain(column)) for column in columns]
-    shown += [trees.member(dimension, names).as_(dimension.id) for dimension in dimensions]
+    shown = [trees.column_of(scope.dialect, names[""], column).as_(trees.plain(column)) for column in columns]
+    shown += [trees.member(scope.dialect, dimension, names).as_(dimension.id) for dimension in dimensions]
     query = trees.source(scope, tuple(dimensions), names).select(*shown)
     if order is not None:
         query = query.order_by(
-            exp.Ordered(this=trees.column_of(names[""], order), desc=True, nulls_first=False)
+            exp.Ordered(this=trees.column_of(scope.dialect, names[""], order), desc=True, nulls_first=False)
         )
     return query.limit(limit)
 
@@ -131,7 +135,7 @@ def beside(
 def binned(scope: Scope, across: Column, width: float, figures: Sequence[Measure]) -> exp.Select:
     """Figures by equal steps of a number: a histogram, or how one figure goes with another."""
     names = trees.aliases(scope, ())
-    column = trees.column_of(names[""], across)
+    column = trees.column_of(scope.dialect, names[""], across)
     size = exp.Literal.number(f"{width:g}")
     start = exp.Mul(
         this=exp.Floor(this=exp.Div(this=column, expression=size, typed=False, safe=False)),
@@ -141,29 +145,31 @@ def binned(scope: Scope, across: Column, width: float, figures: Sequence[Measure
         exp.Not(this=exp.Is(this=column.copy(), expression=exp.Null()))
     )
     query = query.select(
-        start.as_("from_value"), *[figure(measure, names[""]).as_(measure.id) for measure in figures]
+        start.as_("from_value"),
+        *[figure(scope.dialect, measure, names[""]).as_(measure.id) for measure in figures],
     )
     return query.group_by("1").order_by("1")
 
 
 def fan_out(subject: Table, lookup: Lookup) -> exp.Select:
     """One row that proves a lookup: how many keys the subject has, how many are found, how many rows that gives."""
+    dialect = subject.dialect
     keys = (
-        exp.select(trees.column_of("subject", lookup.column).as_("k"))
+        exp.select(trees.column_of(dialect, "subject", lookup.column).as_("k"))
         .distinct()
         .from_(trees.table_of(subject, "subject"))
     )
     keys = keys.where(
-        exp.Not(this=exp.Is(this=trees.column_of("subject", lookup.column), expression=exp.Null()))
+        exp.Not(this=exp.Is(this=trees.column_of(dialect, "subject", lookup.column), expression=exp.Null()))
     )
-    found = trees.column_of("looked_up", lookup.key)
+    found = trees.column_of(dialect, "looked_up", lookup.key)
     on = exp.EQ(this=found.copy(), expression=exp.column("k", table="keys"))
     return (
         exp.Select()
         .with_("keys", as_=keys)
         .select(
             exp.Count(this=exp.Distinct(expressions=[exp.column("k", table="keys")])).as_("keys_in_subject"),
-            exp.CountIf(this=exp.Not(this=exp.Is(this=found.copy(), expression=exp.Null()))).as_(
+            dialect.count_where(exp.Not(this=exp.Is(this=found.copy(), expression=exp.Null()))).as_(
                 "keys_found"
             ),
             exp.Count(this=exp.Star()).as_("rows_after_join"),
@@ -173,26 +179,28 @@ def fan_out(subject: Table, lookup: Lookup) -> exp.Select:
     )
 
 
-def figure(measure: Measure, alias: str) -> exp.Expression:
+def figure(dialect: Dialect, measure: Measure, alias: str) -> exp.Expression:
     """The expression of a figure over the rows of `alias`."""
     if measure.kind == "rows":
         return exp.Count(this=exp.Star())
     assert measure.column is not None
-    column = trees.column_of(alias, measure.column)
+    column = trees.column_of(dialect, alias, measure.column)
     match measure.kind:
         case "distinct":
             return exp.Count(this=exp.Distinct(expressions=[column]))
         case "flagged":
-            return exp.CountIf(this=_is_true(measure.column, column))
+            return dialect.count_where(_is_true(measure.column, column))
         case "flagged_share":
-            return _share(exp.CountIf(this=_is_true(measure.column, column)))
+            return _share(dialect.count_where(_is_true(measure.column, column)))
         case "missing":
-            return exp.CountIf(this=exp.Is(this=column, expression=exp.Null()))
+            return dialect.count_where(exp.Is(this=column, expression=exp.Null()))
         case "missing_share":
-            return _share(exp.CountIf(this=exp.Is(this=column, expression=exp.Null())))
+            return _share(dialect.count_where(exp.Is(this=column, expression=exp.Null())))
         case "per_entity":
             assert measure.entity is not None
-            entities = exp.Count(this=exp.Distinct(expressions=[trees.column_of(alias, measure.entity)]))
+            entities = exp.Count(
+                this=exp.Distinct(expressions=[trees.column_of(dialect, alias, measure.entity)])
+            )
             return exp.Div(this=exp.Sum(this=column), expression=_not_zero(entities), typed=False, safe=False)
     match measure.aggregate:
         case "sum":
@@ -202,8 +210,7 @@ def figure(measure: Measure, alias: str) -> exp.Expression:
         case "min":
             return exp.Min(this=column)
         case "median":
-            template = parse_one("APPROX_QUANTILES(placeholder, 2)[OFFSET(1)]", dialect="bigquery")
-            return template.transform(lambda node: column.copy() if isinstance(node, exp.Column) else node)
+            return dialect.median(column)
     return exp.Avg(this=column)
 
 
@@ -216,7 +223,11 @@ def _not_zero(expression: exp.Expression) -> exp.Expression:
 
 
 def _is_true(column: Column, expression: exp.Expression) -> exp.Expression:
-    return expression if column.type == "BOOL" else exp.EQ(this=expression, expression=exp.Literal.number(1))
+    return (
+        expression
+        if column.kind == Kind.BOOLEAN
+        else exp.EQ(this=expression, expression=exp.Literal.number(1))
+    )
 
 
 def _with_leaders(scope: Scope, cut: Cut) -> exp.Select:
@@ -229,11 +240,15 @@ def _with_leaders(scope: Scope, cut: Cut) -> exp.Select:
         if measure is not None and measure.column is not None
     }
     picked = trees.source(scope, cut.dimensions, names)
-    shown = [trees.member(dimension, names).as_(dimension.id)]
+    shown = [trees.member(scope.dialect, dimension, names).as_(dimension.id)]
     if cut.step is not None:
         shown.insert(0, trees.step_of(scope, cut.step, names).as_(cut.step.id))
     picked = picked.select(
-        *shown, *[trees.column_of(names[""], column).as_(trees.plain(column)) for column in needed.values()]
+        *shown,
+        *[
+            trees.column_of(scope.dialect, names[""], column).as_(trees.plain(column))
+            for column in needed.values()
+        ],
     )
     weight = cut.leaders_by or cut.measures[0]
     leaders = (
@@ -241,7 +256,7 @@ def _with_leaders(scope: Scope, cut: Cut) -> exp.Select:
         .from_("picked")
         .where(exp.Not(this=exp.Is(this=exp.column(dimension.id), expression=exp.Null())))
         .group_by("1")
-        .order_by(exp.Ordered(this=figure(_flat(weight), "picked"), desc=True), "1")
+        .order_by(exp.Ordered(this=figure(scope.dialect, _flat(weight), "picked"), desc=True), "1")
         .limit(cut.leaders or 6)
     )
     member = exp.Coalesce(
@@ -257,11 +272,14 @@ def _with_leaders(scope: Scope, cut: Cut) -> exp.Select:
         exp.Select()
         .with_("picked", as_=picked)
         .with_("leaders", as_=leaders)
-        .select(*keys, *[figure(_flat(measure), "picked").as_(measure.id) for measure in cut.measures])
+        .select(
+            *keys,
+            *[figure(scope.dialect, _flat(measure), "picked").as_(measure.id) for measure in cut.measures],
+        )
         .from_("picked")
         .join(exp.to_table("leaders"), on=on, join_type="left")
     )
-    return _finished(query, cut, len(keys), "picked")
+    return _finished(scope, query, cut, len(keys), "picked")
 
 
 def _flat(measure: Measure) -> Measure:
@@ -271,7 +289,7 @@ def _flat(measure: Measure) -> Measure:
     return replace(measure, column=replace(measure.column, path=trees.plain(measure.column)))
 
 
-def _finished(query: exp.Select, cut: Cut, keys: int, alias: str) -> exp.Select:
+def _finished(scope: Scope, query: exp.Select, cut: Cut, keys: int, alias: str) -> exp.Select:
     """Group, keep only members with enough rows, order, limit."""
     if keys:
         query = query.group_by(*[str(index + 1) for index in range(keys)])
@@ -279,7 +297,7 @@ def _finished(query: exp.Select, cut: Cut, keys: int, alias: str) -> exp.Select:
         measured = cut.order_by or cut.measures[0]
         counted: exp.Expression = exp.Star()
         if measured.column is not None and measured.kind == "column":
-            counted = trees.column_of(alias, measured.column)
+            counted = trees.column_of(scope.dialect, alias, measured.column)
         query = query.having(
             exp.GTE(this=exp.Count(this=counted), expression=exp.Literal.number(cut.least_rows))
         )

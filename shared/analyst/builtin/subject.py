@@ -17,8 +17,9 @@ from shared.analyst.builtin.goal import Goal, Phrase, is_calendar
 from shared.analyst.builtin.joins import Lookup
 from shared.analyst.builtin.view import Column, Table, View
 from shared.analyst.builtin.vocabulary import EMBRACES, MONEY, SOFT
+from shared.warehouses.types import Kind
 
-Kind = Literal["rows", "measure", "flag", "missing", "dimension", "field", "companion", "time"]
+HitKind = Literal["rows", "measure", "flag", "missing", "dimension", "field", "companion", "time"]
 GOOD = 0.5
 _MONEY = {words.stem(word) for word in MONEY}
 _GENERIC = frozenset("fct fact facts dim stg tbl raw vw view data table all src mart the v t of".split())
@@ -32,7 +33,7 @@ class Hit:
     """What a phrase means."""
 
     phrase: Phrase
-    kind: Kind
+    kind: HitKind
     score: float
     columns: tuple[Column, ...] = ()
     """One, or several that fit equally well ("delay" where there are two)."""
@@ -223,7 +224,9 @@ def _own_columns(table: Table, phrase: Phrase) -> list[Hit]:
             continue
         top = max(score for score, _ in fitting)
         same = tuple(column for score, column in fitting if score >= top - 0.04)
-        kind: Kind = "measure" if kind_of == ("measure",) else "flag" if kind_of == ("flag",) else "dimension"
+        kind: HitKind = (
+            "measure" if kind_of == ("measure",) else "flag" if kind_of == ("flag",) else "dimension"
+        )
         if kind == "dimension":
             same = (max(same, key=lambda column: (roles.role(column) == "name", -column.position)),)
             if roles.role(same[0]) == "key" and phrase.slot == "what" and phrase.aggregate != "count":
@@ -324,7 +327,7 @@ def entity_of(table: Table) -> Column | None:
     named = [
         column
         for column in table.columns
-        if column.type == "STRING"
+        if column.kind == Kind.TEXT
         and roles.role(column) in ("dimension", "key", "name")
         and (column.stats.distinct or 0) > 1
         and not roles.is_unique(table, column)

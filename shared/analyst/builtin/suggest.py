@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from shared.analyst.builtin import measures, roles
 from shared.analyst.builtin.view import Column, Table, View
+from shared.warehouses.types import Kind
 
 MOST = 6
 
@@ -44,7 +45,7 @@ def _splits(table: Table) -> list[str]:
     found = [
         column
         for column in table.columns
-        if column.type == "STRING" and roles.role(column) in ("dimension", "name")
+        if column.kind == Kind.TEXT and roles.role(column) in ("dimension", "name")
     ]
     found.sort(key=lambda column: (len(column.words) > 1, column.position))
     return [measures.readable(column, None) for column in found]

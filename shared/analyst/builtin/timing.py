@@ -10,6 +10,7 @@ from shared.analyst.builtin.ranges import Period
 from shared.analyst.builtin.roles import Times
 from shared.analyst.builtin.trees import Step
 from shared.analyst.builtin.view import Table
+from shared.warehouses.types import Kind
 
 
 def data_period(time: Times | None) -> Period | None:
@@ -38,7 +39,9 @@ def _cycle(cycle: Cycle, table: Table, time: Times) -> Step | None:
         (column for column in table.columns if roles.role(column) == "part" and column.words == ("hour",)),
         None,
     )
-    instant = next((column for column in table.columns if column.type in ("TIMESTAMP", "DATETIME")), None)
+    instant = next(
+        (column for column in table.columns if column.kind in (Kind.TIMESTAMP, Kind.DATETIME)), None
+    )
     column = part or instant
     return None if column is None else Step(names[cycle], cycle=cycle, column=column)
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-import sqlglot.dialects.bigquery  # noqa: F401 - whole before a thread asks for it by name
-from sqlglot import exp, parse_one
+from sqlglot import exp
 
 from shared.analyst.builtin.goal import Cycle, Grain
 from shared.analyst.builtin.joins import Lookup
 from shared.analyst.builtin.measures import Measure
 from shared.analyst.builtin.roles import Times
 from shared.analyst.builtin.view import Column, Table
+from shared.warehouses.dialect import Dialect
+from shared.warehouses.types import Kind
 
 Operator = Literal["in", "not_in"]
 OTHER = "Other"
@@ -72,6 +73,11 @@ class Scope:
     """Dimensions that the reader can choose from; each binds @its-id."""
     range_id: str = "period"
 
+    @property
+    def dialect(self) -> Dialect:
+        """How the subject's warehouse writes SQL."""
+        return self.table.dialect
+
 
 @dataclass(frozen=True)
 class Step:
@@ -127,7 +133,10 @@ def source(scope: Scope, dimensions: tuple[Dimension, ...], names: dict[str, str
             continue
         joined.add(lookup.column.path)
         alias = names[lookup.column.path]
-        on = exp.EQ(this=column_of(alias, lookup.key), expression=column_of(names[""], lookup.column))
+        on = exp.EQ(
+            this=column_of(scope.dialect, alias, lookup.key),
+            expression=column_of(scope.dialect, names[""], lookup.column),
+        )
         query = query.join(table_of(lookup.table, alias), on=on, join_type="left")
     for condition in _conditions(scope, names):
         query = query.where(condition)
@@ -137,7 +146,7 @@ def source(scope: Scope, dimensions: tuple[Dimension, ...], names: dict[str, str
 def _conditions(scope: Scope, names: dict[str, str]) -> list[exp.Expression]:
     found = _in_range(scope, names[""])
     for restriction in scope.restrictions:
-        tested = member(restriction.dimension, names)
+        tested = member(scope.dialect, restriction.dimension, names)
         values = [exp.Literal.string(value) for value in restriction.values]
         test: exp.Expression = (
             exp.EQ(this=tested, expression=values[0])
@@ -146,9 +155,9 @@ def _conditions(scope: Scope, names: dict[str, str]) -> list[exp.Expression]:
         )
         found.append(exp.Not(this=exp.paren(test)) if restriction.operator == "not_in" else test)
     for dimension in scope.choices:
-        chosen = parameter(dimension.id)
+        chosen = scope.dialect.parameter(dimension.id)
         free = exp.Is(this=chosen, expression=exp.Null())
-        match = exp.EQ(this=member(dimension, names), expression=chosen.copy())
+        match = exp.EQ(this=member(scope.dialect, dimension, names), expression=chosen.copy())
         found.append(exp.paren(exp.or_(free, match, copy=False)))
     return found
 
@@ -156,67 +165,57 @@ def _conditions(scope: Scope, names: dict[str, str]) -> list[exp.Expression]:
 def _in_range(scope: Scope, alias: str) -> list[exp.Expression]:
     if scope.time is None:
         return []
-    column = column_of(alias, scope.time.column)
+    column = column_of(scope.dialect, alias, scope.time.column)
     if scope.time.kind == "year":
-        low, high = parameter(f"{scope.range_id}_min"), parameter(f"{scope.range_id}_max")
+        low = scope.dialect.parameter(f"{scope.range_id}_min")
+        high = scope.dialect.parameter(f"{scope.range_id}_max")
         first = exp.Coalesce(this=low, expressions=[exp.Literal.number(0)])
         last = exp.Coalesce(this=high, expressions=[exp.Literal.number(9999)])
         return [exp.GTE(this=column, expression=first), exp.LTE(this=column.copy(), expression=last)]
-    start, end = f"@{scope.range_id}_start", f"@{scope.range_id}_end"
-    texts = {
-        "date": (f"COALESCE({start}, DATE '0001-01-01')", f"COALESCE({end}, DATE '9999-12-31')"),
-        "timestamp": (
-            f"TIMESTAMP(COALESCE({start}, DATE '0001-01-01'))",
-            f"TIMESTAMP(DATE_ADD(COALESCE({end}, DATE '9999-12-30'), INTERVAL 1 DAY))",
-        ),
-        "datetime": (
-            f"CAST(COALESCE({start}, DATE '0001-01-01') AS DATETIME)",
-            f"CAST(DATE_ADD(COALESCE({end}, DATE '9999-12-30'), INTERVAL 1 DAY) AS DATETIME)",
-        ),
-    }[scope.time.kind]
-    first, last = (parse_one(text, dialect="bigquery") for text in texts)
+    first, last = scope.dialect.bounds(
+        Kind(scope.time.kind), f"{scope.range_id}_start", f"{scope.range_id}_end"
+    )
     below = exp.LTE if scope.time.kind == "date" else exp.LT
     return [exp.GTE(this=column, expression=first), below(this=column.copy(), expression=last)]
 
 
 def step_of(scope: Scope, step: Step, names: dict[str, str]) -> exp.Expression:
     assert scope.time is not None
-    column = column_of(names[""], scope.time.column)
+    dialect = scope.dialect
+    column = column_of(dialect, names[""], scope.time.column)
     if step.column is not None and step.column.is_number:
-        return column_of(names[""], step.column)
+        return column_of(dialect, names[""], step.column)
     if step.column is not None:
-        return exp.Extract(this=exp.Var(this="HOUR"), expression=column_of(names[""], step.column))
+        return dialect.part("hour", column_of(dialect, names[""], step.column))
     if scope.time.kind == "year":
         return column
-    day: exp.Expression = column if scope.time.kind == "date" else exp.Date(this=column)
+    day: exp.Expression = column if scope.time.kind == "date" else dialect.day_of(column)
     if step.cycle == "weekday":
-        number = exp.Extract(this=exp.Var(this="DAYOFWEEK"), expression=day)
         return exp.Case(
-            this=number,
+            this=dialect.weekday(day),
             ifs=[
                 exp.If(this=exp.Literal.number(index + 1), true=exp.Literal.string(name))
                 for index, name in enumerate(_WEEKDAYS)
             ],
         )
     if step.cycle is not None:
-        part = {"hour": "HOUR", "month": "MONTH"}[step.cycle]
-        return exp.Extract(this=exp.Var(this=part), expression=column if part == "HOUR" else day)
+        return dialect.part(step.cycle, column if step.cycle == "hour" else day)
     if step.grain == "hour" and scope.time.kind != "date":
-        return exp.TimestampTrunc(this=column, unit=exp.Var(this="HOUR"))
+        return dialect.hour_of(column)
     if step.grain in (None, "day", "hour"):
         return day
-    if step.grain == "week":
-        return exp.DateTrunc(this=day, unit=exp.WeekStart(this=exp.Var(this="MONDAY")))
-    return exp.DateTrunc(this=day, unit=exp.Literal.string(str(step.grain).upper()))
+    return dialect.start_of(step.grain, day)
 
 
-def member(dimension: Dimension, names: dict[str, str]) -> exp.Expression:
+def member(dialect: Dialect, dimension: Dimension, names: dict[str, str]) -> exp.Expression:
     """A member of a dimension as readers see it: its name, or its key where no name is known."""
-    own = column_of(names[""], dimension.column)
-    code: exp.Expression = own if dimension.column.type == "STRING" else exp.cast(own, exp.DataType.Type.TEXT)
+    own = column_of(dialect, names[""], dimension.column)
+    code: exp.Expression = (
+        own if dimension.column.kind == Kind.TEXT else exp.cast(own, exp.DataType.Type.TEXT)
+    )
     if dimension.uses_lookup and dimension.lookup is not None and dimension.field is not None:
-        shown: exp.Expression = column_of(names[dimension.lookup.column.path], dimension.field)
-        if dimension.field.type != "STRING":
+        shown: exp.Expression = column_of(dialect, names[dimension.lookup.column.path], dimension.field)
+        if dimension.field.kind != Kind.TEXT:
             shown = exp.cast(shown, exp.DataType.Type.TEXT)
         label = dimension.lookup.label
         if label is not None and label.path == dimension.field.path:
@@ -227,22 +226,14 @@ def member(dimension: Dimension, names: dict[str, str]) -> exp.Expression:
     return code
 
 
-def parameter(name: str) -> exp.Parameter:
-    return exp.Parameter(this=exp.Var(this=name))
-
-
 def table_of(table: Table, alias: str) -> exp.Table:
     parts = table.name.split(".")
     catalog, dataset, name = ([None, None, None, *parts])[-3:]
     return exp.table_(name, db=dataset, catalog=catalog, quoted=True, alias=alias)
 
 
-def column_of(alias: str, column: Column) -> exp.Expression:
-    first, *rest = column.path.split(".")
-    base: exp.Expression = exp.column(exp.to_identifier(first, quoted=_needs_quotes(first)), table=alias)
-    for part in rest:
-        base = exp.Dot(this=base, expression=exp.to_identifier(part, quoted=_needs_quotes(part)))
-    return base
+def column_of(dialect: Dialect, alias: str, column: Column) -> exp.Expression:
+    return dialect.column(column.path, alias)
 
 
 def plain(column: Column) -> str:
@@ -252,16 +243,3 @@ def plain(column: Column) -> str:
 def identifier(text: str) -> str:
     name = "".join(letter if letter.isalnum() and letter.isascii() else "_" for letter in text)
     return name if name[:1].isalpha() else f"t_{name}"
-
-
-def _needs_quotes(name: str) -> bool:
-    return not (name.replace("_", "a").isalnum() and name.isascii() and name.islower()) or name in _RESERVED
-
-
-_RESERVED = frozenset(
-    "all and any array as asc at between by case cast collate contains create cross cube current date default define desc distinct else end enum escape "
-    "except exists extract false fetch following for from full group grouping groups hash having if ignore in inner intersect interval into is "
-    "join lateral left like limit lookup merge natural new no not null nulls of on or order outer over partition preceding proto qualify range "
-    "recursive respect right rollup rows select set some struct tablesample then to treat true unbounded union unnest using when where window with within year month day hour time "
-    "timestamp user value values column table".split()
-)

@@ -14,6 +14,7 @@ from shared.analyst.builtin.measures import readable
 from shared.analyst.builtin.subject import Subject
 from shared.analyst.builtin.trees import Dimension, Operator, Restriction
 from shared.analyst.builtin.view import Column, Table
+from shared.warehouses.types import Kind
 
 MOST_COLUMNS = 8
 MOST_VALUES = 12
@@ -42,7 +43,7 @@ def places(subject: Subject) -> list[Place]:
     found: list[Place] = []
     for column in subject.table.columns:
         if (
-            column.type == "STRING"
+            column.kind == Kind.TEXT
             and roles.role(column) in ("dimension", "key", "name")
             and not roles.is_unique(subject.table, column)
             and (column.stats.distinct is None or 1 < column.stats.distinct <= 5_000)
@@ -58,7 +59,7 @@ def places(subject: Subject) -> list[Place]:
     for lookup in lookups:
         for column in lookup.table.columns:
             few = 1 < (column.stats.distinct or 0) <= 200 and column.path != lookup.key.path
-            if few and column.type == "STRING" and roles.role(column) == "dimension":
+            if few and column.kind == Kind.TEXT and roles.role(column) == "dimension":
                 noun = readable(column, None)
                 dimension = Dimension(
                     identifier(noun), noun, lookup.column, lookup, column, column.stats.distinct

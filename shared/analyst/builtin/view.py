@@ -11,23 +11,9 @@ from typing import Any
 
 from shared.analyst.builtin import words
 from shared.analyst.builtin.effort import Effort
-
-_ALIASES = {
-    "INTEGER": "INT64", "INT": "INT64", "BIGINT": "INT64", "SMALLINT": "INT64", "INT4": "INT64", "INT8": "INT64",
-    "FLOAT": "FLOAT64", "DOUBLE": "FLOAT64", "DOUBLE PRECISION": "FLOAT64", "REAL": "FLOAT64", "FLOAT8": "FLOAT64",
-    "DECIMAL": "NUMERIC", "NUMBER": "NUMERIC", "BIGNUMERIC": "NUMERIC", "BOOLEAN": "BOOL",
-    "TEXT": "STRING", "VARCHAR": "STRING", "CHAR": "STRING", "CHARACTER VARYING": "STRING",
-    "TIMESTAMP WITH TIME ZONE": "TIMESTAMP", "TIMESTAMPTZ": "TIMESTAMP", "TIMESTAMP_TZ": "TIMESTAMP",
-    "TIMESTAMP WITHOUT TIME ZONE": "DATETIME", "TIMESTAMP_NTZ": "DATETIME", "TIMESTAMP_LTZ": "TIMESTAMP",
-}  # fmt: skip
-
-
-def normal_type(name: str) -> str:
-    """One name for a type, whatever the warehouse calls it; precision is dropped."""
-    bare = name.upper().strip()
-    if not bare.startswith(("ARRAY", "STRUCT", "RECORD")):
-        bare = bare.split("(")[0].strip()
-    return _ALIASES.get(bare, bare)
+from shared.warehouses import registry
+from shared.warehouses.dialect import Dialect
+from shared.warehouses.types import Kind
 
 
 @dataclass(frozen=True)
@@ -46,7 +32,7 @@ class Column:
     """A scalar column, or a scalar leaf of a struct (its path is dotted)."""
 
     path: str
-    type: str
+    kind: Kind
     description: str = ""
     position: int = 0
     stats: Statistics = Statistics()
@@ -59,12 +45,12 @@ class Column:
     @property
     def is_number(self) -> bool:
         """Whether arithmetic makes sense on its type."""
-        return self.type in ("INT64", "FLOAT64", "NUMERIC")
+        return self.kind.is_number
 
     @property
     def is_time(self) -> bool:
         """Whether it is a date or an instant."""
-        return self.type in ("DATE", "TIMESTAMP", "DATETIME")
+        return self.kind.is_time
 
 
 @dataclass(frozen=True)
@@ -73,6 +59,7 @@ class Table:
 
     name: str
     """Fully qualified: project.dataset.table."""
+    dialect: Dialect
     description: str = ""
     rows: int | None = None
     size_bytes: int | None = None
@@ -106,7 +93,6 @@ class View:
     """The tables that the tools have shown, in a stable order."""
 
     tables: tuple[Table, ...] = ()
-    dialect: str = "bigquery"
     effort: Effort = field(default_factory=Effort, repr=False, compare=False)
     """What looking things up in it may cost."""
 
@@ -120,24 +106,24 @@ class View:
 
 def read_table(shape: Mapping[str, Any]) -> Table:
     """A table from what `get_table_schema` answered."""
+    dialect = registry.dialect(str(shape["dialect"]))
     columns = tuple(
-        _column(entry, index)
+        _column(entry, index, dialect)
         for index, entry in enumerate(shape.get("columns") or ())
         if str(entry.get("mode", "")).upper() != "REPEATED"
     )
     return Table(
         name=str(shape["table"]),
+        dialect=dialect,
         description=str(shape.get("description") or ""),
         rows=_whole(shape.get("row_count")),
         size_bytes=_whole(shape.get("size_bytes")),
         partition=dict(shape.get("partitioning") or {}),
-        columns=tuple(
-            column for column in columns if not column.type.startswith(("STRUCT", "RECORD", "ARRAY"))
-        ),
+        columns=tuple(column for column in columns if column.kind not in (Kind.RECORD, Kind.LIST)),
     )
 
 
-def _column(entry: Mapping[str, Any], index: int) -> Column:
+def _column(entry: Mapping[str, Any], index: int, dialect: Dialect) -> Column:
     sampled = entry.get("statistics") or {}
     stats = Statistics(
         distinct=_whole(sampled.get("distinct")),
@@ -148,7 +134,7 @@ def _column(entry: Mapping[str, Any], index: int) -> Column:
     )
     return Column(
         path=str(entry["path"]),
-        type=normal_type(str(entry["type"])),
+        kind=dialect.kind(str(entry["type"])),
         description=str(entry.get("description") or ""),
         position=int(entry.get("position") or index),
         stats=stats,

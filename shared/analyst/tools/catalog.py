@@ -71,7 +71,7 @@ class ListTables:
         found = service.list_tables(context.team, _connection(context), dataset)
         shown = found[arguments.offset : arguments.offset + MOST_TABLES]
         return {
-            "dialect": reading.opened(context).warehouse.dialect,
+            "dialect": reading.opened(context).warehouse.dialect.name,
             "tables": [
                 _without_nothing(
                     {
@@ -125,7 +125,7 @@ class GetTableSchema:
             "partitioning": shape.partitioning,
             "clustering": shape.clustering,
             "description": shape.description,
-            "dialect": reading.opened(context).warehouse.dialect,
+            "dialect": reading.opened(context).warehouse.dialect.name,
             "columns": [
                 _without_nothing(
                     {
@@ -186,10 +186,11 @@ def described(context: ToolContext, name: str) -> TableShape:
         known = [
             entry.fully_qualified_name for entry in service.list_tables(context.team, _connection(context))
         ]
-        short = {entry.rsplit(".", 1)[-1]: entry for entry in known}
-        near = [
-            short[found] for found in get_close_matches(name.rsplit(".", 1)[-1], list(short), n=3, cutoff=0.5)
-        ]
+        called: dict[str, list[str]] = {}
+        for entry in known:
+            called.setdefault(entry.rsplit(".", 1)[-1], []).append(entry)
+        alike = get_close_matches(name.rsplit(".", 1)[-1], list(called), n=3, cutoff=0.5)
+        near = [entry for found in alike for entry in called[found]][:6]
         hint = f" Near it: {', '.join(near)}." if near else ""
         raise ToolFailed(
             f"The catalog has no table {name[:200]!r}.{hint}", code="NOT_FOUND", details={"near": near}

@@ -18,7 +18,7 @@ from shared.analyst.tools import consent, reading
 from shared.analyst.tools.catalog import Arguments
 from shared.analyst.tools.queries import DRY_RUN, sha
 from shared.dashboards import reading as documents
-from shared.dashboards import service
+from shared.dashboards import service, validation
 from shared.dashboards.views import Draft, ListFilter
 from shared.platform import ids
 
@@ -54,7 +54,7 @@ class ValidateDashboardYaml:
 
     def run(self, context: ToolContext, arguments: Yaml) -> dict[str, Any]:
         report = service.validate(context.team, arguments.yaml_content)
-        parsed = documents.parse(arguments.yaml_content).document
+        parsed = validation.read(context.team, arguments.yaml_content).document
         errors = [problem.model_dump(exclude_none=True) for problem in report.errors]
         answer: dict[str, Any] = {
             "valid": report.valid,
@@ -176,7 +176,7 @@ class GetDashboard:
 
     def run(self, context: ToolContext, arguments: Which) -> dict[str, Any]:
         text, generation = service.text_of(context.team, arguments.slug)
-        parsed = documents.parse(text)
+        parsed = validation.read(context.team, text)
         if parsed.document is None:
             return {
                 "slug": arguments.slug,

@@ -26,9 +26,7 @@ from shared.querying import service as querying
 from shared.querying.access import Access
 from shared.querying.service import Estimate
 from shared.warehouses.contract import Result
-
-PRICE_PER_TEBIBYTE_USD = 6.25
-"""On-demand analysis of BigQuery, list price (cloud.google.com/bigquery/pricing, 2025); other warehouses bill by time."""
+from shared.warehouses.types import Kind
 
 
 def opened(context: ToolContext) -> OpenConnection:
@@ -126,12 +124,12 @@ def over_cap(context: ToolContext, found: Estimate) -> ToolFailed:
 
 def cost_usd(context: ToolContext, bytes_scanned: int) -> float | None:
     """What the scan costs on demand; None where the warehouse does not bill by bytes."""
-    if opened(context).warehouse.dialect != "bigquery":
-        return None
-    return round(bytes_scanned / 2**40 * PRICE_PER_TEBIBYTE_USD, 8)
+    price = opened(context).warehouse.dialect.usd_per_tebibyte
+    return None if price is None else round(bytes_scanned / 2**40 * price, 8)
 
 
 RECOMMENDED_ABOVE = 1_000_000_000
+_WIDE = (Kind.TEXT, Kind.JSON, Kind.BYTES)
 
 
 def advice(context: ToolContext, found: Estimate) -> str | None:
@@ -139,6 +137,7 @@ def advice(context: ToolContext, found: Estimate) -> str | None:
     if found.within and found.dry_run.bytes_scanned <= RECOMMENDED_ABOVE:
         return None
     shapes = catalog.shapes(context.team, str(context.connection_id), found.dry_run.tables)
+    dialect = opened(context).warehouse.dialect
     read_columns = {column.name for column in _columns(found)}
     parts: list[str] = []
     for name, shape in sorted(shapes.items()):
@@ -151,7 +150,7 @@ def advice(context: ToolContext, found: Estimate) -> str | None:
             parts.append(f"filter on {shape.clustering[0]}, by which {name} is clustered")
     if not parts:
         wide = sorted(
-            column.path for shape in shapes.values() for column in shape.columns if column.data_type in ("STRING", "JSON", "BYTES") and column.path in read_columns
+            column.path for shape in shapes.values() for column in shape.columns if dialect.kind(column.data_type) in _WIDE and column.path in read_columns
         )  # fmt: skip
         parts.append(f"leave out {', '.join(wide[:3])}" if wide else "read fewer columns")
     text = f"To read less: {'; '.join(parts[:3])}."

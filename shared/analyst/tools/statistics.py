@@ -7,43 +7,29 @@ from __future__ import annotations
 
 from typing import Any
 
-import sqlglot.dialects.bigquery  # noqa: F401 - whole before a thread asks for it by name
 from sqlglot import exp
 
 from shared.agents.protocol.model import ToolContext
 from shared.analyst.tools import reading
 from shared.catalog.model import Column, TableShape
+from shared.warehouses.dialect import Dialect
+from shared.warehouses.types import COMPARED
 
 MOST_COLUMNS = 60
 MOST_VALUES = 50
-_COUNTED = (
-    "STRING",
-    "INT64",
-    "INTEGER",
-    "FLOAT64",
-    "FLOAT",
-    "NUMERIC",
-    "BIGNUMERIC",
-    "BOOL",
-    "BOOLEAN",
-    "DATE",
-    "DATETIME",
-    "TIMESTAMP",
-    "TIME",
-)
 _LONGEST = 80
 
 
 def of_table(context: ToolContext, shape: TableShape) -> tuple[dict[str, dict[str, Any]], str | None]:
     """Statistics by column, and a warning where some could not be measured."""
-    measurable = _measurable(shape)
+    dialect = reading.opened(context).warehouse.dialect
+    measurable = _measurable(shape, dialect)
     if not measurable:
         return {}, None
     wanted = measurable[:MOST_COLUMNS]
-    dialect = reading.opened(context).warehouse.dialect
     while wanted:
         found = reading.estimate(
-            context, reading.plan(context, _overview(shape, wanted).sql(dialect=dialect))
+            context, reading.plan(context, dialect.write(_overview(shape, wanted, dialect)))
         )
         if found.within:
             result = reading.rows(context, found, 1, "get_table_schema")
@@ -61,36 +47,38 @@ def of_column(
     dialect = reading.opened(context).warehouse.dialect
     answer: dict[str, Any] = {"table": shape.fully_qualified_name, "column": column.path}
     if matching is None:
-        result = reading.read(context, _overview(shape, [column]).sql(dialect=dialect), 1, "profile_column")
+        result = reading.read(
+            context, dialect.write(_overview(shape, [column], dialect)), 1, "profile_column"
+        )
         answer |= {"rows": result.rows[0][0] if result.rows else 0} | _read(
             result.rows[0] if result.rows else (), [column]
         ).get(column.path, {})
     top = reading.read(
-        context, _frequent(shape, column, matching).sql(dialect=dialect), MOST_VALUES, "profile_column"
+        context, dialect.write(_frequent(shape, column, matching, dialect)), MOST_VALUES, "profile_column"
     )
     answer["top_values"] = [{"value": _cut(value), "count": count} for value, count in top.rows]
     return answer
 
 
-def _measurable(shape: TableShape) -> list[Column]:
+def _measurable(shape: TableShape, dialect: Dialect) -> list[Column]:
     """Columns whose values can be compared: scalars that stand in no list."""
     repeated = tuple(f"{column.path}." for column in shape.columns if column.mode == "REPEATED")
     return [
         column
         for column in shape.columns
-        if column.data_type.split("(")[0].upper() in _COUNTED
+        if dialect.kind(column.data_type) in COMPARED
         and column.mode != "REPEATED"
         and not column.path.startswith(repeated or ("\x00",))
     ]
 
 
-def _overview(shape: TableShape, columns: list[Column]) -> exp.Select:
+def _overview(shape: TableShape, columns: list[Column], dialect: Dialect) -> exp.Select:
     """COUNT(*), then for each column its distinct, least, greatest and known values."""
     shown: list[exp.Expression] = [exp.Count(this=exp.Star()).as_("row_total")]
     for index, column in enumerate(columns):
-        value = _value(column)
+        value = dialect.column(column.path, quoted=True)
         shown += [
-            exp.ApproxDistinct(this=value.copy()).as_(f"d{index}"),
+            dialect.count_distinct_roughly(value.copy()).as_(f"d{index}"),
             exp.Min(this=value.copy()).as_(f"l{index}"),
             exp.Max(this=value.copy()).as_(f"g{index}"),
             exp.Count(this=value.copy()).as_(f"n{index}"),
@@ -98,8 +86,8 @@ def _overview(shape: TableShape, columns: list[Column]) -> exp.Select:
     return exp.select(*shown).from_(_table(shape))
 
 
-def _frequent(shape: TableShape, column: Column, matching: str | None) -> exp.Select:
-    value = _value(column)
+def _frequent(shape: TableShape, column: Column, matching: str | None, dialect: Dialect) -> exp.Select:
+    value = dialect.column(column.path, quoted=True)
     text = exp.cast(value.copy(), exp.DataType.Type.TEXT)
     query = exp.select(text.as_("value"), exp.Count(this=exp.Star()).as_("row_total")).from_(_table(shape))
     query = query.where(exp.Not(this=exp.Is(this=value.copy(), expression=exp.Null())))
@@ -134,11 +122,3 @@ def _cut(value: Any) -> Any:
 def _table(shape: TableShape) -> exp.Table:
     catalog, dataset, name = ([None, None, None, *shape.fully_qualified_name.split(".")])[-3:]
     return exp.table_(name, db=dataset, catalog=catalog, quoted=True)
-
-
-def _value(column: Column) -> exp.Expression:
-    first, *rest = column.path.split(".")
-    value: exp.Expression = exp.column(exp.to_identifier(first, quoted=True))
-    for part in rest:
-        value = exp.Dot(this=value, expression=exp.to_identifier(part, quoted=True))
-    return value

@@ -7,11 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from shared.dashboards.document.shapes import Channel, FieldType, TimeUnit
-from shared.warehouses.contract import Field
+from shared.warehouses.types import Field, Kind
 
-_TIME = {"DATE", "DATETIME", "TIMESTAMP", "TIMESTAMPTZ", "TIMESTAMP_NTZ", "TIMESTAMP_LTZ", "TIMESTAMP_TZ"}
-_NUMBER = re.compile(r"(INT|INTEGER|SMALLINT|BIGINT|FLOAT|DOUBLE|REAL|NUMERIC|BIGNUMERIC|DECIMAL|NUMBER)")
-_NESTED = ("ARRAY", "STRUCT", "RECORD", "JSON", "OBJECT", "VARIANT")
 _UNIT_IN_NAME = re.compile(r"(?:^|_)(hour|day|week|month|quarter|year)(?:_(?:start|begin|date))?$")
 TIME_UNITS: dict[str, str] = {
     "hour": "utcyearmonthdatehours",
@@ -27,34 +24,33 @@ class Columns:
     """The columns of one result."""
 
     def __init__(self, fields: Sequence[Field]) -> None:
-        self._types = {field.name: field.type.upper() for field in fields}
+        self._fields = {field.name: field for field in fields}
 
     def has(self, name: str) -> bool:
         """Whether the result has this column."""
-        return name in self._types
+        return name in self._fields
 
     def type(self, name: str) -> str:
-        """The warehouse's type of a column."""
-        return self._types.get(name, "STRING")
+        """The warehouse's own name for the type of a column, to be shown."""
+        return self._fields[name].type if name in self._fields else str(Kind.TEXT)
 
     def is_nested(self, name: str) -> bool:
         """Whether the column holds arrays or records."""
-        return self.type(name).startswith(_NESTED)
+        return self._holds(name).is_nested
 
     def is_number(self, name: str) -> bool:
         """Whether the column holds numbers."""
-        return bool(_NUMBER.match(self.type(name)))
+        return self._holds(name).is_number
 
     def numbers(self) -> list[str]:
         """The columns that hold numbers."""
-        return [name for name in self._types if self.is_number(name)]
+        return [name for name in self._fields if self.is_number(name)]
 
     def kind(self, channel: Channel) -> FieldType:
         """How the column is to be read on an axis."""
         if channel.type is not None:
             return channel.type
-        declared = self.type(channel.field)
-        if declared.split("(")[0] in _TIME:
+        if self._holds(channel.field).is_time:
             return "temporal"
         return "quantitative" if self.is_number(channel.field) else "nominal"
 
@@ -67,7 +63,10 @@ class Columns:
         match = _UNIT_IN_NAME.search(channel.field.lower())
         if match is not None:
             return match[1]  # type: ignore[return-value]
-        return "day" if self.type(channel.field) == "DATE" else None
+        return "day" if self._holds(channel.field) is Kind.DATE else None
+
+    def _holds(self, name: str) -> Kind:
+        return self._fields[name].kind if name in self._fields else Kind.TEXT
 
 
 def escaped(name: str) -> str:

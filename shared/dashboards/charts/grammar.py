@@ -18,7 +18,7 @@ from shared.dashboards.charts.fields import Columns, humanize
 from shared.dashboards.document.model import ChartOptions, ChartTile, KpiTile
 from shared.dashboards.document.problems import Hint, did_you_mean
 from shared.dashboards.document.shapes import Channel
-from shared.warehouses.contract import Field
+from shared.warehouses.types import Field
 
 SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
 DIRECT_LABELS = 4

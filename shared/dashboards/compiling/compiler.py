@@ -14,7 +14,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from shared.dashboards.compiling import filters as filter_values
-from shared.dashboards.compiling import references, sqltext
+from shared.dashboards.compiling import references, templates
 from shared.dashboards.compiling.filters import Clock, Values
 from shared.dashboards.document.model import Document, KpiTile
 from shared.platform.errors import BridgeError
@@ -22,9 +22,11 @@ from shared.platform.settings import settings
 from shared.platform.text import strict_json
 from shared.querying import service as querying
 from shared.querying.service import Checked
-from shared.warehouses.contract import Dialect, Parameter
 from shared.warehouses.declared import QueryNotReadOnly
+from shared.warehouses.dialect import Dialect
 from shared.warehouses.sql import rewrites
+from shared.warehouses.sql import text as sql_text
+from shared.warehouses.types import Parameter
 
 MAX_ROWS = 10_000
 MAX_COMPILED = 400_000
@@ -113,7 +115,7 @@ def prepare(
     document: Document, *, dialect: Dialect, project: str, allowed: Collection[str] | None
 ) -> Prepared:
     """Inline, rewrite and check every query."""
-    edges = references.dependencies(document)
+    edges = references.dependencies(document, dialect)
     texts = _Texts(document, dialect)
     queries: dict[str, PreparedQuery] = {}
     failed: dict[str, BridgeError] = {}
@@ -171,7 +173,7 @@ def query_hash(
     fingerprint: str, parameters: Sequence[Parameter], connection: str, generation: int, policy: str = ""
 ) -> str:
     """The key of a result: what is asked, with which values, of whom, with whose rights, in which form."""
-    typed = [[p.name.lower(), p.type, p.array, p.value] for p in sorted(parameters, key=lambda p: p.name)]
+    typed = [[p.name.lower(), p.kind, p.array, p.value] for p in sorted(parameters, key=lambda p: p.name)]
     whole = [RESULT_FORMAT, fingerprint, typed, connection, generation, policy]
     return hashlib.sha256(strict_json.canonical(whole)).hexdigest()
 
@@ -188,14 +190,16 @@ class _Texts:
         self._dialect = dialect
         self._left = MAX_COMPILED
         self._common: dict[str, str] = {}
-        self.refs = {id: sqltext.refs(sql) for id, sql in self._sql.items()}
+        self.refs = {id: templates.refs(sql, dialect) for id, sql in self._sql.items()}
 
     def whole(self, id: str, below: Sequence[str]) -> str:
         """The query's statement with those below it as its WITH; raises QueryNotReadOnly when it gets too much."""
         names = {other: f"ref_{other}" for other in below}
         for other in below:
             if other not in self._common:
-                text = sqltext.replace_refs(self._sql[other], {id: f"ref_{id}" for id in self._sql})
+                text = templates.replaced(
+                    self._sql[other], {id: f"ref_{id}" for id in self._sql}, self._dialect
+                )
                 self._common[other] = rewrites.trimmed(text, self._dialect)
         common = [(names[other], self._common[other]) for other in below]
         self._left -= len(self._sql[id]) + sum(len(text) for _, text in common)
@@ -206,7 +210,7 @@ class _Texts:
                 field="sql",
                 reason="the queries are too long together",
             )
-        own = sqltext.replace_refs(self._sql[id], names)
+        own = templates.replaced(self._sql[id], names, self._dialect)
         return rewrites.bind_clock(rewrites.with_common_tables(own, common, self._dialect), self._dialect)
 
 
@@ -219,7 +223,7 @@ def _prepare_one(
     allowed: Collection[str] | None,
 ) -> PreparedQuery:
     query = document.query(id)
-    if query.warehouse not in (None, dialect, document.connection):
+    if query.warehouse not in (None, dialect.name, document.connection):
         raise QueryNotReadOnly(
             f"The query {id} names the warehouse {query.warehouse}; a dashboard reads one connection.",
             field="warehouse",
@@ -235,7 +239,7 @@ def _prepare_one(
         sql=text,
         tables=checked.tables,
         fingerprint=checked.fingerprint,
-        parameters=tuple(sqltext.parameters(text)),
+        parameters=tuple(sql_text.parameters(text, dialect)),
         builds_on=frozenset(below),
         max_bytes=min(query.max_bytes_billed or config.query_bytes_cap, config.query_bytes_cap),
         timeout_seconds=min(

@@ -1,11 +1,11 @@
 """Filters: the reader's choices as typed query parameters.
 
-    date_range `period`   → @period_start, @period_end   DATE
-    number_range `delay`  → @delay_min, @delay_max       FLOAT64
-    select, search `x`    → @x                           STRING
-    multi_select `x`      → @x                           ARRAY<STRING>, empty = all
-    toggle `x`            → @x                           BOOL
-    the clock             → @today DATE, @now TIMESTAMP
+    date_range `period`   → @period_start, @period_end   date
+    number_range `delay`  → @delay_min, @delay_max       real
+    select, search `x`    → @x                           text
+    multi_select `x`      → @x                           list of text, empty = all
+    toggle `x`            → @x                           boolean
+    the clock             → @today date, @now timestamp, @now_local datetime
 
 NULL means no restriction. In the address of a page the values are `period=2013-01-01..2013-03-31` (or a
 range's name, or empty for all), `delay=10..`, `carrier=AA&carrier=DL`, `late=true`.
@@ -36,9 +36,9 @@ from shared.platform.clock import iso
 from shared.platform.errors import ValidationFailed
 from shared.platform.text import numerals
 from shared.platform.text.characters import storable
-from shared.warehouses.contract import Parameter
+from shared.warehouses.types import Kind, Parameter
 
-CLOCK = ("today", "now")
+CLOCK = ("today", "now", "now_local")
 RESERVED = ("team_id", "limit", "cursor", "offset")
 MAX_TEXT = 300
 MAX_CHOICES = 100
@@ -46,22 +46,26 @@ MAX_CHOICES = 100
 
 @dataclass(frozen=True)
 class Clock:
-    """The moment that @today and @now name, in the dashboard's zone."""
+    """The moment that the clock's parameters name, in the dashboard's zone."""
 
     today: date
     now: datetime
+    local: datetime
+    """`now` as the clocks of the zone show it, without the zone."""
 
     @classmethod
     def at(cls, instant: datetime, timezone: str) -> Clock:
         """The clock of a document. @now is cut to the hour, so that results can be shared within it."""
-        local = instant.astimezone(ZoneInfo(timezone))
-        return cls(local.date(), instant.replace(minute=0, second=0, microsecond=0))
+        zone = ZoneInfo(timezone)
+        hour = instant.replace(minute=0, second=0, microsecond=0)
+        return cls(instant.astimezone(zone).date(), hour, hour.astimezone(zone).replace(tzinfo=None))
 
     def parameters(self) -> dict[str, Parameter]:
-        """@today and @now."""
+        """@today, @now and @now_local."""
         return {
-            "today": Parameter("today", "DATE", self.today.isoformat()),
-            "now": Parameter("now", "TIMESTAMP", iso(self.now)),
+            "today": Parameter("today", Kind.DATE, self.today.isoformat()),
+            "now": Parameter("now", Kind.TIMESTAMP, iso(self.now)),
+            "now_local": Parameter("now_local", Kind.DATETIME, self.local.isoformat()),
         }
 
 
@@ -107,14 +111,14 @@ def read(document: Document, given: Mapping[str, str | Sequence[str]], clock: Cl
             spans[item.id] = span
             start, end = (day.isoformat() if day else None for day in span)
             names = parameter_names(item)
-            parameters[names[0]] = Parameter(names[0], "DATE", start)
-            parameters[names[1]] = Parameter(names[1], "DATE", end)
+            parameters[names[0]] = Parameter(names[0], Kind.DATE, start)
+            parameters[names[1]] = Parameter(names[1], Kind.DATE, end)
             shown[item.id] = {"start": start, "end": end}
         elif isinstance(item, NumberRangeFilter):
             low, high = _numbers(item, values)
             names = parameter_names(item)
-            parameters[names[0]] = Parameter(names[0], "FLOAT64", low)
-            parameters[names[1]] = Parameter(names[1], "FLOAT64", high)
+            parameters[names[0]] = Parameter(names[0], Kind.REAL, low)
+            parameters[names[1]] = Parameter(names[1], Kind.REAL, high)
             shown[item.id] = {"min": low, "max": high}
         else:
             parameters[item.id], shown[item.id] = _plain(item, values)
@@ -135,8 +139,8 @@ def shifted(values: Values, comparison: str, filter_id: str) -> Mapping[str, Par
     if moved is None:
         return None
     return dict(values.parameters) | {
-        f"{filter_id}_start": Parameter(f"{filter_id}_start", "DATE", moved[0].isoformat()),
-        f"{filter_id}_end": Parameter(f"{filter_id}_end", "DATE", moved[1].isoformat()),
+        f"{filter_id}_start": Parameter(f"{filter_id}_start", Kind.DATE, moved[0].isoformat()),
+        f"{filter_id}_end": Parameter(f"{filter_id}_end", Kind.DATE, moved[1].isoformat()),
     }
 
 
@@ -145,14 +149,14 @@ def unrestricted(item: Filter) -> dict[str, Parameter]:
     names = parameter_names(item)
     match item:
         case DateRangeFilter():
-            return {name: Parameter(name, "DATE", None) for name in names}
+            return {name: Parameter(name, Kind.DATE, None) for name in names}
         case NumberRangeFilter():
-            return {name: Parameter(name, "FLOAT64", None) for name in names}
+            return {name: Parameter(name, Kind.REAL, None) for name in names}
         case MultiSelectFilter():
-            return {item.id: Parameter(item.id, "STRING", (), array=True)}
+            return {item.id: Parameter(item.id, Kind.TEXT, (), array=True)}
         case ToggleFilter():
-            return {item.id: Parameter(item.id, "BOOL", None)}
-    return {item.id: Parameter(item.id, "STRING", None)}
+            return {item.id: Parameter(item.id, Kind.BOOLEAN, None)}
+    return {item.id: Parameter(item.id, Kind.TEXT, None)}
 
 
 def _dates(item: DateRangeFilter, given: list[str] | None, today: date) -> tuple[date | None, date | None]:
@@ -190,7 +194,7 @@ def _plain(
         state = item.default if given is None else {"true": True, "false": False}.get(given[0])
         if state is None:
             raise _refused(item.id, "must be true or false")
-        return Parameter(item.id, "BOOL", state), state
+        return Parameter(item.id, Kind.BOOLEAN, state), state
     if isinstance(item, MultiSelectFilter):
         chosen = list(item.default) if given is None else [value for value in given if value]
         if len(chosen) > MAX_CHOICES:
@@ -198,11 +202,11 @@ def _plain(
         for value in chosen:
             _check_choice(item, value)
         chosen = sorted(set(chosen))
-        return Parameter(item.id, "STRING", tuple(chosen), array=True), chosen
+        return Parameter(item.id, Kind.TEXT, tuple(chosen), array=True), chosen
     text = item.default if given is None else given[0] or None
     if text is not None:
         _check_choice(item, text)
-    return Parameter(item.id, "STRING", text), text
+    return Parameter(item.id, Kind.TEXT, text), text
 
 
 def _check_choice(item: SelectFilter | MultiSelectFilter | SearchFilter, value: str) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 from shared.dashboards.compiling.compiler import Prepared, PreparedQuery
 from shared.dashboards.document.model import Document
+from shared.querying.service import Checked
 
 
 def edges(prepared: Prepared) -> list[dict[str, Any]]:
@@ -46,24 +47,27 @@ def _tiles(document: Document) -> dict[str, list[str]]:
 class _Sources:
     """What one SELECT reads, and the names that its list gives."""
 
-    tables: Mapping[str, str]
+    tables: Mapping[str, str | None]
+    """How a column may name its table, in small letters → the table's full path; None where two are called so."""
     only: str | None
     """The one table, where the SELECT reads nothing else."""
     aliases: frozenset[str]
 
 
 def _columns(query: PreparedQuery) -> dict[str, set[str]]:
-    """One walk from the root down, with the SELECT around each column: the way up from each column is as long
-    as the chain of conditions that it stands in."""
+    """The columns of each table, by its full path: two tables may share the last part of their names.
+
+    One walk from the root down, with the SELECT around each column: the way up from each column is as long
+    as the chain of conditions that it stands in.
+    """
     from sqlglot import exp
 
-    names = {table.rsplit(".", 1)[-1].lower(): table for table in query.tables}
     found: dict[str, set[str]] = {}
     stack: list[tuple[Any, _Sources | None, bool]] = [(query.checked.tree, None, False)]
     while stack:
         node, sources, listed = stack.pop()
         if isinstance(node, exp.Select):
-            inside = _sources(node, names)
+            inside = _sources(node, query.checked)
             for name, value in node.args.items():
                 for child in value if isinstance(value, list) else [value]:
                     if isinstance(child, exp.Expression):
@@ -77,22 +81,35 @@ def _columns(query: PreparedQuery) -> dict[str, set[str]]:
     return found
 
 
-def _sources(select: Any, names: Mapping[str, str]) -> _Sources:
+def _sources(select: Any, checked: Checked) -> _Sources:
     from sqlglot import exp
 
     holders = [select.args.get("from_") or select.args.get("from"), *(select.args.get("joins") or [])]
     sources = [holder.this for holder in holders if holder is not None]
-    tables = {
-        source.alias_or_name.lower(): names[source.name.lower()]
-        for source in sources
-        if isinstance(source, exp.Table) and source.db and source.name.lower() in names
-    }
-    only = next(iter(tables.values())) if len(sources) == len(tables) == 1 else None
+    tables: dict[str, str | None] = {}
+    read: list[str] = []
+    for source in sources:
+        path = checked.path_of(source) if isinstance(source, exp.Table) else None
+        if path is None:
+            continue
+        read.append(path)
+        for name in _names(source, path):
+            tables[name] = path if tables.get(name, path) == path else None
+    only = read[0] if len(sources) == len(read) == 1 else None
     return _Sources(tables, only, frozenset(alias.lower() for alias in select.named_selects))
+
+
+def _names(source: Any, path: str) -> list[str]:
+    """By which names the columns of a table can be called: its alias, else its own name with or without its place."""
+    if source.alias:
+        return [str(source.alias).lower()]
+    parts = path.lower().split(".")
+    return [".".join(parts[first:]) for first in range(len(parts))]
 
 
 def _table_of(column: Any, sources: _Sources, listed: bool) -> str | None:
     """`listed`: the column stands in the select list, where an alias of the same list can't be meant."""
-    if column.table:
-        return sources.tables.get(column.table.lower())
+    named = ".".join(part for part in (column.catalog, column.db, column.table) if part)
+    if named:
+        return sources.tables.get(named.lower())
     return sources.only if listed or column.name.lower() not in sources.aliases else None

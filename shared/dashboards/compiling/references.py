@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from shared.dashboards.compiling import filters, sqltext
+from shared.dashboards.compiling import filters, templates
 from shared.dashboards.document.model import (
     ChartOptions,
     ChartTile,
@@ -26,6 +26,8 @@ from shared.dashboards.document.model import (
 from shared.dashboards.document.problems import Problems, did_you_mean
 from shared.platform.text import links
 from shared.platform.text.safe_yaml import Path
+from shared.warehouses.dialect import Dialect
+from shared.warehouses.sql import text as sql_text
 
 DATA_TILES = (KpiTile, ChartTile, TableTile)
 
@@ -37,33 +39,35 @@ class _Said:
     refs: Mapping[str, list[str]]
     parameters: Mapping[str, list[str]]
     edges: Mapping[str, list[str]]
+    dialect: Dialect
 
     @classmethod
-    def of(cls, document: Document) -> _Said:
-        refs = {query.id: sqltext.refs(query.sql) for query in document.queries}
+    def of(cls, document: Document, dialect: Dialect) -> _Said:
+        refs = {query.id: templates.refs(query.sql, dialect) for query in document.queries}
         return cls(
             refs,
-            {query.id: sqltext.parameters(query.sql) for query in document.queries},
+            {query.id: sql_text.parameters(query.sql, dialect) for query in document.queries},
             _edges(document, refs),
+            dialect,
         )
 
 
-def check(document: Document, problems: Problems) -> None:
+def check(document: Document, problems: Problems, dialect: Dialect) -> None:
     """Report every id that is not unique and every reference that does not resolve."""
     for name in ("filters", "queries", "layout", "alerts"):
         _unique(name, getattr(document, name), problems)
     queries = [query.id for query in document.queries]
     _check_filters(document, queries, problems)
-    said = _Said.of(document)
+    said = _Said.of(document, dialect)
     _check_queries(document, said, queries, problems)
     _check_tiles(document, said, queries, problems)
     for index, alert in enumerate(document.alerts):
         _resolves(("alerts", index, "query"), alert.query, queries, "query", problems)
 
 
-def dependencies(document: Document) -> dict[str, list[str]]:
+def dependencies(document: Document, dialect: Dialect) -> dict[str, list[str]]:
     """For each query the ones it builds on or was told to wait for, as far as they exist."""
-    return _edges(document, {query.id: sqltext.refs(query.sql) for query in document.queries})
+    return _edges(document, {query.id: templates.refs(query.sql, dialect) for query in document.queries})
 
 
 def _edges(document: Document, refs: Mapping[str, list[str]]) -> dict[str, list[str]]:
@@ -167,7 +171,7 @@ def _check_queries(document: Document, said: _Said, queries: list[str], problems
             _resolves((*path, "depends_on", position), name, queries, "query", problems)
         for name in said.refs[query.id]:
             _resolves((*path, "sql"), name, queries, "query", problems)
-        for text in sqltext.unknown_templates(query.sql):
+        for text in templates.unknown(query.sql, said.dialect):
             problems.error(
                 (*path, "sql"), f"{text[:60]} is not understood.", "Only {{ ref('query_id') }} is a template."
             )

@@ -54,7 +54,9 @@ class Refresh(Strict):
         default=86_400, ge=1, le=30 * 86_400, description="Age up to which a result is fresh."
     )
     schedule: str | None = Field(
-        default=None, max_length=120, description="Cron (UTC) by which the cache is warmed."
+        default=None,
+        max_length=120,
+        description="Cron by which the cache is warmed, in the document's time zone.",
     )
     stale_while_revalidate_seconds: int = Field(
         default=86_400,
@@ -82,14 +84,14 @@ class _Filter(Strict):
 
 
 class DateRangeFilter(_Filter):
-    """Binds @id_start and @id_end (DATE, NULL = open)."""
+    """Binds @id_start and @id_end (dates, NULL = open)."""
 
     type: Literal["date_range"]
     default: DateRange | None = Field(default=None, description="Range on opening; all time otherwise.")
 
 
 class NumberRangeFilter(_Filter):
-    """Binds @id_min and @id_max (FLOAT64, NULL = open)."""
+    """Binds @id_min and @id_max (numbers, NULL = open)."""
 
     type: Literal["number_range"]
     default: NumberRange | None = Field(default=None, description="Range on opening.")
@@ -104,14 +106,14 @@ class _Choice(_Filter):
 
 
 class SelectFilter(_Choice):
-    """Binds @id (STRING, NULL = all)."""
+    """Binds @id (a text, NULL = all)."""
 
     type: Literal["select"]
     default: str | None = Field(default=None, max_length=300, description="Choice on opening.")
 
 
 class MultiSelectFilter(_Choice):
-    """Binds @id (ARRAY<STRING>, empty = all)."""
+    """Binds @id (a list of texts, empty = all)."""
 
     type: Literal["multi_select"]
     default: list[Annotated[str, StringConstraints(max_length=300)]] = Field(
@@ -120,14 +122,14 @@ class MultiSelectFilter(_Choice):
 
 
 class SearchFilter(_Filter):
-    """Binds @id (STRING, NULL = no restriction)."""
+    """Binds @id (a text, NULL = no restriction)."""
 
     type: Literal["search"]
     default: str | None = Field(default=None, max_length=300, description="Text on opening.")
 
 
 class ToggleFilter(_Filter):
-    """Binds @id (BOOL)."""
+    """Binds @id (true or false)."""
 
     type: Literal["toggle"]
     default: bool = Field(default=False, description="State on opening.")
@@ -147,7 +149,7 @@ class Query(Strict):
     warehouse: str | None = Field(
         default=None,
         max_length=120,
-        description="Connection of this query: the document's own, or its kind (bigquery).",
+        description="Connection of this query: the document's own, or its type.",
     )
     depends_on: list[Identifier] = Field(
         default_factory=list, max_length=32, description="Queries to run before it; inferred from ref()."

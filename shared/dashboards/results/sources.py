@@ -94,10 +94,10 @@ def _make(team: TeamId, head: pool.Row) -> Source:
     )
     if found is None:
         raise Unavailable("The dashboard was replaced just now; try again.", retry_after=1)
-    parsed = reading.parse(found[0].decode("utf-8", "replace"))
+    reach = access.to(team, head["connection_id"])
+    parsed = reading.parse(found[0].decode("utf-8", "replace"), lambda _named: reach.dialect)
     if parsed.document is None:
         raise DashboardInvalid(details={"errors": [problem.model_dump() for problem in parsed.errors]})
-    reach = access.to(team, head["connection_id"])
     prepared = compiler.prepare(
         parsed.document, dialect=reach.dialect, project=reach.project, allowed=reach.allowed
     )

@@ -20,19 +20,20 @@ from shared.platform.leases.stopping import cancelling
 from shared.platform.settings import settings
 from shared.warehouses import values
 from shared.warehouses.bigquery import catalog
+from shared.warehouses.bigquery.credentials import ServiceAccount
+from shared.warehouses.bigquery.dialect import BIGQUERY
 from shared.warehouses.bigquery.errors import translated
-from shared.warehouses.bigquery.retrying import patience
+from shared.warehouses.bigquery.retrying import call_options
 from shared.warehouses.contract import (
     DatasetInfo,
-    Dialect,
     DryRun,
-    Field,
     Limits,
-    Parameter,
     Result,
     TableInfo,
 )
 from shared.warehouses.declared import PermissionMissing, QueryInvalid, QueryTimedOut
+from shared.warehouses.dialect import Dialect
+from shared.warehouses.types import Field, Kind, Parameter
 
 AUDIENCE = "https://bigquery.googleapis.com/"
 
@@ -43,12 +44,12 @@ _JOB_PLACE = re.compile(r"[Jj]ob [^:\s]+:([A-Za-z0-9-]+)\.")
 class BigQuery:
     """One project of BigQuery through one service account."""
 
-    dialect: Dialect = "bigquery"
+    dialect: Dialect = BIGQUERY
 
     def __init__(self, credentials: Mapping[str, Any]) -> None:
-        self.project = str(credentials["project_id"])
-        self._account = str(credentials["client_email"])
-        self._key, self._key_id = str(credentials["private_key"]), credentials.get("private_key_id")
+        account = ServiceAccount.model_validate(credentials)
+        self.project, self._account = account.project_id, account.client_email
+        self._key, self._key_id = account.private_key, account.private_key_id
 
     def __repr__(self) -> str:
         return f"BigQuery({self.project!r})"
@@ -60,7 +61,7 @@ class BigQuery:
 
         from shared.warehouses.bigquery.access_token import SelfSigned
 
-        emulator = settings().bigquery_emulator
+        emulator = settings().warehouse_emulators.get("BIGQUERY_EMULATOR_HOST")
         return bigquery.Client(
             project=self.project,
             credentials=SelfSigned(self._account, self._key, self._key_id, audience=AUDIENCE),
@@ -75,7 +76,7 @@ class BigQuery:
         with self._needing("bigquery.jobs.create", "BigQuery Job User"):
             self.dry_run("SELECT 1")
         with self._needing("bigquery.datasets.get", "BigQuery Data Viewer"), translated():
-            datasets = list(self.client.list_datasets(max_results=20, **patience()))
+            datasets = list(self.client.list_datasets(max_results=20, **call_options()))
         if not datasets:
             raise PermissionMissing(
                 f"{self._account} sees no dataset in the project {self.project}. Grant it BigQuery Data Viewer"
@@ -84,12 +85,12 @@ class BigQuery:
             )
         for dataset in datasets:
             with self._needing("bigquery.tables.list", "BigQuery Data Viewer"), translated():
-                tables = list(self.client.list_tables(dataset.reference, max_results=20, **patience()))
+                tables = list(self.client.list_tables(dataset.reference, max_results=20, **call_options()))
             # A table that demands a filter on its partitions would refuse the trial for another reason.
             tables.sort(key=lambda item: bool(item._properties.get("requirePartitionFilter")))
             if tables:
                 table = tables[0].reference
-                name = catalog.quoted(table.project, table.dataset_id, table.table_id)
+                name = BIGQUERY.quoted(table.project, table.dataset_id, table.table_id)
                 with self._needing("bigquery.tables.getData", "BigQuery Data Viewer"):
                     self.dry_run(f"SELECT 1 FROM {name} LIMIT 1")  # noqa: S608 - quoted and checked
                 return
@@ -123,7 +124,7 @@ class BigQuery:
             query_parameters=[_bound(parameter) for parameter in parameters],
         )
         with translated():
-            job = self.client.query(sql, job_config=config, **patience(), job_retry=None)
+            job = self.client.query(sql, job_config=config, **call_options(), job_retry=None)
             return DryRun(
                 bytes_scanned=int(job.total_bytes_processed or 0),
                 statement_type=str(job.statement_type or ""),
@@ -175,61 +176,64 @@ class BigQuery:
                     job_config=config,
                     job_id=limits.job_id,
                     location=location,
-                    **patience(),
+                    **call_options(),
                     job_retry=None,
                 )
             except Conflict as error:
                 if limits.job_id is None:
                     raise
                 place = _JOB_PLACE.search(str(error))
-                return self.client.get_job(limits.job_id, location=place[1] if place else None, **patience())
+                return self.client.get_job(
+                    limits.job_id, location=place[1] if place else None, **call_options()
+                )
 
     def rows(self, job: Any, limits: Limits) -> Any:
         """Wait for a job; its row iterator. A job that outlives its limit, or that nobody wants, is cancelled."""
         with translated():
             try:
-                with cancelling(lambda: job.cancel(**patience())):
+                with cancelling(lambda: job.cancel(**call_options())):
                     return job.result(
                         max_results=limits.max_rows,
                         timeout=limits.timeout_seconds + 2,
-                        retry=patience()["retry"],
+                        retry=call_options()["retry"],
                         job_retry=None,
                     )
             except FutureTimeout:
-                job.cancel(**patience())
+                job.cancel(**call_options())
                 raise QueryTimedOut(
                     f"The query ran longer than {limits.timeout_seconds:g} seconds and was stopped."
                 ) from None
 
 
 def _field(field: Any) -> Field:
-    return Field(field.name, catalog.type_of(field))
+    return BIGQUERY.field(field.name, catalog.type_of(field))
 
 
 def _bound(parameter: Parameter) -> Any:
     from google.cloud import bigquery
 
+    kind, type_name = parameter.kind, BIGQUERY.type_name(parameter.kind)
     if parameter.array:
         items = parameter.value if isinstance(parameter.value, tuple) else (parameter.value,)
         return bigquery.ArrayQueryParameter(
-            parameter.name, parameter.type, [_native(parameter.type, item) for item in items]
+            parameter.name, type_name, [_native(kind, item) for item in items]
         )
-    return bigquery.ScalarQueryParameter(
-        parameter.name, parameter.type, _native(parameter.type, parameter.value)
-    )
+    return bigquery.ScalarQueryParameter(parameter.name, type_name, _native(kind, parameter.value))
 
 
-def _native(kind: str, value: Any) -> Any:
-    """Dates and instants as the client wants them; a text that is none is the caller's mistake."""
+def _native(kind: Kind, value: Any) -> Any:
+    """Dates and moments as the client wants them; a text that is none is the caller's mistake."""
     if not isinstance(value, str):
         return value
     try:
-        if kind == "DATE":
+        if kind == Kind.DATE:
             return date.fromisoformat(value)
-        if kind == "TIMESTAMP":
+        if kind in (Kind.TIMESTAMP, Kind.DATETIME):
             return datetime.fromisoformat(value.replace("Z", "+00:00"))
     except ValueError:
-        raise QueryInvalid(f"{value[:40]!r} is not a {kind}.", reason="parameter") from None
+        raise QueryInvalid(
+            f"{value[:40]!r} is not a {BIGQUERY.type_name(kind)}.", reason="parameter"
+        ) from None
     return value
 
 

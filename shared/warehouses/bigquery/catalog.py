@@ -19,10 +19,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from shared.platform.errors import BridgeError
 from shared.platform.telemetry import context as telemetry
+from shared.warehouses.bigquery.dialect import BIGQUERY
 from shared.warehouses.bigquery.errors import translated
-from shared.warehouses.bigquery.retrying import METADATA_MAX_BYTES, METADATA_SECONDS, patience
-from shared.warehouses.contract import ColumnInfo, DatasetInfo, Limits, Parameter, TableInfo
+from shared.warehouses.bigquery.retrying import METADATA_MAX_BYTES, METADATA_SECONDS, call_options
+from shared.warehouses.contract import ColumnInfo, DatasetInfo, Limits, TableInfo
 from shared.warehouses.declared import PermissionMissing
+from shared.warehouses.types import Kind, Parameter
 
 if TYPE_CHECKING:
     from shared.warehouses.bigquery.adapter import BigQuery
@@ -30,7 +32,6 @@ if TYPE_CHECKING:
 Mode = Literal["NULLABLE", "REQUIRED", "REPEATED"]
 
 MAX_ROWS = 5_000_000
-_PLAIN = re.compile(r"[\w -]+\Z")
 _LEGACY = {"INTEGER": "INT64", "FLOAT": "FLOAT64", "BOOLEAN": "BOOL", "RECORD": "STRUCT"}
 _TABLES = """
 SELECT table_name, table_type, creation_time,
@@ -65,7 +66,7 @@ SELECT schema_name, option_value FROM {region}.INFORMATION_SCHEMA.SCHEMATA_OPTIO
 def datasets(warehouse: BigQuery) -> list[DatasetInfo]:
     """Every dataset; one whose location does not answer is there without its details and says so."""
     with translated():
-        listed = list(warehouse.client.list_datasets(**patience()))
+        listed = list(warehouse.client.list_datasets(**call_options()))
     places: dict[str, list[str]] = defaultdict(list)
     for item in listed:
         places[str(item._properties.get("location") or "US")].append(item.dataset_id)
@@ -100,7 +101,7 @@ def datasets(warehouse: BigQuery) -> list[DatasetInfo]:
 def tables(warehouse: BigQuery, dataset: DatasetInfo) -> list[TableInfo]:
     """The tables of one dataset with their columns."""
     location = dataset.location or "US"
-    place = quoted(warehouse.project, dataset.name)
+    place = BIGQUERY.quoted(warehouse.project, dataset.name)
     asked = [statement.format(dataset=place) for statement in (_TABLES, _COLUMNS, _PATHS, _OPTIONS)]
     jobs = _begin(warehouse, location, *asked)
     storage = _storage(warehouse, location, dataset.name)
@@ -148,13 +149,13 @@ def _rows(warehouse: BigQuery, job: Any) -> list[Mapping[str, Any]]:
 def _storage(warehouse: BigQuery, location: str, dataset: str) -> list[Mapping[str, Any]]:
     """Rows and bytes of a dataset's tables, from where the account may see them."""
     statement = _STORAGE.format(region=_region(warehouse, location))
-    named = (Parameter("dataset", "STRING", dataset),)
+    named = (Parameter("dataset", Kind.TEXT, dataset),)
     try:
         (job,) = _begin(warehouse, location, statement, parameters=named)
         return _rows(warehouse, job)
     except PermissionMissing:
         (job,) = _begin(
-            warehouse, location, _LEGACY_STORAGE.format(dataset=quoted(warehouse.project, dataset))
+            warehouse, location, _LEGACY_STORAGE.format(dataset=BIGQUERY.quoted(warehouse.project, dataset))
         )
         return _rows(warehouse, job)
 
@@ -260,12 +261,4 @@ def _whole(value: Any) -> int | None:
 
 
 def _region(warehouse: BigQuery, location: str) -> str:
-    return quoted(warehouse.project, f"region-{location.lower()}")
-
-
-def quoted(*names: str) -> str:
-    """Names in back-ticks; they come from the warehouse, and still nothing else may stand in them."""
-    for name in names:
-        if not _PLAIN.match(name):
-            raise ValueError(f"{name[:80]!r} can't be a name in BigQuery")
-    return ".".join(f"`{name}`" for name in names)
+    return BIGQUERY.quoted(warehouse.project, f"region-{location.lower()}")

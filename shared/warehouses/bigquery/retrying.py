@@ -11,7 +11,7 @@ METADATA_MAX_BYTES = 1_000_000_000
 METADATA_SECONDS = 120.0
 
 
-def patience() -> dict[str, Any]:
+def call_options() -> dict[str, Any]:
     """Arguments of a client's call: with its own repetitions it would last ten minutes by default."""
     from google.cloud.bigquery.retry import DEFAULT_RETRY
 

@@ -17,17 +17,19 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from shared.warehouses.contract import Dialect, DryRun
+from shared.warehouses.contract import DryRun
 from shared.warehouses.declared import DatasetNotAllowed, QueryNotReadOnly
-from shared.warehouses.guard import rules_bigquery as rules
+from shared.warehouses.dialect import Dialect
+from shared.warehouses.guard.rules import Rules
 from shared.warehouses.sql import parsing
-from shared.warehouses.sql.loading import loaded
 
 MAX_NODES = 20_000
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u0085\u2028\u2029]")
 _ESCAPED_QUOTE = re.compile(r"\\[\"'`]")
 _WILDCARD = re.compile(r"[^*]+\*\Z")
+_NAMES_FOLLOW = ("DOT", "PARAMETER")
+_PATH = "path"
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,13 @@ class Checked:
     tree: Any
     tables: tuple[str, ...]
     fingerprint: str
+    rules: Rules
+    """By which it passed."""
+
+    def path_of(self, table: Any) -> str | None:
+        """The full path (project.dataset.table) of a table of the tree; None for a name of a WITH."""
+        path = table.meta.get(_PATH)
+        return None if path is None else str(path)
 
 
 def check(sql: str, dialect: Dialect, *, allowed: Collection[str] | None, project: str) -> Checked:
@@ -46,14 +55,19 @@ def check(sql: str, dialect: Dialect, *, allowed: Collection[str] | None, projec
     `project` completes names that have none.
     """
     try:
+        rules = _rules_of(dialect)
+        if rules is None:
+            raise QueryNotReadOnly(
+                f"Queries in {dialect.name} are not supported.", field="sql", reason="dialect"
+            )
         tree = _parse(sql, dialect)
         for node in _nodes(tree):
-            _check_node(node)
-        tables = tuple(sorted(set(_tables(tree, project))))
+            _check_node(node, rules)
+        tables = tuple(sorted(set(_tables(tree, project, rules))))
         if allowed is not None:
             for table in tables:
                 _check_dataset(table, allowed)
-        return Checked(tree, tables, fingerprint(sql, dialect))
+        return Checked(tree, tables, fingerprint(sql, dialect), rules)
     except (QueryNotReadOnly, DatasetNotAllowed):
         raise
     except Exception as error:
@@ -76,7 +90,7 @@ def agree(checked: Checked, dry_run: DryRun, allowed: Collection[str]) -> None:
     if checked.tables and not dry_run.tables:
         raise QueryNotReadOnly(field="sql", reason="the warehouse does not say which tables it reads")
     for table in dry_run.tables:
-        if any(_is_metadata(part) for part in table.split(".")):
+        if any(checked.rules.is_metadata(part) for part in table.split(".")):
             raise DatasetNotAllowed(field="sql", reason=f"{table} is metadata of the warehouse")
         _check_dataset(table, allowed)
 
@@ -84,26 +98,43 @@ def agree(checked: Checked, dry_run: DryRun, allowed: Collection[str]) -> None:
 def fingerprint(sql: str, dialect: Dialect) -> str:
     """SHA-256 of the statement without comments, layout and the case of reserved words.
 
-    Made from tokens, not from a regenerated statement: two statements share it only if the warehouse
-    would read the same words.
+    Made from tokens as the author wrote them, not from a regenerated statement: two statements share it only
+    if the warehouse would read the same words. Texts, numbers and quoted names count letter by letter, and so
+    does a name behind a dot or an @, also where it is spelled like a reserved word.
     """
-    import sqlglot
-
-    digest = hashlib.sha256(dialect.encode())
-    for token in sqlglot.tokenize(sql, read=loaded(dialect)):
-        text = token.text.upper() if token.text.upper() in rules.RESERVED else token.text
+    digest = hashlib.sha256(dialect.name.encode())
+    before = ""
+    for token in parsing.tokens(sql, dialect):
         kind = token.token_type.name
         if kind == "SEMICOLON":
             continue
+        # With its quotes, so that no text or quoted name is ever taken for a word.
+        text = sql[token.start : token.end + 1]
+        if before not in _NAMES_FOLLOW:
+            words = text.upper().split()
+            if dialect.reserved.issuperset(words):
+                text = " ".join(words)
         digest.update(f"{kind}\x1f{len(text)}\x1f{text}\x1e".encode())
+        before = kind
     return digest.hexdigest()
+
+
+def _rules_of(dialect: Dialect) -> Rules | None:
+    """The lists of a dialect; None where it has none, so that nothing in it may run."""
+    if dialect.name == "bigquery":
+        from shared.warehouses.guard.rules_bigquery import RULES as bigquery
+
+        return bigquery
+    if dialect.name == "postgres":
+        from shared.warehouses.guard.rules_postgres import RULES as postgres
+
+        return postgres
+    return None
 
 
 def _parse(sql: str, dialect: Dialect) -> Any:
     from sqlglot import exp
 
-    if dialect != "bigquery":
-        raise QueryNotReadOnly(f"Queries in {dialect} are not supported.", field="sql", reason="dialect")
     if _CONTROL.search(sql):
         raise QueryNotReadOnly(field="sql", reason="it contains a control character")
     if _ESCAPED_QUOTE.search(sql):
@@ -126,24 +157,26 @@ def _nodes(tree: Any) -> Iterator[Any]:
         yield node
 
 
-def _check_node(node: Any) -> None:
+def _check_node(node: Any, rules: Rules) -> None:
     from sqlglot import exp
 
     kind = type(node).__name__
     if isinstance(node, exp.Anonymous):
-        _check_unknown_function(node)
+        _check_unknown_function(node, rules)
     elif isinstance(node, exp.Func):
-        if kind not in rules.FUNCTIONS:
+        if kind not in rules.functions:
             raise _function_refused(node.sql_name())
         if isinstance(node.parent, exp.Dot) and node.arg_key == "expression":
             raise _function_refused(f"{node.parent.this.name}.{node.sql_name()}")
-    elif kind not in rules.NODES:
+    elif kind not in rules.nodes:
         raise QueryNotReadOnly(field="sql", reason=f"{_spoken(node)} is not allowed")
+    if rules.types is not None and isinstance(node, exp.DataType) and node.this.name not in rules.types:
+        raise QueryNotReadOnly(field="sql", reason=f"the type {node.sql()[:80]} is not allowed")
     if isinstance(node, exp.Parameter) and not isinstance(node.this, exp.Var | exp.Identifier):
         raise QueryNotReadOnly(field="sql", reason="system variables (@@) are not allowed")
 
 
-def _check_unknown_function(node: Any) -> None:
+def _check_unknown_function(node: Any, rules: Rules) -> None:
     """A function that the parser has no class for: known by name, or refused."""
     from sqlglot import exp
 
@@ -151,29 +184,34 @@ def _check_unknown_function(node: Any) -> None:
     parent = node.parent
     if isinstance(parent, exp.Dot) and node.arg_key == "expression":
         owner = parent.this
-        if not (isinstance(owner, exp.Identifier) and owner.name.upper() == "HLL_COUNT"):
+        listed = rules.on_names.get(owner.name.upper()) if isinstance(owner, exp.Identifier) else None
+        if listed is None:
             raise _function_refused(f"{owner.name}.{name}")
-        known = name in rules.HLL_NAMES
+        known = name in listed
     elif isinstance(parent, exp.NetFunc):
-        known = name in rules.NET_NAMES
+        known = name in rules.on_names.get("NET", ())
     else:
-        known = name in rules.PLAIN_NAMES
+        known = name in rules.plain_names
     if not known:
         raise _function_refused(name)
 
 
-def _tables(tree: Any, project: str) -> Iterator[str]:
-    """Every table that is not a name of a WITH, fully qualified."""
+def _tables(tree: Any, project: str, rules: Rules) -> Iterator[str]:
+    """Every table that is not a name of a WITH, fully qualified; its path is kept on the node."""
     from sqlglot import exp
 
     for table, scope in _in_scope(tree):
         parts = table.parts
+        if len(parts) == 1 and type(parts[0]).__name__ in rules.table_functions:
+            continue
         if not parts or not all(isinstance(part, exp.Identifier) for part in parts):
             raise QueryNotReadOnly(field="sql", reason="a function stands where a table is expected")
         names = [str(part.name) for part in parts]
         if len(names) == 1 and _names_a_cte(scope, names[0]):
             continue
-        yield _qualified(names, project)
+        path = _qualified(names, project, rules)
+        table.meta[_PATH] = path
+        yield path
 
 
 @dataclass(frozen=True)
@@ -224,17 +262,17 @@ def _names_a_cte(scope: _Scope | None, name: str) -> bool:
     return False
 
 
-def _qualified(names: list[str], project: str) -> str:
+def _qualified(names: list[str], project: str, rules: Rules) -> str:
     if len(names) == 1:
         raise DatasetNotAllowed(
             f"Write the table {names[0]!r} as dataset.table.", field="sql", reason="no dataset is named"
         )
-    if len(names) > 3 or any(_is_metadata(name) for name in names):
+    if len(names) > 3 or any(rules.is_metadata(name) for name in names):
         raise DatasetNotAllowed(field="sql", reason=f"{'.'.join(names)} is not a table of a dataset")
     *place, table = names
     if any("*" in name or "." in name for name in place) or "$" in table or "@" in table:
         raise DatasetNotAllowed(field="sql", reason=f"{'.'.join(names)} is not a plain table name")
-    if ("*" in table and not _WILDCARD.match(table)) or "." in table:
+    if ("*" in table and not (rules.wildcards and _WILDCARD.match(table))) or "." in table:
         raise DatasetNotAllowed(field="sql", reason=f"{'.'.join(names)} is not a plain table name")
     return ".".join(names if len(names) == 3 else [project, *names])
 
@@ -249,11 +287,6 @@ def _check_dataset(table: str, allowed: Collection[str]) -> None:
         field="sql",
         reason=f"{dataset or table} is not a dataset of this connection",
     )
-
-
-def _is_metadata(name: str) -> bool:
-    upper = name.upper()
-    return "INFORMATION_SCHEMA" in upper.split(".") or upper.startswith("__")
 
 
 def _function_refused(name: str) -> QueryNotReadOnly:

@@ -1,14 +1,15 @@
 """What a read-only BigQuery statement may be made of, by sqlglot's names of its nodes.
 
-Allow-lists, not block-lists: a node or function that a later parser learns to read is refused until
-somebody adds it here. Left out on purpose: everything that tells who asks (SESSION_USER), talks to
+Left out on purpose: everything that tells who asks (SESSION_USER), talks to
 another system or a model (EXTERNAL_QUERY, ML.*, AI.*, remote functions), handles keys (KEYS.*, AEAD.*),
 raises text of its own (ERROR), looks into the past (FOR SYSTEM_TIME) and every user-defined function.
 """
 
 from __future__ import annotations
 
-NODES = frozenset(
+from shared.warehouses.guard.rules import Rules
+
+_NODES = frozenset(
     """
     Add Alias Aliases All Any AtTimeZone Between BitwiseAnd BitwiseLeftShift BitwiseNot BitwiseOr
     BitwiseRightShift BitwiseXor Boolean Bracket ByteString CTE Column ColumnDef Cube DPipe DataType
@@ -21,7 +22,7 @@ NODES = frozenset(
 """.split()
 )
 
-FUNCTIONS = frozenset(
+_FUNCTIONS = frozenset(
     """
     Abs Acos Acosh And AnyValue ApproxDistinct ApproxQuantiles ApproxTopK ApproxTopSum ArgMax ArgMin Array
     ArrayAgg ArrayConcat ArrayConcatAgg ArrayFirst ArrayLast ArrayReverse ArraySize ArraySlice
@@ -29,7 +30,7 @@ FUNCTIONS = frozenset(
     BitwiseXorAgg ByteLength Case Cast Cbrt Ceil Chr Coalesce CodePointsToBytes CodePointsToString Collate
     Concat Contains Corr Cos Cosh CosineDistance Cot Coth Count CountIf CovarPop CovarSamp Csc Csch
     CumeDist CurrentDate CurrentDatetime CurrentTime CurrentTimestamp Date DateAdd DateDiff DateFromParts
-    DateFromUnixDate DateSub DateTrunc DatetimeAdd DatetimeDiff DatetimeSub DatetimeTrunc DenseRank
+    DateFromUnixDate DateSub DateTrunc Datetime DatetimeAdd DatetimeDiff DatetimeSub DatetimeTrunc DenseRank
     EndsWith EuclideanDistance Exists Exp Extract FarmFingerprint FirstValue Float64 Floor Format
     FromBase32 FromBase64 GenerateDateArray GenerateSeries GenerateTimestampArray Greatest GroupConcat
     Grouping Host If Initcap Int64 IsInf IsNan JSONArray JSONArrayAppend JSONBool JSONExtract
@@ -42,7 +43,7 @@ FUNCTIONS = frozenset(
     RegexpLike RegexpReplace Repeat Replace Reverse Right Round RowNumber SHA1Digest SHA2Digest SafeAdd
     SafeConvertBytesToString SafeDivide SafeFunc SafeMultiply SafeNegate SafeSubtract Sec Sech Sign Sin
     Sinh Soundex Split Sqrt StDistance StartsWith Stddev StddevPop StddevSamp StrPosition StrToDate
-    StrToTime String Struct Substring Sum Tan Tanh TimeAdd TimeDiff TimeFromParts TimeSub TimeToStr
+    StrToTime String Struct Substring Sum Tan Tanh Time TimeAdd TimeDiff TimeFromParts TimeSub TimeToStr
     TimeTrunc Timestamp TimestampAdd TimestampDiff TimestampFromParts TimestampSub TimestampTrunc ToBase32
     ToBase64 ToCodePoints Translate Trim Trunc TryCast TsOrDsToDate TsOrDsToDatetime TsOrDsToTime
     TsOrDsToTimestamp Unhex Unicode UnixDate UnixMicros UnixMillis UnixSeconds UnixToTime Unnest Upper
@@ -51,29 +52,26 @@ FUNCTIONS = frozenset(
 )
 
 # Functions that the parser has no class for, by what they are called on.
-PLAIN_NAMES = frozenset(
+_PLAIN_NAMES = frozenset(
     """
     DATE_BUCKET DATETIME_BUCKET IEEE_DIVIDE NULLIFZERO TIMESTAMP_BUCKET ZEROIFNULL RANGE_START RANGE_END
     ST_AREA ST_ASGEOJSON ST_ASTEXT ST_BUFFER ST_CENTROID ST_CONTAINS ST_DWITHIN ST_GEOGFROMTEXT
     ST_GEOGPOINT ST_GEOHASH ST_INTERSECTS ST_LENGTH ST_WITHIN ST_X ST_Y
 """.split()
 )
-NET_NAMES = frozenset(
+_NET_NAMES = frozenset(
     """
     IPV4_FROM_INT64 IPV4_TO_INT64 IP_FROM_STRING IP_NET_MASK IP_TO_STRING IP_TRUNC PUBLIC_SUFFIX
     SAFE_IP_FROM_STRING
 """.split()
 )
-HLL_NAMES = frozenset(("EXTRACT", "INIT", "MERGE", "MERGE_PARTIAL"))
+_HLL_NAMES = frozenset(("EXTRACT", "INIT", "MERGE", "MERGE_PARTIAL"))
 
-# Words that can't be a name without back-ticks, so that their case carries no meaning.
-RESERVED = frozenset(
-    """
-    ALL AND ANY ARRAY AS ASC ASSERT_ROWS_MODIFIED AT BETWEEN BY CASE CAST COLLATE CONTAINS CREATE CROSS CUBE
-    CURRENT DEFAULT DEFINE DESC DISTINCT ELSE END ENUM ESCAPE EXCEPT EXCLUDE EXISTS EXTRACT FALSE FETCH
-    FOLLOWING FOR FROM FULL GROUP GROUPING GROUPS HASH HAVING IF IGNORE IN INNER INTERSECT INTERVAL INTO IS
-    JOIN LATERAL LEFT LIKE LIMIT LOOKUP MERGE NATURAL NEW NO NOT NULL NULLS OF ON OR ORDER OUTER OVER
-    PARTITION PRECEDING PROTO QUALIFY RANGE RECURSIVE RESPECT RIGHT ROLLUP ROWS SELECT SET SOME STRUCT
-    TABLESAMPLE THEN TO TREAT TRUE UNBOUNDED UNION UNNEST USING WHEN WHERE WINDOW WITH WITHIN
-""".split()
+RULES = Rules(
+    nodes=_NODES,
+    functions=_FUNCTIONS,
+    plain_names=_PLAIN_NAMES,
+    on_names={"NET": _NET_NAMES, "HLL_COUNT": _HLL_NAMES},
+    wildcards=True,
+    metadata_prefixes=("__",),
 )

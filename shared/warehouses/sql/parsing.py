@@ -14,10 +14,9 @@ import logging
 from itertools import pairwise
 from typing import Any
 
-from shared.warehouses.contract import Dialect
 from shared.warehouses.declared import QueryNotReadOnly
+from shared.warehouses.dialect import Dialect
 from shared.warehouses.sql.bounded import TooMuch, bounded, pairs
-from shared.warehouses.sql.loading import loaded
 
 MAX_CHARACTERS = 100_000
 MAX_TOKENS = 20_000
@@ -47,12 +46,18 @@ def tokens(sql: str, dialect: Dialect) -> list[Any]:
     if len(sql) > MAX_CHARACTERS:
         raise _refused(f"The query is longer than {MAX_CHARACTERS} characters.", "too long")
     try:
-        return list(sqlglot.tokenize(sql, read=loaded(dialect)))
+        return list(sqlglot.tokenize(sql, read=dialect.engine()))
     except SqlglotError as error:
         raise _refused(
             "The query can't be understood, so it is not run.",
             "it can't be read as SQL; is a quote or comment open?",
         ) from error
+
+
+def is_quoted(token: Any) -> bool:
+    """Whether a token is a text or a name in quotes: its letters are the author's, whatever they spell."""
+    kind = token.token_type.name
+    return bool(kind == "IDENTIFIER" or kind.endswith("STRING"))
 
 
 def statements(sql: str, dialect: Dialect) -> list[Any]:
@@ -139,6 +144,6 @@ def _parser(dialect: Dialect) -> Any:
     """A parser whose helpers (a type's name read as a statement of its own) share its kind and its budget."""
     from sqlglot.dialects.dialect import Dialect as Engine
 
-    engine = Engine.get_or_raise(loaded(dialect))
+    engine = Engine.get_or_raise(dialect.engine())
     engine.parser_class = bounded(engine.parser_class)
     return engine.parser()

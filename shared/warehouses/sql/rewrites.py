@@ -9,41 +9,35 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from shared.warehouses.contract import Dialect
+from shared.warehouses.dialect import Dialect
 from shared.warehouses.sql import bounded, parsing
 
-_CLOCK = {"CURRENT_DATE": "@today", "CURRENT_TIMESTAMP": "@now"}
-_CONVERTED = {"CURRENT_DATE": "DATE", "CURRENT_DATETIME": "DATETIME", "CURRENT_TIME": "TIME"}
 _NAMES_FOLLOW = ("DOT", "ALIAS", "PARAMETER")
 """After these the word is somebody's name: t.current_date, AS current_date, @current_date."""
 
 
 def bind_clock(sql: str, dialect: Dialect) -> str:
-    """CURRENT_DATE() and its kin as @today and @now, so that equal questions have equal text.
+    """What asks for the time as @today, @now and @now_local, so that equal questions have equal text.
 
-    CURRENT_DATE('Europe/Paris') becomes DATE(@now, 'Europe/Paris').
+    All of them follow the zone of the document; a zone that the author names stays (CURRENT_DATE('Europe/Paris')).
     """
     tokens = parsing.tokens(sql, dialect)
     closers = bounded.pairs(tokens)
     parts: list[str] = []
     done = 0
     for index, token in enumerate(tokens):
-        name = token.text.upper()
-        if name not in _CLOCK and name not in _CONVERTED:
+        word = token.text.upper()
+        if word not in dialect.clock_words or parsing.is_quoted(token):
             continue
-        if sql[token.start] in "`\"'" or (index and tokens[index - 1].token_type.name in _NAMES_FOLLOW):
+        if index and tokens[index - 1].token_type.name in _NAMES_FOLLOW:
             continue
         if token.start < done:
             continue  # Inside an argument that was taken over as it stands.
-        end, argument = _call(sql, tokens, closers, index)
-        if argument is None:
-            text = _CLOCK.get(name) or f"{_CONVERTED[name]}(@now)"
-        elif name == "CURRENT_TIMESTAMP":
-            text = "@now"
-        else:
-            text = f"{_CONVERTED[name]}(@now, {argument})"
-        parts += [sql[done : token.start], text]
-        done = end
+        end, argument, called = _call(sql, tokens, closers, index)
+        text = dialect.clock(word, argument, called=called)
+        if text is not None:
+            parts += [sql[done : token.start], text]
+            done = end
     return "".join([*parts, sql[done:]])
 
 
@@ -74,10 +68,13 @@ def trimmed(sql: str, dialect: Dialect) -> str:
     return sql[: tokens[-1].end + 1].strip() if tokens else ""
 
 
-def _call(sql: str, tokens: list[Any], closers: Mapping[int, int], index: int) -> tuple[int, str | None]:
-    """Where a call that starts at this token ends, and its argument's text if it has one."""
+def _call(
+    sql: str, tokens: list[Any], closers: Mapping[int, int], index: int
+) -> tuple[int, str | None, bool]:
+    """Where a call that starts at this token ends, its argument's text if it has one, and whether it is a call."""
     closed = closers.get(index + 1)
     if closed is None or tokens[index + 1].token_type.name != "L_PAREN":
-        return tokens[index].end + 1, None
-    start, end = tokens[index + 1].end + 1, tokens[closed].start
-    return tokens[closed].end + 1, sql[start:end].strip() or None
+        return tokens[index].end + 1, None, False
+    inner = tokens[index + 2 : closed]
+    argument = sql[inner[0].start : inner[-1].end + 1] if inner else None
+    return tokens[closed].end + 1, argument, True

@@ -31,6 +31,7 @@ from shared.analyst.builtin.provider import Builtin
 from shared.dashboards import reading as documents
 from shared.platform.errors import BridgeError
 from shared.platform.text import safe_yaml
+from shared.warehouses.bigquery.dialect import BIGQUERY
 from shared.warehouses.guard import guard
 
 PROJECT = "acme"
@@ -101,7 +102,7 @@ class SmallWorld:
         _, told, described = self.tables[name]
         columns = self.db.execute(f"DESCRIBE {PROJECT}.{name}").fetchall()
         return {
-            "table": f"{PROJECT}.{name}", "type": "BASE TABLE", "row_count": self._count(name), "description": told,
+            "table": f"{PROJECT}.{name}", "type": "BASE TABLE", "row_count": self._count(name), "description": told, "dialect": "bigquery",
             "partitioning": {"column": self.partitions[name], "type": "DAY"} if name in self.partitions else None,
             "columns": [
                 {"path": column[0], "type": _type(column[1]), "position": place, "description": described.get(column[0]), "statistics": self._measured(name, column[0])}
@@ -131,7 +132,7 @@ class SmallWorld:
 
     def _run_dry_run_query(self, sql: str, filters: list[dict[str, Any]] | None = None) -> Any:
         try:
-            checked = guard.check(sql, "bigquery", allowed=self._allowed(), project=PROJECT)
+            checked = guard.check(sql, BIGQUERY, allowed=self._allowed(), project=PROJECT)
         except BridgeError as error:
             return {
                 "valid": False,
@@ -158,7 +159,7 @@ class SmallWorld:
         return {"valid": True, "bytes_scanned": scanned, "cap_bytes": self.cap, "error": None, "advice": None}
 
     def _preview_query(self, sql: str, filters: list[dict[str, Any]] | None = None, limit: int = 20) -> Any:
-        guard.check(sql, "bigquery", allowed=self._allowed(), project=PROJECT)
+        guard.check(sql, BIGQUERY, allowed=self._allowed(), project=PROJECT)
         columns, rows = self._run(sql, filters or [])
         return {
             "columns": [{"name": name, "type": "STRING"} for name in columns],
@@ -184,7 +185,7 @@ class SmallWorld:
         missing = [
             query.id
             for query in document.queries
-            if guard.fingerprint(query.sql, "bigquery") not in self.proven
+            if guard.fingerprint(query.sql, BIGQUERY) not in self.proven
         ]
         if missing:
             raise Refused("DRY_RUN_MISSING", f"Dry-run {missing} first.")

@@ -23,6 +23,8 @@ from shared.analyst.builtin import desk, edit, effort, goal, ranges, subject, wo
 from shared.analyst.builtin.provider import Builtin
 from shared.analyst.builtin.ranges import Period
 from shared.analyst.builtin.view import Column, Statistics, Table, View
+from shared.warehouses.bigquery.dialect import BIGQUERY
+from shared.warehouses.types import Kind
 
 
 @pytest.mark.parametrize(
@@ -118,11 +120,12 @@ def test_a_goal_is_no_change(text: str) -> None:
 
 CARRIERS = Table(
     "p.d.flights",
+    BIGQUERY,
     rows=1000,
     columns=tuple(
         Column(name, kind, position=place, stats=Statistics(distinct=20))
         for place, (name, kind) in enumerate(
-            [("carrier", "STRING"), ("dep_delay", "INT64"), ("origin", "STRING")]
+            [("carrier", Kind.TEXT), ("dep_delay", Kind.INTEGER), ("origin", Kind.TEXT)]
         )
     ),
 )
@@ -162,7 +165,7 @@ def provider_says(
 def catalog_answered(text: str, tables: int) -> list[Message]:
     """What the tools say of many tables, as far as the analyst asks before it finds its subject."""
     shapes = {
-        f"p.d.t{n}": {"table": f"p.d.t{n}", "row_count": 10, "columns": [{"path": f"c{n}_{m}", "type": "STRING"} for m in range(20)]}
+        f"p.d.t{n}": {"table": f"p.d.t{n}", "row_count": 10, "dialect": "bigquery", "columns": [{"path": f"c{n}_{m}", "type": "STRING"} for m in range(20)]}
         for n in range(tables)
     }  # fmt: skip
     said: list[Message] = []

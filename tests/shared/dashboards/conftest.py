@@ -198,3 +198,25 @@ def forget_memory() -> None:
 def document_text() -> str:
     """A small dashboard that uses every kind of reference."""
     return DOCUMENT
+
+
+@pytest.fixture
+def configured(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Settings for what needs caps and no server."""
+    from shared.platform import settings
+
+    for name, value in {
+        "BRIDGE_ENV": "local",
+        "BRIDGE_BASE_URL": "http://127.0.0.1:1",
+        "BRIDGE_STEP_URL": "http://127.0.0.1:1/{name}",
+        "GOOGLE_CLOUD_PROJECT": "bridge-local",
+        "DATABASE_URL": "postgresql://a:b@127.0.0.1/c",
+        "BRIDGE_BUCKET_PREFIX": "bridge-local",
+        "BRIDGE_KMS_KEY": "projects/p/locations/l/keyRings/k/cryptoKeys/c",
+        "BRIDGE_STEP_SERVICE_ACCOUNT": "a@b.c",
+        "BRIDGE_EVENTS_SERVICE_ACCOUNT": "a@b.c",
+    }.items():
+        monkeypatch.setenv(name, value)
+    settings.settings.cache_clear()
+    yield
+    settings.settings.cache_clear()

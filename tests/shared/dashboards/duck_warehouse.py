@@ -15,17 +15,17 @@ import duckdb
 import sqlglot
 from sqlglot import exp
 
+from shared.warehouses.bigquery.dialect import BIGQUERY
 from shared.warehouses.contract import (
     DatasetInfo,
-    Dialect,
     DryRun,
-    Field,
     Limits,
-    Parameter,
     Result,
     TableInfo,
 )
 from shared.warehouses.declared import QueryInvalid, WarehouseUnavailable
+from shared.warehouses.dialect import Dialect
+from shared.warehouses.types import Field, Kind, Parameter
 
 TYPES = {"BIGINT": "INT64", "INTEGER": "INT64", "HUGEINT": "INT64", "VARCHAR": "STRING", "DOUBLE": "FLOAT64"}
 TYPES |= {"BOOLEAN": "BOOL", "DATE": "DATE", "TIMESTAMP WITH TIME ZONE": "TIMESTAMP", "TIMESTAMP": "DATETIME"}
@@ -34,7 +34,7 @@ TYPES |= {"BOOLEAN": "BOOL", "DATE": "DATE", "TIMESTAMP WITH TIME ZONE": "TIMEST
 class DuckWarehouse:
     """Flights of two carriers over the months of 2013."""
 
-    dialect: Dialect = "bigquery"
+    dialect: Dialect = BIGQUERY
     project = "demo"
 
     def __init__(self) -> None:
@@ -125,7 +125,7 @@ def _truncated_to_a_date(node: Any) -> Any:
 
 def _schema(cursor: Any) -> tuple[Field, ...]:
     return tuple(
-        Field(column[0], TYPES.get(str(column[1]).upper(), str(column[1]).upper()))
+        BIGQUERY.field(column[0], TYPES.get(str(column[1]).upper(), str(column[1]).upper()))
         for column in cursor.description
     )
 
@@ -135,8 +135,8 @@ def _value(parameter: Parameter) -> Any:
         return list(parameter.value) if isinstance(parameter.value, tuple) else []
     if parameter.value is None:
         return None
-    if parameter.type == "DATE":
+    if parameter.kind == Kind.DATE:
         return date.fromisoformat(str(parameter.value))
-    if parameter.type == "TIMESTAMP":
+    if parameter.kind in (Kind.TIMESTAMP, Kind.DATETIME):
         return datetime.fromisoformat(str(parameter.value).replace("Z", "+00:00"))
     return parameter.value

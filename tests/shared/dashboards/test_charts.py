@@ -15,18 +15,18 @@ from shared.dashboards.charts import grammar as charts
 from shared.dashboards.charts import raw_spec
 from shared.dashboards.charts import theme as chart_theme
 from shared.dashboards.document.model import ChartTile
-from shared.warehouses.contract import Field
+from shared.warehouses.bigquery.dialect import BIGQUERY
 
 LOADING = "url(http://evil.example/x)"
 FIELDS = [
-    Field("month", "DATE"),
-    Field("at", "TIMESTAMP"),
-    Field("carrier", "STRING"),
-    Field("flights", "INT64"),
-    Field("avg.delay's [min]", "FLOAT64"),
-    Field("amount", "NUMERIC(38, 9)"),
-    Field("parts", "ARRAY<STRING>"),
-    Field("shape", "STRING"),
+    BIGQUERY.field("month", "DATE"),
+    BIGQUERY.field("at", "TIMESTAMP"),
+    BIGQUERY.field("carrier", "STRING"),
+    BIGQUERY.field("flights", "INT64"),
+    BIGQUERY.field("avg.delay's [min]", "FLOAT64"),
+    BIGQUERY.field("amount", "NUMERIC(38, 9)"),
+    BIGQUERY.field("parts", "ARRAY<STRING>"),
+    BIGQUERY.field("shape", "STRING"),
 ]
 OPTIONS: dict[str, dict[str, Any]] = {
     "line": {"mark": "line", "x": "month", "y": "flights", "series": "carrier"},

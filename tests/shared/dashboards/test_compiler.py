@@ -10,32 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.dashboards import reading
-from shared.dashboards.compiling import compiler, sqltext
+from shared.dashboards.compiling import compiler, templates
 from shared.dashboards.compiling.filters import Clock
-from shared.platform import settings
 from shared.platform.errors import ValidationFailed
-from shared.warehouses.sql import rewrites
+from shared.warehouses.bigquery.dialect import BIGQUERY
+from shared.warehouses.sql import rewrites, text
 
 NOW = datetime(2024, 3, 31, 23, 30, tzinfo=UTC)
 
 
-@pytest.fixture(autouse=True)
-def _configured(monkeypatch: pytest.MonkeyPatch) -> Any:
-    for name, value in {
-        "BRIDGE_ENV": "local",
-        "BRIDGE_BASE_URL": "http://127.0.0.1:1",
-        "BRIDGE_STEP_URL": "http://127.0.0.1:1/{name}",
-        "GOOGLE_CLOUD_PROJECT": "bridge-local",
-        "DATABASE_URL": "postgresql://a:b@127.0.0.1/c",
-        "BRIDGE_BUCKET_PREFIX": "bridge-local",
-        "BRIDGE_KMS_KEY": "projects/p/locations/l/keyRings/k/cryptoKeys/c",
-        "BRIDGE_STEP_SERVICE_ACCOUNT": "a@b.c",
-        "BRIDGE_EVENTS_SERVICE_ACCOUNT": "a@b.c",
-    }.items():
-        monkeypatch.setenv(name, value)
-    settings.settings.cache_clear()
-    yield
-    settings.settings.cache_clear()
+pytestmark = pytest.mark.usefixtures("configured")
 
 
 def plan(
@@ -51,7 +35,7 @@ def plan(
     assert parsed.document is not None, parsed.problems
     at = Clock.at(NOW, parsed.document.timezone)
     known: dict[str, Any] = {
-        "dialect": "bigquery",
+        "dialect": BIGQUERY,
         "project": "demo",
         "allowed": {"demo.d"},
         "connection": "c1",
@@ -133,8 +117,20 @@ def test_the_clock_is_bound_so_that_equal_questions_have_equal_keys() -> None:
         ("SELECT CURRENT_DATE", "SELECT @today"),
         ("SELECT current_date ( )", "SELECT @today"),
         ("SELECT CURRENT_DATE('Europe/Paris')", "SELECT DATE(@now, 'Europe/Paris')"),
-        ("SELECT CURRENT_DATETIME()", "SELECT DATETIME(@now)"),
-        ("SELECT CURRENT_TIME()", "SELECT TIME(@now)"),
+        ("SELECT CURRENT_DATETIME('Europe/Paris')", "SELECT DATETIME(@now, 'Europe/Paris')"),
+        ("SELECT CURRENT_TIME( /* there */ 'Europe/Paris' )", "SELECT TIME(@now, 'Europe/Paris')"),
+        ("SELECT CURRENT_DATETIME", "SELECT @now_local"),
+        ("SELECT current_datetime()", "SELECT @now_local"),
+        ("SELECT CURRENT_TIME", "SELECT TIME(@now_local)"),
+        ("SELECT CURRENT_TIME( )", "SELECT TIME(@now_local)"),
+        ("SELECT CURRENT_TIMESTAMP( /* now */ )", "SELECT @now"),
+        (
+            "SELECT DATE_DIFF(DATE_SUB(CURRENT_DATE, INTERVAL 1 DAY), d, DAY) FROM t WHERE x IN"
+            " (SELECT y FROM u WHERE at < DATETIME_SUB(CURRENT_DATETIME(), INTERVAL 1 HOUR))",
+            "SELECT DATE_DIFF(DATE_SUB(@today, INTERVAL 1 DAY), d, DAY) FROM t WHERE x IN"
+            " (SELECT y FROM u WHERE at < DATETIME_SUB(@now_local, INTERVAL 1 HOUR))",
+        ),
+        ("SELECT @current_date, `t`.`current_time`", "SELECT @current_date, `t`.`current_time`"),
         (
             "SELECT 'CURRENT_DATE', t.current_date, `current_date`",
             "SELECT 'CURRENT_DATE', t.current_date, `current_date`",
@@ -144,7 +140,33 @@ def test_the_clock_is_bound_so_that_equal_questions_have_equal_keys() -> None:
 )
 def test_only_the_clock_is_replaced(before: str, after: str) -> None:
     """Not texts, comments, or columns of that name."""
-    assert rewrites.bind_clock(before, "bigquery") == after
+    assert rewrites.bind_clock(before, BIGQUERY) == after
+
+
+@pytest.mark.parametrize(
+    ("zone", "today", "local"),
+    [
+        ("UTC", "2024-03-31", "2024-03-31T23:00:00"),
+        ("Asia/Tokyo", "2024-04-01", "2024-04-01T08:00:00"),
+        ("Asia/Kolkata", "2024-04-01", "2024-04-01T04:30:00"),
+        ("America/New_York", "2024-03-31", "2024-03-31T19:00:00"),
+    ],
+)
+def test_all_of_the_clock_follows_the_zone_of_the_dashboard(zone: str, today: str, local: str) -> None:
+    """Date, date and time, and time of day are those that its readers see; the instant is the same everywhere."""
+    made = plan(
+        "SELECT a FROM d.t WHERE day = CURRENT_DATE() AND wall < CURRENT_DATETIME() AND at < CURRENT_TIMESTAMP()"
+        " AND x IN (SELECT y FROM d.u WHERE clock < CURRENT_TIME)",
+        extra=f"timezone: {zone}\n",
+    )
+    query = made.query("q0")
+    assert query is not None, made.failed
+    assert "clock < TIME(@now_local)" in query.sql
+    assert {p.name: (p.kind, p.value) for p in query.parameters} == {
+        "today": ("date", today),
+        "now_local": ("datetime", local),
+        "now": ("timestamp", "2024-03-31T23:00:00.000Z"),
+    }
 
 
 def test_a_limit_is_added_only_where_there_is_none() -> None:
@@ -179,9 +201,9 @@ def test_filters_are_typed_parameters_and_null_where_they_do_not_apply() -> None
         filters=FILTERS,
         given={"hub": "JFK", "delay": "..20", "late": "true"},
     )
-    first, second = ({p.name: (p.type, p.value) for p in query.parameters} for query in made.queries)
-    assert first == {"period_start": ("DATE", "2024-03-25"), "hub": ("STRING", None), "late": ("BOOL", True)}
-    assert second == first | {"hub": ("STRING", "JFK"), "delay_max": ("FLOAT64", 20.0)}
+    first, second = ({p.name: (p.kind, p.value) for p in query.parameters} for query in made.queries)
+    assert first == {"period_start": ("date", "2024-03-25"), "hub": ("text", None), "late": ("boolean", True)}
+    assert second == first | {"hub": ("text", "JFK"), "delay_max": ("real", 20.0)}
 
 
 @pytest.mark.parametrize(
@@ -221,7 +243,7 @@ def test_a_range_at_the_beginning_of_the_calendar_is_compared_with_nothing(
     assert parsed.document is not None
     at = Clock.at(NOW, "UTC")
     made = compiler.compile(
-        parsed.document, dialect="bigquery", project="demo", allowed={"demo.d"}, filters={"d": span}, clock=at
+        parsed.document, dialect=BIGQUERY, project="demo", allowed={"demo.d"}, filters={"d": span}, clock=at
     )
     assert [query.id for query in made.queries] == ["q"]
     assert [parameter.value for parameter in made.queries[0].parameters] == span.split("..")
@@ -257,7 +279,7 @@ def test_a_document_may_lower_the_cap_and_never_raise_it() -> None:
     text += "layout: [{id: t, type: table, query: low}]\n"
     parsed = reading.parse(text).document
     assert parsed is not None
-    prepared = compiler.prepare(parsed, dialect="bigquery", project="demo", allowed=set())
+    prepared = compiler.prepare(parsed, dialect=BIGQUERY, project="demo", allowed=set())
     assert (prepared.queries["low"].max_bytes, prepared.queries["low"].timeout_seconds) == (10, 5)
     assert (prepared.queries["high"].max_bytes, prepared.queries["high"].timeout_seconds) == (100_000_000, 60)
 
@@ -269,21 +291,21 @@ def test_a_query_of_another_warehouse_is_refused() -> None:
     text += "layout: [{id: t, type: table, query: q_c}]\n"
     parsed = reading.parse(text).document
     assert parsed is not None
-    prepared = compiler.prepare(parsed, dialect="bigquery", project="demo", allowed=set())
+    prepared = compiler.prepare(parsed, dialect=BIGQUERY, project="demo", allowed=set())
     assert set(prepared.failed) == {"q_other"}
 
 
 def test_what_stands_in_texts_and_comments_says_nothing() -> None:
     """Neither a parameter nor a reference."""
     sql = "SELECT '@a', \"@b\", `@c` -- @d {{ ref('x') }}\n/* @e */ FROM {{ ref(\"y\") }} WHERE @f = @f AND @@g = 1"
-    assert sqltext.parameters(sql) == ["f"]
-    assert sqltext.refs(sql) == ["y"]
+    assert text.parameters(sql, BIGQUERY) == ["f"]
+    assert templates.refs(sql, BIGQUERY) == ["y"]
 
 
 @given(st.text(alphabet="ab'\"`-#/*\n @{}()refq,", max_size=60))
 def test_the_mask_keeps_every_offset(sql: str) -> None:
     """Blanking changes no length."""
-    assert len(sqltext.mask(sql)) == len(sql)
+    assert len(text.mask(sql, BIGQUERY)) == len(sql)
 
 
 def test_queries_that_build_on_each_other_are_worth_so_many_characters_and_no_more() -> None:
@@ -300,13 +322,13 @@ def test_queries_that_build_on_each_other_are_worth_so_many_characters_and_no_mo
 
 def test_a_clock_in_the_argument_of_a_clock_stays_with_its_argument() -> None:
     """The text around it is replaced once, and nothing is lost."""
-    assert rewrites.bind_clock("SELECT CURRENT_DATE('a'), CURRENT_DATE", "bigquery") == (
+    assert rewrites.bind_clock("SELECT CURRENT_DATE('a'), CURRENT_DATE", BIGQUERY) == (
         "SELECT DATE(@now, 'a'), @today"
     )
 
 
 @pytest.mark.parametrize(
-    ("sql", "templates"),
+    ("sql", "found"),
     [
         ("SELECT {{ x }}, {% if y %} 1 {% endif %}", ["{{ x }}", "{% if y %}", "{% endif %}"]),
         ("SELECT {{ ref('a') }}", []),
@@ -315,6 +337,6 @@ def test_a_clock_in_the_argument_of_a_clock_stays_with_its_argument() -> None:
         ("SELECT 1 -- {{ x }}", []),
     ],
 )
-def test_templates_other_than_references_are_named(sql: str, templates: list[str]) -> None:
+def test_templates_other_than_references_are_named(sql: str, found: list[str]) -> None:
     """Nothing evaluates them; one that is never closed is no template."""
-    assert sqltext.unknown_templates(sql) == templates
+    assert templates.unknown(sql, BIGQUERY) == found

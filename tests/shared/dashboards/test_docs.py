@@ -10,7 +10,7 @@ from pathlib import Path
 
 from shared.dashboards import page, reading
 from shared.dashboards.views import DashboardPage
-from shared.warehouses.contract import Field
+from shared.warehouses.bigquery.dialect import BIGQUERY
 
 ROOT = Path(__file__).resolve().parents[3]
 TEXT = (ROOT / "docs" / "dashboards.md").read_text()
@@ -32,8 +32,12 @@ def test_the_example_of_the_page_has_the_fields_of_the_answer() -> None:
     assert set(shown) == set(DashboardPage.model_fields)
     parsed = reading.parse(_block("yaml")).document
     assert parsed is not None
-    fields = [Field("month", "DATE"), Field("carrier", "STRING"), Field("flights", "INT64")]
-    built = page.build(parsed, {"monthly": fields, "total": [Field("flights", "INT64")]})
+    fields = [
+        BIGQUERY.field("month", "DATE"),
+        BIGQUERY.field("carrier", "STRING"),
+        BIGQUERY.field("flights", "INT64"),
+    ]
+    built = page.build(parsed, {"monthly": fields, "total": [BIGQUERY.field("flights", "INT64")]})
     for example, tile in zip(shown["tiles"], built["tiles"], strict=True):
         assert set(example) == set(tile)
         assert example["position"] == tile["position"]

@@ -7,8 +7,9 @@ import pytest
 
 from local import ports
 from shared.warehouses.bigquery.adapter import BigQuery
+from shared.warehouses.bigquery.dialect import BIGQUERY
 from shared.warehouses.bigquery.errors import clean
-from shared.warehouses.contract import DatasetInfo, Field, Limits, Parameter
+from shared.warehouses.contract import DatasetInfo, Limits
 from shared.warehouses.declared import (
     BytesCapExceeded,
     CredentialsRejected,
@@ -17,6 +18,9 @@ from shared.warehouses.declared import (
     QueryTimedOut,
     WarehouseUnavailable,
 )
+from shared.warehouses.guard import guard
+from shared.warehouses.sql import rewrites
+from shared.warehouses.types import Field, Kind, Parameter
 from tests.shared.conftest import GRANTED, PROJECT
 
 LIMITS = Limits(max_bytes=100_000_000, timeout_seconds=20, labels={"Team": "Ä b", "purpose": "test"})
@@ -56,11 +60,11 @@ def warehouse(cloud, dataset):
 def test_a_dry_run_tells_bytes_shape_kind_and_every_table(warehouse, dataset):
     """Views are followed to their bases; nothing ran."""
     dry = warehouse.dry_run(
-        f"SELECT id, day FROM {dataset}.facts WHERE word = @w", (Parameter("w", "STRING", "1"),)
+        f"SELECT id, day FROM {dataset}.facts WHERE word = @w", (Parameter("w", Kind.TEXT, "1"),)
     )
     assert dry.statement_type == "SELECT"
     assert dry.bytes_scanned > 0
-    assert dry.schema == (Field("id", "INT64"), Field("day", "DATE"))
+    assert dry.schema == (Field("id", "INT64", Kind.INTEGER), Field("day", "DATE", Kind.DATE))
     assert dry.tables == (f"{PROJECT}.{dataset}.facts",)
     through_view = warehouse.dry_run(f"SELECT id FROM {dataset}.few")
     assert f"{PROJECT}.{dataset}.facts" in through_view.tables
@@ -71,9 +75,9 @@ def test_a_query_answers_json_values_with_its_cost(warehouse, dataset):
     result = warehouse.query(
         f"SELECT id, price, day, word FROM {dataset}.facts WHERE day BETWEEN @a AND @b AND word IN UNNEST(@words) ORDER BY id",
         (
-            Parameter("a", "DATE", "2024-01-02"),
-            Parameter("b", "DATE", "2024-01-10"),
-            Parameter("words", "STRING", ("1", "2", "500"), array=True),
+            Parameter("a", Kind.DATE, "2024-01-02"),
+            Parameter("b", Kind.DATE, "2024-01-10"),
+            Parameter("words", Kind.TEXT, ("1", "2", "500"), array=True),
         ),
         LIMITS,
     )
@@ -88,10 +92,10 @@ def test_a_null_parameter_is_a_typed_null(warehouse):
     """NULL means no restriction in a dashboard's filters, whatever the type."""
     sql = "SELECT @d IS NULL AS d, @s IS NULL AS s, @n IS NULL AS n, @b IS NULL AS b"
     given = (
-        Parameter("d", "DATE", None),
-        Parameter("s", "STRING", None),
-        Parameter("n", "FLOAT64", None),
-        Parameter("b", "BOOL", None),
+        Parameter("d", Kind.DATE, None),
+        Parameter("s", Kind.TEXT, None),
+        Parameter("n", Kind.REAL, None),
+        Parameter("b", Kind.BOOLEAN, None),
     )
     assert warehouse.query(sql, given, LIMITS).rows == [(True, True, True, True)]
 
@@ -123,6 +127,27 @@ def test_a_job_submitted_twice_under_one_id_is_one_job(warehouse, dataset, bigqu
     assert sum(job.job_id == limits.job_id for job in bigquery.list_jobs(max_results=50)) == 1
 
 
+def test_the_clock_of_a_dashboard_is_bound_as_date_instant_and_wall_time(warehouse):
+    """What the clock's words become runs, also with a zone that the author names."""
+    sql = rewrites.bind_clock(
+        "SELECT CURRENT_DATE(), CURRENT_DATETIME(), CURRENT_TIME(), CURRENT_TIMESTAMP(),"
+        " CURRENT_DATETIME('Asia/Tokyo'), CURRENT_TIME('Asia/Tokyo'), CURRENT_DATE('Asia/Tokyo')",
+        BIGQUERY,
+    )
+    guard.check(sql, BIGQUERY, allowed=set(), project=PROJECT)
+    given = (
+        Parameter("today", Kind.DATE, "2024-03-31"),
+        Parameter("now", Kind.TIMESTAMP, "2024-03-31T23:00:00.000Z"),
+        Parameter("now_local", Kind.DATETIME, "2024-03-31T19:00:00"),
+    )
+    assert warehouse.query(sql, given, LIMITS).rows == [
+        (
+            "2024-03-31", "2024-03-31T19:00:00", "19:00:00", "2024-03-31T23:00:00Z",
+            "2024-04-01T08:00:00", "08:00:00", "2024-04-01",
+        )
+    ]  # fmt: skip
+
+
 def test_the_warehouse_itself_refuses_what_is_over_the_byte_limit(warehouse, dataset):
     """BYTES_CAP_EXCEEDED even when no dry run was made before."""
     with pytest.raises(BytesCapExceeded):
@@ -146,7 +171,7 @@ def test_a_query_that_cant_run_says_why_in_the_warehouses_words(warehouse, datas
 def test_a_bad_parameter_is_the_callers_mistake(warehouse):
     """Named before anything is sent."""
     with pytest.raises(QueryInvalid):
-        warehouse.dry_run("SELECT @d", (Parameter("d", "DATE", "tomorrow"),))
+        warehouse.dry_run("SELECT @d", (Parameter("d", Kind.DATE, "tomorrow"),))
 
 
 def test_an_account_without_the_permission_gets_no_data(cloud, dataset):

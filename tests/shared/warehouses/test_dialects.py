@@ -8,6 +8,7 @@ import sys
 PROBE = """
 import threading, time
 import sqlglot.dialects.dialect as base
+from shared.warehouses.bigquery.dialect import BIGQUERY
 from shared.warehouses.guard import guard
 
 quick, began = base.new_trie, threading.Event()
@@ -19,12 +20,12 @@ def slow(words):
 
 base.new_trie = slow
 sql = r"SELECT REGEXP_EXTRACT(ddl, r'(\\d+)') FROM `p.d.t`"
-first = threading.Thread(target=guard.fingerprint, args=(sql, "bigquery"))
+first = threading.Thread(target=guard.fingerprint, args=(sql, BIGQUERY))
 first.start()
 assert began.wait(20)
-found = guard.fingerprint(sql, "bigquery")
+found = guard.fingerprint(sql, BIGQUERY)
 first.join()
-print(found == guard.fingerprint(sql, "bigquery"))
+print(found == guard.fingerprint(sql, BIGQUERY))
 """
 
 

@@ -5,9 +5,11 @@ from pathlib import Path
 import pytest
 
 from shared.platform.errors import BridgeError
+from shared.warehouses.bigquery.dialect import BIGQUERY, BigQueryDialect
 from shared.warehouses.contract import DryRun
 from shared.warehouses.declared import DatasetNotAllowed, QueryNotReadOnly
 from shared.warehouses.guard import guard
+from shared.warehouses.postgres.dialect import POSTGRES
 
 SPECIFIED = Path(__file__).resolve().parents[2] / "guard"
 OFFERED = {"shop.sales", "shop.web_events", "open-data.weather"}
@@ -23,8 +25,12 @@ ALLOWED = _lines("allowed.sql")
 REFUSED = [tuple(line.rsplit(" => ", 1)) for line in _lines("refused.sql")]
 
 
+POSTGRES_ALLOWED = _lines("postgres_allowed.sql")
+POSTGRES_REFUSED = [tuple(line.rsplit(" => ", 1)) for line in _lines("postgres_refused.sql")]
+
+
 def _check(sql: str) -> guard.Checked:
-    return guard.check(sql, "bigquery", allowed=OFFERED, project="shop")
+    return guard.check(sql, BIGQUERY, allowed=OFFERED, project="shop")
 
 
 @pytest.mark.parametrize("sql", ALLOWED)
@@ -42,6 +48,21 @@ def test_everything_else_is_refused_with_field_and_reason(sql: str, code: str) -
     assert caught.value.code == code
     assert caught.value.field == "sql"
     assert caught.value.reason
+
+
+@pytest.mark.parametrize("sql", POSTGRES_ALLOWED)
+def test_a_read_only_statement_of_postgres_passes_by_its_own_rules(sql: str) -> None:
+    """Its operators, FILTER, DISTINCT ON, LATERAL and casts; #>> begins no comment."""
+    checked = guard.check(sql, POSTGRES, allowed={"shop.sales"}, project="shop")
+    assert all(table.startswith("shop.sales.") for table in checked.tables)
+
+
+@pytest.mark.parametrize(("sql", "code"), POSTGRES_REFUSED)
+def test_everything_else_in_postgres_is_refused(sql: str, code: str) -> None:
+    """Files, settings, catalogs, locks, sequences, names of objects, and whatever is no SELECT."""
+    with pytest.raises((QueryNotReadOnly, DatasetNotAllowed)) as caught:
+        guard.check(sql, POSTGRES, allowed={"shop.sales"}, project="shop")
+    assert (caught.value.code, bool(caught.value.reason)) == (code, True)
 
 
 def test_the_specification_is_read_whole() -> None:
@@ -145,16 +166,21 @@ def test_a_fault_of_the_parser_is_a_refusal(monkeypatch: pytest.MonkeyPatch) -> 
         _check("SELECT 1")
 
 
-def test_other_dialects_wait_for_their_own_rules() -> None:
-    """A dialect without an allow-list of its own is refused rather than judged by BigQuery's."""
-    with pytest.raises(QueryNotReadOnly):
-        guard.check("SELECT 1", "postgres", allowed=None, project="shop")
+def test_a_dialect_without_rules_of_its_own_runs_nothing() -> None:
+    """It is refused rather than judged by another one's lists."""
+
+    class Foreign(BigQueryDialect):
+        name = "foreign"
+
+    with pytest.raises(QueryNotReadOnly) as caught:
+        guard.check("SELECT 1", Foreign(), allowed=None, project="shop")
+    assert caught.value.reason == "dialect"
 
 
 def test_layout_comments_and_case_of_reserved_words_do_not_change_the_fingerprint() -> None:
     """The cache key of a statement survives what a formatter does to it."""
-    one = guard.fingerprint("SELECT a, b FROM sales.orders WHERE a = 'x'", "bigquery")
-    two = guard.fingerprint("select a,\n  b -- why\nfrom sales.orders\n/* c */ where a='x';", "bigquery")
+    one = guard.fingerprint("SELECT a, b FROM sales.orders WHERE a = 'x'", BIGQUERY)
+    two = guard.fingerprint("select a,\n  b -- why\nfrom sales.orders\n/* c */ where a='x';", BIGQUERY)
     assert one == two
 
 
@@ -169,11 +195,20 @@ def test_layout_comments_and_case_of_reserved_words_do_not_change_the_fingerprin
         ("SELECT 'a, b'", "SELECT 'a', 'b'"),
         ("SELECT 1", "SELECT 1.0"),
         ("SELECT @a", "SELECT @b"),
+        ("SELECT a FROM sales.t WHERE side = 'left'", "SELECT a FROM sales.t WHERE side = 'LEFT'"),
+        ('SELECT "not"', 'SELECT "NOT"'),
+        ("SELECT `order` FROM sales.t", "SELECT `ORDER` FROM sales.t"),
+        ("SELECT r'in'", "SELECT r'IN'"),
+        ("SELECT b'in'", "SELECT b'IN'"),
+        ("SELECT '''end'''", "SELECT '''END'''"),
+        (r"SELECT 'a\x41'", r"SELECT 'a\\x41'"),
+        ("SELECT t.left FROM sales.t AS t", "SELECT t.LEFT FROM sales.t AS t"),
+        ("SELECT doc.end FROM sales.t", "SELECT doc.END FROM sales.t"),
     ],
 )
 def test_statements_that_could_answer_differently_have_different_fingerprints(one: str, two: str) -> None:
     """Sharing a fingerprint would serve one statement's result for the other."""
-    assert guard.fingerprint(one, "bigquery") != guard.fingerprint(two, "bigquery")
+    assert guard.fingerprint(one, BIGQUERY) != guard.fingerprint(two, BIGQUERY)
 
 
 def _dry(*tables: str, kind: str = "SELECT") -> DryRun:

@@ -13,6 +13,7 @@ from local.patience import until
 from shared.platform.errors import Unavailable
 from shared.platform.ids import new_id
 from shared.platform.leases import breaker
+from shared.warehouses.bigquery.dialect import BIGQUERY
 from shared.warehouses.declared import (
     BytesCapExceeded,
     CredentialsRejected,
@@ -30,7 +31,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("cloud")]
 class Weather:
     """A warehouse whose answer is decided by a test. It counts who reached it."""
 
-    dialect, project = "bigquery", "p"
+    dialect, project = BIGQUERY, "p"
 
     def __init__(self) -> None:
         self.fails: Exception | None = None

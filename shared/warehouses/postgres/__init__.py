@@ -1,0 +1,1 @@
+"""Postgres: how its SQL is written; its adapter is not there yet."""
