@@ -67,7 +67,7 @@ def entry(declaration: Any) -> dict[str, Any]:
         "bucket": declaration.bucket,
         "pattern": declaration.pattern,
         "schedule": declaration.schedule,
-        "once": declaration.once,
+        "once": declaration.once or None,
         "timeout": declaration.timeout,
         "memory_mb": declaration.memory_mb,
         "max_body": declaration.max_body if declaration.method else None,

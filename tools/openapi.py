@@ -218,7 +218,7 @@ def _parameters(declaration: Any, template: str, schemas: Any, references: Any) 
                 }
             )
     headers = [*openapi_parts.REQUEST_HEADERS.get(declaration.name, ()), "X-Correlation-Id", "traceparent"]
-    if declaration.once is not None:
+    if declaration.once:
         headers.insert(0, "Idempotency-Key")
     return found + [{"$ref": f"#/components/parameters/{name}"} for name in headers]
 

@@ -32,7 +32,7 @@ def codes_of(declaration: Any) -> list[str]:
         roots.append(intake.read_query)
     if declaration.body is not None:
         roots.append(intake.read_body)
-    if declaration.once is not None:
+    if declaration.once:
         roots += [intake.read_idempotency_key, repeats.once]
     if declaration.team is not None:
         module, _, name = declaration.team.rpartition(".")

@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from shared.dashboards.compiling import filters
 from shared.dashboards.compiling.filters import Clock
 from shared.dashboards.results.sources import source_of
+from shared.dashboards.store import Head
 from shared.dashboards.views import PlanView
 from shared.platform import clock
 from shared.platform.ids import TeamId
-from shared.platform.postgres import pool
 
 
-def show(team: TeamId, head: pool.Row, given: Mapping[str, str | Sequence[str]]) -> PlanView:
+def show(team: TeamId, head: Head, given: Mapping[str, str | Sequence[str]]) -> PlanView:
     """Stages, statements, parameters and keys for these filters; nothing is run."""
     source = source_of(team, head)
     dialect = source.prepared.dialect

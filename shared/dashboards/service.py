@@ -6,13 +6,13 @@ generation that it must replace, and then the row: of eight writers with the sam
 
 from __future__ import annotations
 
-from contextvars import ContextVar
 from typing import Any, Literal
 
 from shared.dashboards import indexing, page, reading, store, validation, writing
 from shared.dashboards.charts import theme
 from shared.dashboards.declared import AmbiguousSlug, DashboardInvalid
 from shared.dashboards.document.problems import Problem
+from shared.dashboards.store import Head
 from shared.dashboards.views import (
     ConnectionName,
     DashboardLine,
@@ -28,21 +28,18 @@ from shared.dashboards.views import (
 from shared.platform import audit, clock
 from shared.platform.clock import iso
 from shared.platform.cloud import objects
-from shared.platform.edge import Call
+from shared.platform.edge import Call, Found
 from shared.platform.errors import Forbidden, NotFound, PreconditionFailed, SlugTaken, ValidationFailed
 from shared.platform.ids import TeamId, UserId, is_id, new_id
 from shared.platform.paging import MOST_NUMBER, Page, cursor, cut
 from shared.platform.postgres import pool
 from shared.platform.text import numerals
 
-_current: ContextVar[tuple[Call, pool.Row] | None] = ContextVar("bridge_dashboard", default=None)
-
-
 # Which dashboard is meant ----------------------------------------------------------------------
 
 
-def team_of_slug(call: Call) -> TeamId:
-    """The team of the dashboard in the path, among the caller's; raises NotFound or AmbiguousSlug."""
+def by_slug(call: Call) -> Found[Head]:
+    """The dashboard in the path, among those of the caller's teams; raises NotFound or AmbiguousSlug."""
     wanted = _wanted_team(call)
     with pool.transaction(call.teams) as tx:
         found = store.heads(tx, call.path["slug"], wanted)
@@ -50,28 +47,20 @@ def team_of_slug(call: Call) -> TeamId:
         raise AmbiguousSlug(field="team_id", reason="several of your teams have it")
     if not found:
         raise NotFound
-    _current.set((call, found[0]))
-    return TeamId(found[0]["team_id"])
+    return Found(TeamId(found[0]["team_id"]), found[0])
 
 
-def team_of_deleted_slug_too(call: Call) -> TeamId:
-    """Like team_of_slug, also for a dashboard that was deleted: a repeated DELETE is no error."""
+def by_slug_deleted_too(call: Call) -> Found[Head | None]:
+    """Like by_slug, also for a dashboard that was deleted, of which nothing is left: a repeated DELETE is no error."""
     try:
-        return team_of_slug(call)
+        found = by_slug(call)
     except NotFound:
         with pool.transaction(call.teams) as tx:
             gone = store.tombstones(tx, call.path["slug"], _wanted_team(call))
         if len(gone) != 1:
             raise
-        return TeamId(gone[0]["team_id"])
-
-
-def head(call: Call) -> pool.Row:
-    """The row that team_of_slug found for this very request: it costs no second statement."""
-    known = _current.get()
-    if known is None or known[0] is not call:
-        raise RuntimeError("the function does not declare team=service.team_of_slug")
-    return known[1]
+        return Found(TeamId(gone[0]["team_id"]), None)
+    return Found(found.team, found.thing)
 
 
 def free_slug(team: TeamId, wanted: str) -> str:

@@ -25,6 +25,7 @@ from shared.dashboards.results.entries import Entry
 from shared.dashboards.results.memory import ANSWER_BYTES, Answer, Bounded, Together
 from shared.dashboards.results.settling import Settled, settle_all
 from shared.dashboards.results.sources import Source, source_of
+from shared.dashboards.store import Head
 from shared.platform import clock
 from shared.platform.background import outbox
 from shared.platform.edge import Call, Reply
@@ -50,7 +51,7 @@ class _Question:
     """A dashboard as it is now, with the reader's choices at this hour."""
 
     team: TeamId
-    head: pool.Row
+    head: Head
     given: Given
     clock: Clock
 
@@ -74,7 +75,7 @@ class _Question:
         )
 
 
-def data(call: Call, head: pool.Row, given: Given) -> Reply:
+def data(call: Call, head: Head, given: Given) -> Reply:
     """Everything that the page needs, as bytes that were compressed once."""
     question = _question(call.team, head, given)
     with telemetry.span("data.serve", dashboard_slug=head["slug"]) as span:
@@ -90,7 +91,7 @@ def data(call: Call, head: pool.Row, given: Given) -> Reply:
 
 
 def query_data(
-    call: Call, head: pool.Row, query: str, given: Given, *, limit: int, after: str | None
+    call: Call, head: Head, query: str, given: Given, *, limit: int, after: str | None
 ) -> dict[str, Any]:
     """A page of one query's rows, with what a tile's data says of itself."""
     question = _question(call.team, head, given)
@@ -187,7 +188,7 @@ def _promise_refresh(question: _Question, source: Source) -> None:
             outbox.send(tx, message)
 
 
-def _question(team: TeamId, head: pool.Row, given: Given) -> _Question:
+def _question(team: TeamId, head: Head, given: Given) -> _Question:
     return _Question(team, head, given, Clock.at(clock.now(), head["timezone"]))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, TypedDict, cast
 
 from shared.platform.ids import TeamId
 from shared.platform.postgres import pool, sql
@@ -34,9 +34,30 @@ class Content:
     next_warm_at: datetime | None = None
 
 
-def heads(tx: pool.Tx, slug: str, team: str | None) -> list[pool.Row]:
+class Head(TypedDict):
+    """All that a request for a dashboard's data needs: what its row says, and its connection's state."""
+
+    id: str
+    team_id: str
+    slug: str
+    title: str
+    status: str
+    errors: list[Any]
+    version: int
+    cache_epoch: int
+    timezone: str
+    connection_id: str | None
+    owner_id: str
+    object_generation: int
+    refresh_ttl_seconds: int
+    credentials_generation: int | None
+    catalog_version: int | None
+    connection_status: str | None
+
+
+def heads(tx: pool.Tx, slug: str, team: str | None) -> list[Head]:
     """At most two dashboards of this slug among the transaction's teams, with their connection's state."""
-    return tx.all(Q.heads_by_slug, slug=slug, team=team)
+    return cast(list[Head], tx.all(Q.heads_by_slug, slug=slug, team=team))
 
 
 def tombstones(tx: pool.Tx, slug: str, team: str | None) -> list[pool.Row]:

@@ -9,6 +9,7 @@ from shared.dashboards.flow import WarmDashboard
 from shared.dashboards.results.refreshing import choices_hash
 from shared.dashboards.results.settling import settle_all
 from shared.dashboards.results.sources import Source, source_of
+from shared.dashboards.store import Head
 from shared.dashboards.views import Warmed
 from shared.platform import clock
 from shared.platform.background import ledger, outbox
@@ -22,7 +23,7 @@ SPREAD_SECONDS = 2.0
 STEP_PATIENCE_SECONDS = 240.0
 
 
-def precompute(team: TeamId, head: pool.Row, *, patience: float) -> Warmed:
+def precompute(team: TeamId, head: Head, *, patience: float) -> Warmed:
     """Compute what is missing or no longer fresh for the default choices."""
     source = source_of(team, head)
     return _warm(source, head["timezone"], {}, patience=patience, computed_before=0.001)

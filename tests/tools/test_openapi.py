@@ -180,7 +180,7 @@ def test_the_codes_follow_the_declaration(doors: dict[str, Any], codes: dict[str
         assert ("UNAUTHENTICATED" in found) == (door.role != "public"), name
         assert ("CSRF_REJECTED" in found) == (door.method != "GET"), name
         assert ({"PAYLOAD_TOO_LARGE", "UNSUPPORTED_MEDIA_TYPE"} <= found) == (door.body is not None), name
-        assert ({"REQUEST_IN_PROGRESS", "IDEMPOTENCY_KEY_REUSED"} <= found) == (door.once is not None), name
+        assert ({"REQUEST_IN_PROGRESS", "IDEMPOTENCY_KEY_REUSED"} <= found) == (door.once is True), name
         if door.role == "admin":
             assert "FORBIDDEN" in found
         if door.role in ("member", "admin"):

@@ -11,7 +11,7 @@ from shared.teams.model import IssuedToken, NewToken
     role="user",
     scope="full",
     body=NewToken,
-    once="{user}/{idempotency_key}",
+    once=True,
     keeper=sealed,
     status=201,
 )

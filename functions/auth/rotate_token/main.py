@@ -10,7 +10,7 @@ from shared.teams.model import IssuedToken
     "/v1/auth/tokens/{token_id}/rotate",
     role="user",
     scope="full",
-    once="{user}/{idempotency_key}",
+    once=True,
     keeper=sealed,
 )
 def rotate_token(call: Call) -> IssuedToken:

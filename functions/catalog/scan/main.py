@@ -13,7 +13,7 @@ from shared.platform.edge import Call, accepted, http
     role="member",
     team=team_of,
     body=NewScan,
-    once="{user}/{idempotency_key}",
+    once=True,
     status=202,
 )
 def scan(call: Call, new: NewScan) -> JobAccepted:

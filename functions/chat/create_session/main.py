@@ -6,9 +6,7 @@ from shared.agents.providers import choose
 from shared.platform.edge import Call, created, http
 
 
-@http(
-    "POST", "/v1/chat/sessions", role="member", body=NewSession, once="{user}/{idempotency_key}", status=201
-)
+@http("POST", "/v1/chat/sessions", role="member", body=NewSession, once=True, status=201)
 def create_session(call: Call, new: NewSession) -> SessionManifest:
     provider, model = choose.chosen(new.provider, new.model)
     return created(

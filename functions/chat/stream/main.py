@@ -15,7 +15,7 @@ from shared.platform.edge import Call, Event, sse
     role="member",
     team=sessions.team_of,
     body=ChatMessage,
-    once="{user}/{idempotency_key}",
+    once=True,
 )
 def stream(call: Call, said: ChatMessage) -> Iterator[Event | None]:
     return service.chat(call, said)

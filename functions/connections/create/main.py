@@ -10,7 +10,7 @@ from shared.platform.edge import Call, created, http
     "/v1/onboarding/connections",
     role="admin",
     body=NewConnection,
-    once="{user}/{idempotency_key}",
+    once=True,
     status=201,
 )
 def create(call: Call, new: NewConnection) -> Connection:

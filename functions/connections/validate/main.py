@@ -11,7 +11,7 @@ from shared.platform.edge import Call, accepted, http
     "/v1/onboarding/connections/{connection_id}/test",
     role="member",
     team=service.team_of,
-    once="{user}/{idempotency_key}",
+    once=True,
     status=202,
 )
 def validate(call: Call) -> JobAccepted:

@@ -1,6 +1,7 @@
 """GET /v1/dashboards/{slug}/data: everything that the page shows, from the cache where it can be."""
 
 from shared.dashboards import service, serving
+from shared.dashboards.store import Head
 from shared.dashboards.views import FilterValues
 from shared.platform.edge import Call, Reply, http
 
@@ -10,9 +11,9 @@ from shared.platform.edge import Call, Reply, http
     "/v1/dashboards/{slug}/data",
     role="member",
     query=FilterValues,
-    team=service.team_of_slug,
+    team=service.by_slug,
     timeout=120,
     memory_mb=512,
 )
-def data(call: Call, chosen: FilterValues) -> Reply:
-    return serving.data(call, service.head(call), chosen.model_extra or {})
+def data(call: Call[Head], chosen: FilterValues) -> Reply:
+    return serving.data(call, call.found, chosen.model_extra or {})

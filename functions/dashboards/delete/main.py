@@ -10,7 +10,7 @@ from shared.platform.edge import Call, http
     "/v1/dashboards/{slug}",
     role="member",
     query=InTeam,
-    team=service.team_of_deleted_slug_too,
+    team=service.by_slug_deleted_too,
     status=204,
 )
 def delete(call: Call) -> None:

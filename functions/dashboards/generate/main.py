@@ -14,7 +14,7 @@ from shared.platform.edge import Call, Event, sse
     role="member",
     team=connections.team_of,
     body=Generation,
-    once="{user}/{idempotency_key}",
+    once=True,
 )
 def generate(call: Call, wanted: Generation) -> Iterator[Event | None]:
     return service.generate(call, wanted)

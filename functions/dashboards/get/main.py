@@ -5,6 +5,6 @@ from shared.dashboards.views import DashboardPage, InTeam
 from shared.platform.edge import Call, http
 
 
-@http("GET", "/v1/dashboards/{slug}", role="member", query=InTeam, team=service.team_of_slug)
+@http("GET", "/v1/dashboards/{slug}", role="member", query=InTeam, team=service.by_slug)
 def get(call: Call) -> DashboardPage:
     return service.get(call)

@@ -5,7 +5,7 @@ from shared.dashboards.views import InTeam
 from shared.platform.edge import Call, Reply, http
 
 
-@http("GET", "/v1/dashboards/{slug}/yaml", role="member", query=InTeam, team=service.team_of_slug)
+@http("GET", "/v1/dashboards/{slug}/yaml", role="member", query=InTeam, team=service.by_slug)
 def get_yaml(call: Call) -> Reply:
     text, generation = service.text_of(call.team, call.path["slug"])
     return Reply(

@@ -1,6 +1,7 @@
 """POST /v1/dashboards/{slug}/precompute: warm a dashboard's cache now."""
 
 from shared.dashboards import service, warming
+from shared.dashboards.store import Head
 from shared.dashboards.views import InTeam, Warmed
 from shared.platform.edge import Call, http
 
@@ -10,10 +11,10 @@ from shared.platform.edge import Call, http
     "/v1/dashboards/{slug}/precompute",
     role="admin",
     query=InTeam,
-    team=service.team_of_slug,
-    once="{user}/{idempotency_key}",
+    team=service.by_slug,
+    once=True,
     timeout=300,
     memory_mb=512,
 )
-def precompute(call: Call) -> Warmed:
-    return warming.precompute(call.team, service.head(call), patience=call.remaining())
+def precompute(call: Call[Head]) -> Warmed:
+    return warming.precompute(call.team, call.found, patience=call.remaining())

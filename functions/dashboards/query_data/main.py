@@ -3,6 +3,7 @@
 from typing import Any
 
 from shared.dashboards import service, serving
+from shared.dashboards.store import Head
 from shared.dashboards.views import RowPage
 from shared.platform.edge import Call, http
 
@@ -12,14 +13,14 @@ from shared.platform.edge import Call, http
     "/v1/dashboards/{slug}/query/{query}/data",
     role="member",
     query=RowPage,
-    team=service.team_of_slug,
+    team=service.by_slug,
     timeout=120,
     memory_mb=512,
 )
-def query_data(call: Call, page: RowPage) -> dict[str, Any]:
+def query_data(call: Call[Head], page: RowPage) -> dict[str, Any]:
     return serving.query_data(
         call,
-        service.head(call),
+        call.found,
         call.path["query"],
         page.model_extra or {},
         limit=page.limit,

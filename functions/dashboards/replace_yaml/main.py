@@ -11,8 +11,8 @@ from shared.platform.edge import Call, http
     role="member",
     query=InTeam,
     body=Replacement,
-    team=service.team_of_slug,
-    once="{user}/{idempotency_key}",
+    team=service.by_slug,
+    once=True,
     timeout=120,
     memory_mb=512,
 )

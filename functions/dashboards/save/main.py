@@ -10,7 +10,7 @@ from shared.platform.edge import Call, created, http
     "/v1/dashboards",
     role="member",
     body=Draft,
-    once="{user}/{idempotency_key}",
+    once=True,
     status=201,
     timeout=120,
     memory_mb=512,

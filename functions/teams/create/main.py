@@ -10,7 +10,7 @@ from shared.teams.model import NewTeam, Team
     "/v1/onboarding/teams",
     role="user",
     body=NewTeam,
-    once="{user}/{idempotency_key}",
+    once=True,
     status=201,
 )
 def create(call: Call, new: NewTeam) -> Team:

@@ -12,10 +12,10 @@ from shared.dashboards.compiling.filters import Clock, Values
 from shared.dashboards.declared import DashboardInvalid
 from shared.dashboards.results import entries
 from shared.dashboards.results.memory import Bounded
+from shared.dashboards.store import Head
 from shared.platform.cloud import objects
 from shared.platform.errors import Unavailable
 from shared.platform.ids import TeamId
-from shared.platform.postgres import pool
 from shared.platform.telemetry import context as telemetry
 from shared.querying import access
 from shared.querying.access import Access
@@ -63,11 +63,11 @@ class Source:
 _sources: Bounded[Source] = Bounded(MOST_DOCUMENTS, lambda _source: 1)
 
 
-def source_of(team: TeamId, head: pool.Row) -> Source:
+def source_of(team: TeamId, head: Head) -> Source:
     """The source for a row of the directory; raises DashboardInvalid or ConnectionNotValidated."""
     if head["status"] != "ready":
         raise DashboardInvalid(details={"errors": head["errors"]})
-    if head["connection_id"] is None:
+    if (connection := head["connection_id"]) is None:
         raise ConnectionNotValidated(
             "The dashboard's connection was deleted; name another one in its document.", field="connection"
         )
@@ -83,18 +83,18 @@ def source_of(team: TeamId, head: pool.Row) -> Source:
     if known is not None:
         return known
     with telemetry.span("dashboard.compile", dashboard_slug=head["slug"]):
-        made = _make(team, head)
+        made = _make(team, head, connection)
     _sources.put(key, made)
     return made
 
 
-def _make(team: TeamId, head: pool.Row) -> Source:
+def _make(team: TeamId, head: Head, connection: str) -> Source:
     found = objects.find(
         indexing.BUCKET, indexing.object_name(team, head["slug"]), generation=head["object_generation"]
     )
     if found is None:
         raise Unavailable("The dashboard was replaced just now; try again.", retry_after=1)
-    reach = access.to(team, head["connection_id"])
+    reach = access.to(team, connection)
     parsed = reading.parse(found[0].decode("utf-8", "replace"), lambda _named: reach.dialect)
     if parsed.document is None:
         raise DashboardInvalid(details={"errors": [problem.model_dump() for problem in parsed.errors]})

@@ -4,7 +4,7 @@ This package and `steps` are the ones with re-exports: a door needs nearly all o
 better for it. An endpoint does not reach what only steps need.
 """
 
-from shared.platform.edge.call import Call, Reply, accepted, created, no_content, with_cookies
+from shared.platform.edge.call import Call, Found, Reply, accepted, created, no_content, with_cookies
 from shared.platform.edge.http import http
 from shared.platform.edge.intake import TeamOf
 from shared.platform.edge.sse import Event, sse
@@ -12,6 +12,7 @@ from shared.platform.edge.sse import Event, sse
 __all__ = [
     "Call",
     "Event",
+    "Found",
     "Reply",
     "TeamOf",
     "accepted",

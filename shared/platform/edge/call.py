@@ -4,19 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from shared.platform import clock
 from shared.platform.edge.auth import Principal
 from shared.platform.errors import DeadlineExceeded, Unauthenticated
 from shared.platform.ids import TeamId, UserId, derived_id, new_id
 
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar as DefaultingTypeVar
+
+    F = DefaultingTypeVar("F", covariant=True, default=object)
+else:
+    F = TypeVar("F", covariant=True)  # Only Python 3.13 has defaults for it; type checkers know them.
+
 T = TypeVar("T")
 
 
+@dataclass(frozen=True)
+class Found(Generic[T]):
+    """What a door's `team=` answers when it read more than whose it is: `call.found` is the thing."""
+
+    team: TeamId
+    thing: T
+
+
 @dataclass
-class Call:
-    """An authorised request. `team` and `role` are set where the function declares a team."""
+class Call(Generic[F]):
+    """An authorised request. `team` and `role` are set where the function declares a team.
+
+    A handler that uses what `team=` found says its type: `call: Call[Head]`. The declaration checks it.
+    """
 
     method: str
     path: Mapping[str, str]
@@ -32,6 +50,7 @@ class Call:
     key_created_ms: int = 0
     route: str = ""
     _team: TeamId | None = None
+    _found: Any = None
     _derived: int = field(default=0)
 
     @property
@@ -52,6 +71,11 @@ class Call:
         if self._team is None:
             raise RuntimeError("this function does not declare a team")
         return self._team
+
+    @property
+    def found(self) -> F:
+        """What `team=` read on its way to the team: it costs no second statement."""
+        return cast(F, self._found)
 
     @property
     def teams(self) -> list[TeamId]:

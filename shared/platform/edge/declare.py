@@ -34,7 +34,8 @@ class Declaration:
     summary: str = ""
     timeout: int = 60
     memory_mb: int = 256
-    once: str | None = None
+    once: str | bool = False
+    """Of an endpoint: whether the Idempotency-Key is honoured. Of a step: what its key is made of."""
     method: str | None = None
     paths: tuple[str, ...] = ()
     role: Who | None = None
@@ -99,6 +100,12 @@ def handler_models(function: Callable[..., Any]) -> tuple[dict[str, Any], Any]:
     hints = get_type_hints(function)
     names = list(inspect.signature(function).parameters)[1:]
     return {name: hints.get(name) for name in names}, hints.get("return")
+
+
+def first_parameter(function: Callable[..., Any]) -> Any:
+    """The annotation of the first parameter: what a handler is called with."""
+    name = next(iter(inspect.signature(function).parameters), None)
+    return None if name is None else get_type_hints(function).get(name)
 
 
 def qualified_name(function: Callable[..., Any] | None) -> str | None:

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar, cast, get_args, get_origin, get_type_hints
 
 from flask import Request, Response
 
 from shared.platform import clock, deadline
 from shared.platform.edge import answers, hosts, intake, outside, throttle
-from shared.platform.edge.call import Call
-from shared.platform.edge.declare import Declaration, attach, compile_path, describe, handler_models
+from shared.platform.edge.call import Call, Found
+from shared.platform.edge.declare import (
+    Declaration,
+    attach,
+    compile_path,
+    describe,
+    first_parameter,
+    handler_models,
+    qualified_name,
+)
 from shared.platform.edge.intake import TeamOf
 from shared.platform.errors import NotFound
 from shared.platform.settings import settings
@@ -26,6 +34,8 @@ def endpoint(wanted: Declaration, team: TeamOf | None, serve: Serve) -> Callable
 
     def decorate(handler: F) -> F:
         declaration = describe(wanted, handler)
+        _check_found(handler, declaration, team)
+        _check_once(handler, declaration)
         arguments = _arguments(handler, declaration)
         patterns = [compile_path(path) for path in declaration.paths]
 
@@ -78,11 +88,42 @@ def _open(request: Request, declaration: Declaration, patterns: list[Any], team:
     )
     call.query = intake.read_query(request, declaration)
     call.body, call.raw_body = intake.read_body(request, declaration)
-    if declaration.once is not None:
+    if declaration.once:
         call.idempotency_key = intake.read_idempotency_key(request)
     if intake.enter_team(call, declaration, team):
         throttle.team(request, declaration, call.team)
     return call
+
+
+def _check_found(handler: Callable[..., Any], declaration: Declaration, team: TeamOf | None) -> None:
+    """Refuse a handler that expects something else of `call.found` than `team=` gives."""
+    wanted = _part_of(Call, first_parameter(handler))
+    given = None if team is None else _part_of(Found, get_type_hints(team).get("return"))
+    if wanted is not None and wanted != given:
+        raise TypeError(
+            f"{declaration.name} takes a Call of {wanted}, but "
+            f"{'it declares no team=' if team is None else f'{qualified_name(team)} finds {given}'}"
+        )
+    if team is not None and declaration.role not in ("member", "admin"):
+        raise TypeError(f"{declaration.name} declares team=, which only roles of a team come with")
+
+
+def _part_of(generic: type[Any], annotation: Any) -> Any:
+    """What a generic of ours is of; None where nothing is said."""
+    return get_args(annotation)[0] if get_origin(annotation) is generic else None
+
+
+def _check_once(handler: Callable[..., Any], declaration: Declaration) -> None:
+    """The key of an endpoint is its caller's: there must be one, and something to repeat."""
+    if type(declaration.once) is not bool:
+        raise TypeError(
+            f"{handler.__module__}.{handler.__name__}: once= of an endpoint is True or False; its key is the caller's "
+            "Idempotency-Key, for the caller and the route"
+        )
+    if declaration.once and (declaration.role == "public" or declaration.method == "GET"):
+        raise TypeError(
+            f"{handler.__module__}.{handler.__name__}: once= is for what a known caller changes, not for GET or everybody"
+        )
 
 
 def _arguments(handler: Callable[..., Any], declaration: Declaration) -> dict[str, str]:

@@ -26,7 +26,7 @@ def http(
     body: type[BaseModel] | None = None,
     query: type[BaseModel] | None = None,
     team: TeamOf | None = None,
-    once: str | None = None,
+    once: bool = False,
     keeper: repeats.Keeper = repeats.PLAIN,
     status: int = 200,
     timeout: int = 60,
@@ -40,9 +40,9 @@ def http(
 
     `role` is who may call it: anyone, a signed-in user, a member or an admin of the team, an administrator
     of the platform. The team is `team_id` of path, query or body, or what `team(call)` finds for a resource;
-    either way it must be one of the caller's. `scope` is what an access token needs where method and role do
-    not tell. `body` and `query` are the models of the handler's parameters of those types. `once` honours the
-    Idempotency-Key header; `keeper` is how the answer is kept for it (`sealed` where it shows a secret).
+    either way it must be one of the caller's, and what `team` read besides travels as `call.found`. `scope` is what an access token needs where method and role do
+    not tell. `body` and `query` are the models of the handler's parameters of those types. `once=True` honours
+    the Idempotency-Key header: one answer for a caller, this route and a key; `keeper` is how the answer is kept for it (`sealed` where it shows a secret).
     `local_only` functions answer 404 outside a laptop. `any_query` ignores the query string: for pages, whose
     scripts read it. `rate` is the class whose rate limits (`rate_{class}`, `rate_team_{class}`) count the requests,
     where the method does not tell it.
@@ -70,8 +70,6 @@ def http(
         def run() -> Response:
             return answers.respond(request, handle())
 
-        return (
-            run() if once is None else answers.finish(request, repeats.once(call, timeout + 10, run, keeper))
-        )
+        return answers.finish(request, repeats.once(call, timeout + 10, run, keeper)) if once else run()
 
     return endpoint(declaration, team, serve)

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ValidationError
 from werkzeug.exceptions import ClientDisconnected
 
 from shared.platform.edge import auth
-from shared.platform.edge.call import Call
+from shared.platform.edge.call import Call, Found
 from shared.platform.edge.declare import Declaration
 from shared.platform.errors import (
     BadInput,
@@ -32,7 +32,8 @@ from shared.platform.settings import settings
 from shared.platform.telemetry import context as telemetry
 from shared.platform.text import strict_json
 
-TeamOf = Callable[[Call], TeamId]
+TeamOf = Callable[[Call], TeamId | Found[Any]]
+"""Whose resource a request names. Raises NotFound for a stranger's; what else it read travels as `call.found`."""
 
 
 class BrokenBody(BadInput):
@@ -172,13 +173,14 @@ def enter_team(call: Call, declaration: Declaration, team_of: TeamOf | None) -> 
     """
     if declaration.role not in ("member", "admin"):
         return False
-    team = team_of(call) if team_of is not None else _given_team(call)
+    answer = team_of(call) if team_of is not None else _given_team(call)
+    team, found = (answer.team, answer.thing) if isinstance(answer, Found) else (answer, None)
     role = call.who.teams.get(team)
     if role is None:
         raise NotFound
     if declaration.role == "admin" and role != "admin":
         raise Forbidden("Only an admin of the team may do this.", reason="role")
-    call._team, call.role = team, role
+    call._team, call.role, call._found = team, role, found
     telemetry.in_team(team)
     return True
 

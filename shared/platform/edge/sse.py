@@ -60,7 +60,7 @@ def sse(
     body: type[BaseModel] | None = None,
     query: type[BaseModel] | None = None,
     team: TeamOf | None = None,
-    once: str | None = None,
+    once: bool = False,
     timeout: int = 600,
     memory_mb: int = 512,
     max_body: int = MAX_BODY,
@@ -68,7 +68,7 @@ def sse(
 ) -> Callable[[F], F]:
     """Declare a streaming endpoint; the parameters are those of `http`.
 
-    With `once` the handler gets `call.idempotency_key`, and repeats what it started under that key.
+    With `once=True` the handler gets `call.idempotency_key`, and repeats what it started under that key.
     """
 
     declaration = Declaration(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from string import Formatter
 from typing import Any, TypeVar
 
 from flask import Request
@@ -31,7 +32,7 @@ def task(
     attempts: int = 8,
     gave_up: GaveUp | None = None,
 ) -> Callable[[F], F]:
-    """Declare a task step. `once` makes its key from the message's fields.
+    """Declare a task step. `once` makes its key from the message's fields: `{scan}/{dataset}`.
 
     `gave_up(message, error)` runs when no further attempt will: it tells the user (fails the job).
     """
@@ -51,6 +52,7 @@ def task(
             raise TypeError(
                 f"{message.__name__} is sent to {message.step}, but {declaration.name} receives it"
             )
+        _check_key(once, message)
 
         def read(request: Request) -> tuple[Message, str]:
             raw = intake.read_bytes(request, MAX_MESSAGE)
@@ -61,6 +63,16 @@ def task(
         return entry(handler, declaration, _step_account, read, gave_up)
 
     return decorate
+
+
+def _check_key(once: str, message: type[Message]) -> None:
+    """Refuse a key that could not be made from a message, or that all messages would share."""
+    parts = list(Formatter().parse(once))
+    names = [name for _, name, _, _ in parts if name is not None]
+    if unknown := [name for name in names if name not in message.model_fields]:
+        raise TypeError(f"once={once!r} names {unknown[0]!r}, which is no field of {message.__name__}")
+    if not names or any(spec or conversion for _, _, spec, conversion in parts):
+        raise TypeError(f"once={once!r} must be made of fields of {message.__name__} as they are: '{{job}}'")
 
 
 def finalized(

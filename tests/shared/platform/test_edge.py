@@ -37,7 +37,7 @@ class Note(BaseModel):
 runs: list[str] = []
 
 
-@http("POST", "/v1/notes", role="member", body=Note, once="{user}/{idempotency_key}", max_body=2048)
+@http("POST", "/v1/notes", role="member", body=Note, once=True, max_body=2048)
 def add_note(call: Call, note: Note) -> dict[str, Any]:
     if note.text == "slow":
         time.sleep(0.5)
@@ -71,7 +71,7 @@ def list_notes(call: Call, search: Search) -> dict[str, Any]:
         return tx.one("SELECT :text::text AS text, :user::uuid AS by", text=search.text, user=call.user)
 
 
-@http("POST", "/v1/notes/copies", role="user", query=Search, once="{user}/{idempotency_key}", status=201)
+@http("POST", "/v1/notes/copies", role="user", query=Search, once=True, status=201)
 def copy_note(_call: Call, search: Search) -> dict[str, Any]:
     return created({"text": search.text})  # type: ignore[no-any-return]
 
@@ -104,7 +104,7 @@ left = threading.Event()
 entered, stays = threading.Semaphore(0), list[threading.Event]()
 
 
-@http("PUT", "/v1/notes/{note_id}", role="user", body=Note, once="{user}/{idempotency_key}")
+@http("PUT", "/v1/notes/{note_id}", role="user", body=Note, once=True)
 def touch_note(call: Call, note: Note) -> Reply:
     runs.append(call.path["note_id"])
     return Reply({"text": note.text}, 503 if len(runs) == 1 else 200)

@@ -193,7 +193,7 @@ def test_a_tick_that_failed_is_replayed_as_the_tick_that_it_was(
     cloud: Any, admin: Any, queue: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The night's work need not wait for the next night: under the same key, so it is done once."""
-    from shared.platform.ops import retention
+    from shared.platform.ops.retention import running as retention
 
     tick = Delivery("ops-retention", {"at": f"2026-01-02T03:{uuid.uuid4().int % 60:02d}:00Z"}, event=False)
     with monkeypatch.context() as patch:
