@@ -356,6 +356,12 @@ def files(found: Gathered) -> dict[Path, str]:
     }
 
 
+def files_of_use(found: Gathered) -> dict[Path, str]:
+    """What needs everything imported: the titles of all error codes."""
+    titles = {code: kind.title() for code, kind in sorted(found.errors.items())}
+    return {found.root / "shared/platform/ops/titles/errors.json": _text(titles)}
+
+
 def _text(value: Any) -> str:
     return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
 

@@ -101,7 +101,10 @@ def main() -> int:
     gathering.check_use(found, declarations())
     if _refused(found):
         return 1
-    return 0 if _settle(MANIFEST, render(found), check=arguments.check) else 1
+    for path, text in [*gathering.files_of_use(found).items(), (MANIFEST, render(found))]:
+        if not _settle(path, text, check=arguments.check):
+            return 1
+    return 0
 
 
 def _refused(found: gathering.Gathered) -> bool:

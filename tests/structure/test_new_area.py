@@ -19,7 +19,7 @@ OVERLAY = Path(__file__).with_name("throwaway")
 LEFT_OUT = (".git", ".venv", ".bridge", "build", "__pycache__", ".mypy_cache", ".ruff_cache", ".pytest_cache", "node_modules", "test-artefacts")  # fmt: skip
 MAKES = ("manifest", "docs", "openapi", "gateway_config", "chains", "declared_tables")
 GENERATED = re.compile(
-    r"functions/manifest\.json|shared/platform/registry/gathered\.json|shared/platform/ops/retention/rules\.json"
+    r"functions/manifest\.json|shared/platform/registry/gathered\.json|shared/platform/ops/titles/errors\.json|shared/platform/ops/retention/rules\.json"
     r"|infra/firestore\.indexes\.json|infra/gateway\.yaml"
     r"|docs/(errors|functions|api|chains|limits|operations)\.md|docs/openapi\.yaml|docs/postman\.json"
 )

@@ -97,8 +97,10 @@ def test_a_bundle_holds_a_door_its_rooms_and_its_requirements(bundles: dict[str,
         rest = [place for place in made.content if place not in ("main.py", "requirements.txt")]
         assert all(place.startswith("shared/") for place in rest), name
         data = {place for place in rest if Path(place).suffix not in (".py", ".sql")}
-        rules = {"shared/platform/ops/retention/rules.json"} if name == "ops-retention" else set()
-        assert data == {"shared/platform/registry/gathered.json"} | rules, name
+        own = {"ops-retention": "retention/rules.json", "ops-list-dead-letters": "titles/errors.json",
+               "ops-replay-dead-letter": "titles/errors.json"}  # fmt: skip
+        more = {f"shared/platform/ops/{own[name]}"} if name in own else set()
+        assert data == {"shared/platform/registry/gathered.json"} | more, name
         assert made.content["main.py"] == (ROOT / BY_NAME[name]["source"]).read_bytes()
 
 

@@ -16,8 +16,9 @@ from pydantic import BaseModel, Field
 from shared.platform import audit
 from shared.platform.background import jobs, outbox
 from shared.platform.clock import iso
-from shared.platform.errors import REGISTRY, BridgeError, Conflict, MalformedEvent
+from shared.platform.errors import Conflict, MalformedEvent
 from shared.platform.ids import UserId, is_id
+from shared.platform.ops.titles import known as titles
 from shared.platform.paging import Page, cut
 from shared.platform.postgres import pool, sql
 from shared.platform.telemetry import context as telemetry
@@ -138,7 +139,7 @@ def _view(row: Mapping[str, Any]) -> DeadLetter:
         kind=row["kind"],
         key=row["key"],
         error_code=row["error_code"],
-        error_title=REGISTRY.get(row["error_code"], BridgeError).title(),
+        error_title=titles.title(row["error_code"]),
         payload=_shown(row["payload"].get("message", {})),
         job_id=row["job_id"],
         trace_id=row["trace_id"],

@@ -1,0 +1,1 @@
+"""The titles of all error codes, for who shows errors of steps that it does not know."""
