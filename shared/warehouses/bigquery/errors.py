@@ -10,6 +10,7 @@ from typing import Any
 from shared.platform.errors import BridgeError, BytesCapExceeded, QueryInvalid, WarehouseError
 from shared.warehouses.errors import (
     CredentialsRejected,
+    OverRate,
     PermissionMissing,
     QueryTimedOut,
     WarehouseUnavailable,
@@ -26,11 +27,11 @@ _REASONS: dict[str, type[BridgeError]] = {
     "required": CredentialsRejected,
     "stopped": QueryTimedOut,
     "timeout": QueryTimedOut,
-    "rateLimitExceeded": WarehouseUnavailable,
-    "jobRateLimitExceeded": WarehouseUnavailable,
+    "rateLimitExceeded": OverRate,
+    "jobRateLimitExceeded": OverRate,
     "backendError": WarehouseUnavailable,
     "internalError": WarehouseUnavailable,
-    "quotaExceeded": WarehouseUnavailable,
+    "quotaExceeded": OverRate,
     "resourcesExceeded": WarehouseError,
     "responseTooLarge": WarehouseError,
 }
@@ -39,7 +40,7 @@ _STATUSES: dict[int, type[BridgeError]] = {
     401: CredentialsRejected,
     403: PermissionMissing,
     404: QueryInvalid,
-    429: WarehouseUnavailable,
+    429: OverRate,
     500: WarehouseUnavailable,
     502: WarehouseUnavailable,
     503: WarehouseUnavailable,
