@@ -8,7 +8,8 @@ resource "google_cloud_tasks_queue" "queue" {
     max_dispatches_per_second = 50
   }
 
-  # The last attempt is the one whose retry count a step compares with its declared attempts.
+  # The last attempt is the one whose retry count a step compares with its number of tries, which follows from the time that it
+  # declares and from this pace (shared/platform/background/pace.py; a test compares them).
   retry_config {
     # A replayed or forgotten event travels through the queue that its bucket names.
     max_attempts = max(concat(

@@ -4,7 +4,8 @@
         clock.forward(15)     # every lease, pause and deadline of this process is 15 s older; sleepers wake up
         clock.step(-3600)     # somebody set the machine's clock: dates change, durations do not
 
-What the directory holds is aged by whoever knows its tables: `clock.agers` are called with the seconds of each leap.
+The directory has a clock of its own, by which leases in its rows end: `moved_clock(directory=url)` moves that too, for
+every process that asks it.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from urllib.parse import urlsplit
 
 from shared.platform import clock
 
@@ -37,6 +39,8 @@ class MovedClock:
             self._passed += seconds
             self._moved.notify_all()
 
+    __call__ = forward
+
     def step(self, seconds: float) -> None:
         """Set this machine's clock by so many seconds, forth or back; no time passes, and servers keep theirs."""
         with self._moved:
@@ -46,6 +50,11 @@ class MovedClock:
     def asleep(self) -> int:
         """How many threads sleep or wait just now: a test leaps when those it cares for have come to rest."""
         return self._asleep
+
+    @property
+    def seconds(self) -> float:
+        """What a duration is counted by."""
+        return self.monotonic()
 
     # What the product asks -------------------------------------------------------------------------
 
@@ -105,8 +114,50 @@ class StillClock(MovedClock):
 
 
 @contextmanager
-def moved_clock(made: MovedClock | None = None) -> Iterator[MovedClock]:
-    """A clock that can be moved, in use for the block."""
+def moved_clock(made: MovedClock | None = None, *, directory: str | None = None) -> Iterator[MovedClock]:
+    """A clock that can be moved, in use for the block; with it that of a directory, by its owner's address."""
     made = made or MovedClock()
     with clock.replaced(made):
-        yield made
+        if directory is None:
+            yield made
+            return
+        time_of_leases = _DirectoryClock(directory)
+        made.agers.append(time_of_leases.forward)
+        try:
+            yield made
+        finally:
+            time_of_leases.reset()
+
+
+class _DirectoryClock:
+    """The one function by which every statement about leases reads the time (migrations/0012)."""
+
+    def __init__(self, owner: str) -> None:
+        self._owner, self._passed = owner, 0.0
+
+    def forward(self, seconds: float) -> None:
+        self._passed += seconds
+        self._write(f"now() + make_interval(secs => {self._passed})")
+
+    def reset(self) -> None:
+        if self._passed:
+            self._write("now()")
+
+    def _write(self, time_of_leases: str) -> None:
+        from pg8000.native import Connection
+
+        url = urlsplit(self._owner)
+        owner = Connection(
+            url.username or "",
+            password=url.password,
+            host=url.hostname or "",
+            port=url.port or 5432,
+            database=url.path[1:],
+        )
+        try:
+            owner.run(
+                "CREATE OR REPLACE FUNCTION bridge_lease_now() RETURNS timestamptz "
+                f"LANGUAGE sql STABLE PARALLEL SAFE AS $$ SELECT {time_of_leases} $$"
+            )
+        finally:
+            owner.close()

@@ -69,7 +69,10 @@ def _steps(functions: list[dict[str, Any]], domain: str) -> list[str]:
     ]
     if not mine:
         return []
-    lines = ["| step | receives | key | deadline | attempts |", "| --- | --- | --- | ---: | ---: |"]
+    lines = [
+        "| step | receives | key | deadline | tried for | tries |",
+        "| --- | --- | --- | ---: | ---: | ---: |",
+    ]
     for function in mine:
         received = (
             f"`{function['message'].rpartition('.')[2]}` from queue `{function['queue']}`"
@@ -77,7 +80,7 @@ def _steps(functions: list[dict[str, Any]], domain: str) -> list[str]:
             else f"`{function['bucket']}/{function['pattern']}`"
         )
         lines.append(
-            f"| `{function['name']}` | {received} | `{function['once']}` | {function['timeout']} s | {function['attempts']} |"
+            f"| `{function['name']}` | {received} | `{function['once']}` | {function['timeout']} s | {function.get('retry_seconds', 0)} s | {function['attempts']} |"
         )
     return lines
 

@@ -71,6 +71,7 @@ def entry(declaration: Any) -> dict[str, Any]:
         "timeout": declaration.timeout,
         "memory_mb": declaration.memory_mb,
         "max_body": declaration.max_body if declaration.method else None,
+        "retry_seconds": declaration.retry_seconds or None,
         "attempts": declaration.attempts or None,
         "local_only": declaration.local_only or None,
     }

@@ -57,8 +57,13 @@ EVENTS: dict[str, dict[str, Any]] = {
     ),
     "warning": thing("Something that you should know.", {"code": TEXT, "message": TEXT})
     | {"additionalProperties": True},
+    "interrupted": thing(
+        "Nothing comes for a moment, but the turn goes on: wait, or ask for the rest with Last-Event-ID.",
+        ERROR_BODY,
+        {"retry_after": NUMBER},
+    ),
     "error": thing(
-        "What ended the turn.", ERROR_BODY, {"field": TEXT, "reason": TEXT, "retry_after": NUMBER}
+        "What ended the turn as failed.", ERROR_BODY, {"field": TEXT, "reason": TEXT, "retry_after": NUMBER}
     ),
     "complete": thing(
         "Always the last event.",

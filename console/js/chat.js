@@ -140,6 +140,7 @@ class Conversation {
       } else if (error.name !== "AbortError") this.failed(error, message, key);
     } finally {
       this.waiting?.remove();
+      this.pause?.remove(); this.pause = null;
       this.running = null;
       this.send.textContent = "Send";
       this.input.focus();
@@ -170,6 +171,8 @@ class Conversation {
     const handler = this[`on_${event}`];
     if (!handler) return;
     if (event !== "turn_started") { this.waiting?.remove(); this.waiting = null; }
+    // Something comes again: the pause is over, and nothing has failed.
+    if (event !== "interrupted") { this.pause?.remove(); this.pause = null; }
     handler.call(this, data);
     this.follow();
   }
@@ -219,6 +222,10 @@ class Conversation {
     if (code?.startsWith("DECLINED_")) return;
     if (code === "TURN_RESUMED") { this.text?.element.remove(); this.text = null; }
     this.log.append(h("div", { class: "note warning small" }, message));
+  }
+  on_interrupted({ message }) {
+    if (!this.pause) { this.pause = h("div", { class: "muted small", role: "status" }); this.log.append(this.pause); }
+    this.pause.textContent = message;
   }
   on_error({ message, code, retryable }) { this.log.append(failure({ message, code, retryable })); }
   on_dashboard_created({ slug }) { announce("The dashboard is ready."); this.show(slug); }

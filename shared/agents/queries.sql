@@ -36,7 +36,7 @@ UPDATE sessions SET connection_id = :connection, updated_at = now() WHERE id = :
 -- begin_turn --
 -- turns_one_running refuses a second running turn of the session; the same turn id again adds nothing.
 INSERT INTO turns (id, team_id, session_id, user_id, credential_id, ask, ask_sha256, owner, lease_until)
-VALUES (:id, :team, :session, :user, :credential, :ask, :sha, :owner, now() + make_interval(secs => :lease))
+VALUES (:id, :team, :session, :user, :credential, :ask, :sha, :owner, bridge_lease_end(:lease))
 ON CONFLICT (id) DO NOTHING
 RETURNING id;
 
@@ -46,12 +46,12 @@ RETURNING id;
 UPDATE turns SET state = 'failed', finished_at = now(), updated_at = now(),
        closing = '{"error": {"code": "TURN_ABANDONED", "message": "The turn was interrupted and could not be continued.", "retryable": true}}'
  WHERE session_id = :session AND team_id = :team AND state = 'running'
-   AND lease_until < now() - make_interval(secs => :grace);
+   AND bridge_lease_over(lease_until, :grace);
 
 -- find_turn --
 SELECT id, team_id, session_id, user_id, state, ask, ask_sha256, owner, epoch, total_tokens, total_cost_usd,
        message_id, closing, created_at, extract(epoch FROM now() - finished_at)::float8 AS finished_ago,
-       greatest(extract(epoch FROM lease_until - now()), 0)::float8 AS lease_left
+       bridge_lease_left(lease_until) AS lease_left
   FROM turns WHERE id = :id AND team_id = ANY(bridge_teams());
 
 -- find_turn_before --
@@ -63,20 +63,23 @@ SELECT id FROM turns
 -- find_turn_of_user --
 SELECT id, team_id, session_id, user_id, state, ask, ask_sha256, epoch, total_tokens, total_cost_usd,
        message_id, closing, created_at, extract(epoch FROM now() - finished_at)::float8 AS finished_ago,
-       greatest(extract(epoch FROM lease_until - now()), 0)::float8 AS lease_left
+       bridge_lease_left(lease_until) AS lease_left
   FROM turns WHERE id = :id AND session_id = :session AND user_id = :user AND team_id = ANY(bridge_teams());
 
 -- take_turn_over --
 -- Only where the lease has ended. The new owner shuts the old one out: each of its writes names its own.
 UPDATE turns SET owner = :owner, epoch = epoch + 1, updated_at = now(),
-       lease_until = now() + make_interval(secs => :lease)
- WHERE id = :id AND team_id = :team AND state = 'running' AND lease_until < now()
-RETURNING epoch;
+       lease_until = bridge_lease_end(:lease)
+ WHERE id = :id AND team_id = :team AND state = 'running' AND bridge_lease_over(lease_until)
+RETURNING bridge_lease_fence() AS fence, epoch;
+
+-- turn_lease --
+SELECT bridge_lease_left(lease_until) AS left FROM turns WHERE id = :id AND team_id = :team;
 
 -- beat --
 -- Keeps the lease and answers whether the user asked to stop, and what of their right to go on is gone: they
 -- left the team, or somebody revoked what they came with. No row: another process has the turn.
-UPDATE turns t SET lease_until = now() + make_interval(secs => :lease)
+UPDATE turns t SET lease_until = bridge_lease_end(:lease)
  WHERE t.id = :id AND t.team_id = :team AND t.owner = :owner AND t.state = 'running'
 RETURNING t.cancel_requested_at IS NOT NULL AS cancelled,
   CASE WHEN NOT EXISTS (SELECT 1 FROM team_members m WHERE m.team_id = t.team_id AND m.user_id = t.user_id)
@@ -86,8 +89,9 @@ RETURNING t.cancel_requested_at IS NOT NULL AS cancelled,
          THEN 'credential' END AS gone;
 
 -- release_turn --
--- A process that stops in order gives the turn back at once.
-UPDATE turns SET lease_until = now(), updated_at = now()
+-- A process that stops in order gives the turn back at once, and its name with it: a beat that is still on its way
+-- must find nothing to keep.
+UPDATE turns SET lease_until = bridge_lease_now(), owner = gen_random_uuid(), updated_at = now()
  WHERE id = :id AND team_id = :team AND owner = :owner AND state = 'running';
 
 -- request_cancel --
@@ -184,26 +188,29 @@ RETURNING payload_uri, expires_at;
 -- claim_tool_result --
 -- The one that gets the row makes the result. A maker that died is replaced when its time is over.
 INSERT INTO tool_cache AS c (team_id, cache_key, tool, ttl_seconds, maker, making_until, miss_count)
-VALUES (:team, :key, :tool, :ttl, :maker, now() + make_interval(secs => :lease), 1)
+VALUES (:team, :key, :tool, :ttl, :owner, bridge_lease_end(:lease), 1)
 ON CONFLICT (team_id, cache_key) DO UPDATE
    SET maker = excluded.maker, making_until = excluded.making_until, ttl_seconds = excluded.ttl_seconds,
        miss_count = c.miss_count + 1, last_accessed = now()
  WHERE (c.payload_uri IS NULL OR c.expires_at <= now())
-   AND (c.making_until IS NULL OR c.making_until < now())
-RETURNING cache_key;
+   AND (c.making_until IS NULL OR bridge_lease_over(c.making_until))
+RETURNING bridge_lease_fence() AS fence;
+
+-- tool_result_lease --
+SELECT bridge_lease_left(making_until) AS left FROM tool_cache WHERE team_id = :team AND cache_key = :key;
 
 -- renew_tool_result --
-UPDATE tool_cache SET making_until = now() + make_interval(secs => :lease)
- WHERE team_id = :team AND cache_key = :key AND maker = :maker;
+UPDATE tool_cache SET making_until = bridge_lease_end(:lease)
+ WHERE team_id = :team AND cache_key = :key AND maker = :owner;
 
 -- keep_tool_result --
 UPDATE tool_cache SET payload_uri = :uri, size_bytes = :size, making_until = NULL, maker = NULL,
        expires_at = now() + make_interval(secs => ttl_seconds), last_accessed = now()
- WHERE team_id = :team AND cache_key = :key AND maker = :maker;
+ WHERE team_id = :team AND cache_key = :key AND maker = :owner;
 
 -- give_tool_result_up --
 UPDATE tool_cache SET making_until = NULL, maker = NULL
- WHERE team_id = :team AND cache_key = :key AND maker = :maker;
+ WHERE team_id = :team AND cache_key = :key AND maker = :owner;
 
 -- expire_tool_result --
 UPDATE tool_cache SET expires_at = now() WHERE team_id = :team AND cache_key = :key;

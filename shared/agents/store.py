@@ -6,9 +6,18 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
+from shared.platform.leases.contract import Lease
+from shared.platform.leases.postgres import Rows
 from shared.platform.postgres import pool, sql
 
 Q = sql.load(__file__)
+TURNS = Rows(take=Q.take_turn_over, renew=Q.beat, release=Q.release_turn, left=Q.turn_lease)
+TOOL_RESULTS = Rows(
+    take=Q.claim_tool_result,
+    renew=Q.renew_tool_result,
+    release=Q.give_tool_result_up,
+    left=Q.tool_result_lease,
+)
 
 
 class LostTurn(Exception):
@@ -96,8 +105,8 @@ def get_turn_of_user(tx: pool.Tx, turn_id: str, session_id: str, user: str) -> p
 
 def take_turn_over(tx: pool.Tx, team: str, turn_id: str, owner: str, lease_seconds: float) -> int | None:
     """Become the owner of a turn whose lease has ended; answers the new epoch, or None."""
-    row = tx.find(Q.take_turn_over, id=turn_id, team=team, owner=owner, lease=lease_seconds)
-    return None if row is None else int(row["epoch"])
+    lease = TURNS.take(tx, lease_seconds, owner=owner, id=turn_id, team=team)
+    return None if lease is None else int(lease.row["epoch"])
 
 
 def beat(tx: pool.Tx, team: str, turn_id: str, owner: str, lease_seconds: float) -> pool.Row:
@@ -222,29 +231,31 @@ def hit_tool_cache(tx: pool.Tx, team: str, key: str) -> pool.Row | None:
     return tx.find(Q.hit_tool_cache, team=team, key=key)
 
 
+def tool_result_left(tx: pool.Tx, team: str, key: str) -> float:
+    """Seconds until whoever makes the result must have renewed its lease; nought where nobody makes it."""
+    return TOOL_RESULTS.left(tx, team=team, key=key)
+
+
 def claim_tool_result(
-    tx: pool.Tx, team: str, key: str, *, tool: str, ttl: int, maker: str, lease_seconds: float
-) -> bool:
-    """Become the one that makes the result."""
-    row = tx.find(
-        Q.claim_tool_result, team=team, key=key, tool=tool, ttl=ttl, maker=maker, lease=lease_seconds
-    )
-    return row is not None
+    tx: pool.Tx, team: str, key: str, *, tool: str, ttl: int, lease_seconds: float
+) -> Lease | None:
+    """Become the one that makes the result; None where somebody makes it, or has made it."""
+    return TOOL_RESULTS.take(tx, lease_seconds, team=team, key=key, tool=tool, ttl=ttl)
 
 
-def renew_tool_result(tx: pool.Tx, team: str, key: str, *, maker: str, lease_seconds: float) -> bool:
+def renew_tool_result(tx: pool.Tx, team: str, key: str, lease: Lease, lease_seconds: float) -> bool:
     """Go on making the result; False when another maker has replaced this one."""
-    return tx.run(Q.renew_tool_result, team=team, key=key, maker=maker, lease=lease_seconds) > 0
+    return TOOL_RESULTS.renew(tx, lease, lease_seconds, team=team, key=key)
 
 
-def keep_tool_result(tx: pool.Tx, team: str, key: str, *, maker: str, uri: str, size: int) -> bool:
-    """Publish the result; False when another maker has replaced this one."""
-    return tx.run(Q.keep_tool_result, team=team, key=key, maker=maker, uri=uri, size=size) > 0
+def keep_tool_result(tx: pool.Tx, team: str, key: str, lease: Lease, *, uri: str, size: int) -> bool:
+    """Publish the result and give the lease back; False when another maker has replaced this one."""
+    return tx.run(Q.keep_tool_result, team=team, key=key, owner=lease.owner, uri=uri, size=size) > 0
 
 
-def give_tool_result_up(tx: pool.Tx, team: str, key: str, *, maker: str) -> None:
-    """Let the next caller make it."""
-    tx.run(Q.give_tool_result_up, team=team, key=key, maker=maker)
+def give_tool_result_up(tx: pool.Tx, team: str, key: str, lease: Lease) -> bool:
+    """Let the next caller make it; False when another maker has replaced this one."""
+    return TOOL_RESULTS.release(tx, lease, team=team, key=key)
 
 
 def expire_tool_result(tx: pool.Tx, team: str, key: str) -> None:

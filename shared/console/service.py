@@ -9,16 +9,17 @@ publication shows without a deployment.
 from __future__ import annotations
 
 import gzip
-import threading
 from dataclasses import dataclass
 
 from shared.platform import clock
+from shared.platform.caches import Bounded, recent
 from shared.platform.cloud import objects
 from shared.platform.edge import Reply
 from shared.platform.errors import NotFound
 
 PREFIX = "console"
 LOOK_AGAIN_SECONDS = 5.0
+KEPT_BYTES = 32_000_000
 WORTH_COMPRESSING = ("text/", "application/javascript", "application/json", "image/svg+xml")
 PAGE_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; "
@@ -35,9 +36,13 @@ class _Asset:
     generation: int
     looked_at: float
 
+    @property
+    def weight(self) -> int:
+        """Bytes of memory, about."""
+        return len(self.plain) + len(self.compressed or b"")
 
-_kept: dict[str, _Asset] = {}
-_lock = threading.Lock()
+
+_kept: Bounded[str, _Asset] = recent(KEPT_BYTES, lambda asset: asset.weight)
 
 
 def page(accept_encoding: str) -> Reply:
@@ -92,6 +97,5 @@ def _asset(name: str) -> _Asset:
 
 
 def _keep(name: str, found: _Asset) -> _Asset:
-    with _lock:
-        _kept[name] = found
+    _kept.put(name, found)
     return found

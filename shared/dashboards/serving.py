@@ -13,37 +13,70 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from shared.dashboards import store
 from shared.dashboards.compiling import filters
+from shared.dashboards.compiling.compiler import Plan
 from shared.dashboards.compiling.filters import Clock, Values
 from shared.dashboards.results import refreshing
 from shared.dashboards.results.entries import Entry
-from shared.dashboards.results.memory import ANSWER_BYTES, Answer, Bounded, Together
+from shared.dashboards.results.memory import ANSWER_BYTES, Answer
 from shared.dashboards.results.settling import Settled, settle_all
 from shared.dashboards.results.sources import Source, source_of
 from shared.dashboards.store import Head
 from shared.platform import clock
 from shared.platform.background import outbox
+from shared.platform.caches import Bounded, recent
 from shared.platform.edge import Call, Reply
 from shared.platform.errors import InvalidCursor, NotFound
 from shared.platform.ids import TeamId
+from shared.platform.leases.single_flight import Done, Flight, NotInTime
 from shared.platform.paging import cursor
 from shared.platform.postgres import pool
 from shared.platform.telemetry import context as telemetry
 from shared.platform.telemetry import recording
+from shared.platform.telemetry.bookkeeping import bookkeeping
 from shared.platform.text import strict_json
 
 Given = Mapping[str, str | Sequence[str]]
+
+
+class _Views:
+    """Views of one dashboard that this instance has not written down yet."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._gathered, self._wait_until = 0, clock.monotonic()
+
+    def seen(self) -> int:
+        """Count one more; answers how many are to be written now."""
+        with self._lock:
+            self._gathered += 1
+            if clock.monotonic() < self._wait_until:
+                return 0
+            views, self._gathered = self._gathered, 0
+            self._wait_until = clock.monotonic() + COUNT_SECONDS
+            return views
+
+    def give_back(self, views: int) -> None:
+        """They were not written."""
+        with self._lock:
+            self._gathered += views
+
+
 STALE_ANSWER_SECONDS = 1.0
 COUNT_SECONDS = 10.0
+MOST_COUNTED = 10_000
+OWN_SECONDS = 1.0
+"""Left for a request that waited in vain to answer with what is there."""
 
-_answers: Bounded[Answer] = Bounded(ANSWER_BYTES, lambda answer: len(answer.body) + 512)
-_together: Together[Answer] = Together()
-_views: dict[str, tuple[int, float]] = {}
+_answers: Bounded[tuple[Any, ...], Answer] = recent(ANSWER_BYTES, lambda answer: answer.weight)
+_flight: Flight[Answer] = Flight()
+_views: Bounded[str, _Views] = recent(MOST_COUNTED)
 
 
 @dataclass(frozen=True)
@@ -83,9 +116,7 @@ def data(call: Call, head: Head, given: Given) -> Reply:
         span["cache_hit"] = answer is not None
         recording.count("bridge.cache.reads", cache="answers", hit=answer is not None)
         if answer is None or answer.fresh_until <= clock.epoch():
-            answer = _together.do(
-                question.key, lambda: _compose(question, call.remaining()), patience=call.remaining()
-            )
+            answer = _composed(question, call)
     _count_view(call.team, head["id"])
     return as_reply(answer, call.headers.get("Accept-Encoding", ""))
 
@@ -103,10 +134,10 @@ def query_data(
         raise plan.failed[query]
     if planned is None:
         raise NotFound(f"The dashboard has no query {query[:63]}.")
-    done = settle_all(source, plan, only=[query], patience=call.remaining())[query]
+    done, packed = _rows(source, plan, query, call)
     entry = done.entry
     start = _start(after, entry)
-    content = strict_json.loads(b"{" + gzip.decompress(source.rows_of(entry) or entry.shown) + b"}")
+    content = strict_json.loads(b"{" + gzip.decompress(packed) + b"}")
     rows = content["rows"]
     page = rows[start : start + limit]
     more = start + limit < len(rows)
@@ -120,6 +151,18 @@ def query_data(
         "version": head["version"],
         "filters": values.shown,
     }
+
+
+def _rows(source: Source, plan: Plan, query: str, call: Call) -> tuple[Settled, bytes]:
+    """The result of one query with all its rows; one whose rows are gone from their bucket is computed anew."""
+    done = settle_all(source, plan, only=[query], patience=call.remaining())[query]
+    try:
+        return done, source.rows_of(done.entry) or done.entry.shown
+    except NotFound:
+        telemetry.log("the rows of a kept result are gone", "WARNING", query=query)
+    anew = {"patience": call.remaining(), "computed_before": clock.epoch()}
+    done = settle_all(source, plan, only=[query], **anew)[query]
+    return done, source.rows_of(done.entry) or done.entry.shown
 
 
 def as_reply(answer: Answer, accept_encoding: str) -> Reply:
@@ -165,7 +208,19 @@ def compose(
     return now, Answer(_body(parts, refused, tail, cached=True, later=True), etag, fresh_until)
 
 
-def _compose(question: _Question, patience: float) -> Answer:
+def _composed(question: _Question, call: Call) -> Answer:
+    """The answer that the threads of this instance make together, or one of this request's own when time is short."""
+    try:
+        return _flight.run(
+            question.key,
+            lambda: _compose(question, call.remaining()),
+            remaining=lambda: call.remaining() - OWN_SECONDS,
+        ).value
+    except NotInTime:
+        return _compose(question, call.remaining()).value
+
+
+def _compose(question: _Question, patience: float) -> Done[Answer]:
     source = source_of(question.team, question.head)
     values = filters.read(source.prepared.document, question.given, question.clock)
     plan = source.plan(values, question.clock)
@@ -177,15 +232,29 @@ def _compose(question: _Question, patience: float) -> Answer:
     answer, kept = compose(source, question.head["version"], values, settled, order)
     if not any(done.entry.error for done in settled.values()):
         _answers.put(question.key, kept)
-    return answer
+    # Another request may have the time that this one lacked.
+    return Done(answer, shared=not any(done.late for done in settled.values()))
 
 
 def _promise_refresh(question: _Question, source: Source) -> None:
-    """Queue one refresh of these results; whoever gets the lease queues it, the others serve and go."""
-    message = refreshing.message(source, question.given, occasion=f"stale at {int(clock.epoch()) // 60}")
-    if refreshing.claim(source, question.given):
-        with pool.transaction(question.team) as tx:
-            outbox.send(tx, message)
+    """Queue one refresh of these results; whoever gets the lease queues it, the others serve and go.
+
+    What can't be promised now is promised by a later reader: the results are there and are shown.
+    """
+    with bookkeeping("a promised refresh", "a later reader promises it", slug=source.slug):
+        slot = refreshing.turn(source, question.given)
+        lease = slot.take(refreshing.REFRESH_SECONDS)
+        if lease is None:
+            return
+        try:
+            message = refreshing.message(
+                source, question.given, occasion=f"stale at {int(clock.epoch()) // 60}"
+            )
+            with pool.transaction(question.team) as tx:
+                outbox.send(tx, message)
+        except BaseException:
+            slot.release(lease)
+            raise
 
 
 def _question(team: TeamId, head: Head, given: Given) -> _Question:
@@ -248,12 +317,15 @@ def _takes_gzip(accept_encoding: str) -> bool:
 
 
 def _count_view(team: TeamId, id: str) -> None:
-    """Gather views and write them down at most every COUNT_SECONDS: a view must not cost a write."""
-    views, last = _views.get(id, (0, 0.0))
-    now = clock.monotonic()
-    if last and now - last < COUNT_SECONDS:
-        _views[id] = (views + 1, last)
+    """Gather views and write them down at most every COUNT_SECONDS: a view must not cost a write.
+
+    What can't be written is written with a later view of the dashboard on this instance.
+    """
+    views = _views.obtain(id, _Views).seen()
+    if not views:
         return
-    _views[id] = (0, now)
-    with pool.transaction(team) as tx:
-        store.count_views(tx, team, id, views + 1)
+    with bookkeeping("a count of views", "it is written with a later one") as written:
+        with pool.transaction(team) as tx:
+            store.count_views(tx, team, id, views)
+    if not written.ok:
+        _views.obtain(id, _Views).give_back(views)

@@ -21,12 +21,13 @@ from shared.platform.telemetry import context as telemetry
 MOST_DUE = 200
 SPREAD_SECONDS = 2.0
 STEP_PATIENCE_SECONDS = 240.0
+RETRY_AFTER_SECONDS = 5.0
 
 
 def precompute(team: TeamId, head: Head, *, patience: float) -> Warmed:
     """Compute what is missing or no longer fresh for the default choices."""
     source = source_of(team, head)
-    return _warm(source, head["timezone"], {}, patience=patience, computed_before=0.001)
+    return _warm(source, head["timezone"], {}, patience=patience, computed_before=0.001)[0]
 
 
 def purge(team: TeamId, id: str) -> None:
@@ -44,7 +45,7 @@ def warm(step: WarmDashboard) -> None:
         telemetry.log("the version to warm is gone", slug=step.slug)
         return
     source = source_of(team, head)
-    done = _warm(
+    done, pause = _warm(
         source,
         head["timezone"],
         step.filters,
@@ -53,7 +54,8 @@ def warm(step: WarmDashboard) -> None:
     )
     unlucky = [error for error in done.errors if error["retryable"]]
     if unlucky:
-        raise Unavailable(unlucky[0]["message"], retry_after=5)
+        # As long as the longest pause that any of them asks for: a circuit that is open stays so until then.
+        raise Unavailable(unlucky[0]["message"], retry_after=pause or RETRY_AFTER_SECONDS)
     with ledger.finishing(team) as tx:
         if not step.filters:
             store.set_warmed(tx, team, head["id"], indexing.next_warm(source.prepared.document, clock.now()))
@@ -91,7 +93,8 @@ def _warm(
     *,
     patience: float,
     computed_before: float,
-) -> Warmed:
+) -> tuple[Warmed, float | None]:
+    """What was done, and how long what failed asks to be left alone."""
     started = clock.monotonic()
     at = Clock.at(clock.now(), timezone)
     values = filters.read(source.prepared.document, given, at)
@@ -107,7 +110,8 @@ def _warm(
         for id, done in settled.items()
         if (problem := done.failure or done.entry.error) is not None
     ]
-    return Warmed(
+    pause = max((done.retry_after for done in settled.values() if done.retry_after), default=None)
+    warmed = Warmed(
         success=not refused and not failed,
         queries_executed=sum(not done.cached for done in settled.values()),
         cache_hits=sum(done.cached and not done.entry.error for done in settled.values()),
@@ -117,3 +121,4 @@ def _warm(
         ),
         duration_ms=round((clock.monotonic() - started) * 1000, 1),
     )
+    return warmed, pause

@@ -58,6 +58,12 @@ def left() -> float | None:
     return None if end is None else end - clock.monotonic()
 
 
+def is_over() -> bool:
+    """Whether the time is over, or so nearly that what fails now may have failed for want of it."""
+    end = left()
+    return end is not None and end <= LEAST_SECONDS
+
+
 def patience(most: float) -> dict[str, Any]:
     """Arguments of a Google client's call: its repetitions end, too, and repeat only what was not received."""
     from google.api_core.exceptions import ServiceUnavailable

@@ -12,14 +12,14 @@ it), so that what must hold for all queries stands in one place: a policy that m
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from shared.platform.limits import budgets
 from shared.platform.settings import settings
 from shared.querying.access import Access
 from shared.warehouses.contract import DryRun, Limits, Result
-from shared.warehouses.declared import BytesCapExceeded, QueryNotReadOnly
+from shared.warehouses.declared import BytesCapExceeded, QueryNotReadOnly, may_be_billed
 from shared.warehouses.dialect import Dialect
 from shared.warehouses.guard import guard
 from shared.warehouses.guard.guard import Checked as Checked
@@ -145,7 +145,9 @@ def run(access: Access, found: Estimate, purpose: Purpose) -> Result:
         found.dry_run.bytes_scanned,
         key=purpose.job,
         scopes=purpose.scopes or None,
+        billed=may_be_billed,
     ) as spending:
+        limits = replace(limits, begun=spending.begin)
         result = access.opened.warehouse.query(statement.sql, statement.parameters, limits)
         spending.settle(result.bytes_scanned)
     return result

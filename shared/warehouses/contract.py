@@ -6,7 +6,7 @@ Vendor ── reads credentials ── opens ──► Warehouse: check, dataset
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, Protocol
@@ -28,6 +28,8 @@ class Limits:
     labels: Mapping[str, str] = field(default_factory=dict)
     job_id: str | None = None
     """Derived from the step's key, so that a repeated submission finds the first job."""
+    begun: Callable[[], None] = lambda: None
+    """Called once the warehouse has taken the query up: from then on it may bill it, whatever becomes of the answer."""
 
 
 @dataclass(frozen=True)

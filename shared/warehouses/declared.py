@@ -2,7 +2,7 @@
 
     BadInput 400 ───────── QueryNotReadOnly, DatasetNotAllowed, BytesCapExceeded, QueryInvalid
     WarehouseError 502 ─── CredentialsRejected, PermissionMissing
-    Unavailable 503 ────── WarehouseUnavailable
+    Unavailable 503 ────── WarehouseUnavailable ── OverRate
     DeadlineExceeded 504 ─ QueryTimedOut
 
 A message carries the warehouse's own sentence, cleaned of addresses and job ids, never a driver's text.
@@ -60,10 +60,28 @@ class WarehouseUnavailable(Unavailable):
     code = "WAREHOUSE_UNAVAILABLE"
 
 
+class OverRate(WarehouseUnavailable):
+    """The warehouse takes no more of this account's queries at this moment; try again shortly.
+
+    It is an answer: the warehouse is well, and others are served.
+    """
+
+
 class QueryTimedOut(DeadlineExceeded):
     """The query ran longer than it may."""
 
     code, retryable = "QUERY_TIMED_OUT", False
+
+
+def may_be_billed(error: BaseException) -> bool:
+    """Whether a query that had begun and ended with this error may be on the warehouse's bill.
+
+    One that the warehouse refused or could not run is not. One that was cancelled, outlived its time or whose answer
+    was lost ran as far as it came, or runs on.
+    """
+    if isinstance(error, OverRate):
+        return False
+    return not isinstance(error, BridgeError) or isinstance(error, QueryTimedOut | WarehouseUnavailable)
 
 
 BYTES = (

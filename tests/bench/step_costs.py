@@ -67,7 +67,7 @@ def _operations(team: str) -> dict[str, Callable[[], None]]:
             pass
 
     def claim_and_finish() -> None:
-        attempt = ledger.claim("bench", new_id(), ledger.LEASE_SECONDS)
+        attempt = ledger.claim("bench", new_id(), ledger.TERMS.seconds)
         assert attempt is not None
         with ledger.working_on(attempt), ledger.finishing(team):
             pass

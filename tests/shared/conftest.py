@@ -496,3 +496,12 @@ def _forget_clients() -> None:
         credentials.warehouse,
     ):  # fmt: skip
         cached.cache_clear()
+
+
+@pytest.fixture
+def pass_time(cloud: Cloud, servers: dict[str, Any]) -> Iterator[Any]:
+    """Let time pass at once, for this process and for every lease: `pass_time(seconds)`."""
+    from tests.moved_clock import moved_clock
+
+    with moved_clock(directory=servers["owner"]) as made:
+        yield made

@@ -5,6 +5,6 @@ from shared.catalog.flow import ScanFinished
 from shared.platform.steps import task
 
 
-@task(ScanFinished, once="{scan}/{round}", timeout=60, gave_up=scan.finish_failed)
+@task(ScanFinished, once="{scan}/{round}", timeout=60, retry_seconds=300, gave_up=scan.finish_failed)
 def finish_scan(step: ScanFinished) -> None:
     scan.finish(step)

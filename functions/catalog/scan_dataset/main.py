@@ -5,6 +5,6 @@ from shared.catalog.flow import ScanDataset
 from shared.platform.steps import task
 
 
-@task(ScanDataset, once="{scan}/{dataset}", timeout=300, gave_up=scan.scan_dataset_failed)
+@task(ScanDataset, once="{scan}/{dataset}", timeout=300, retry_seconds=300, gave_up=scan.scan_dataset_failed)
 def scan_dataset(step: ScanDataset) -> None:
     scan.scan_dataset(step)

@@ -5,6 +5,6 @@ from shared.connections.flow import ValidateConnection
 from shared.platform.steps import task
 
 
-@task(ValidateConnection, once="{job}", timeout=120, gave_up=service.validation_failed)
+@task(ValidateConnection, once="{job}", timeout=120, retry_seconds=120, gave_up=service.validation_failed)
 def validate_connection(step: ValidateConnection) -> None:
     service.validate(step)

@@ -9,7 +9,6 @@ from shared.platform.steps import task
     WarmDashboard,
     once="{dashboard}/{version}/{occasion}",
     timeout=300,
-    attempts=4,
     gave_up=warming.warming_failed,
 )
 def warm_dashboard(step: WarmDashboard) -> None:

@@ -6,30 +6,27 @@ changes before a breakpoint makes everything after it a cache miss.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterable, Sequence
 
 from shared.agents import store
 from shared.agents.protocol.model import CacheControl, SystemBlock
-from shared.platform import clock
+from shared.platform.caches import Bounded, fresh
 from shared.platform.errors import NotFound
 from shared.platform.postgres import pool
 
-KEPT_SECONDS = 60.0
+KEPT_SECONDS, MOST_KEPT = 60.0, 64
 _CACHE: dict[str, CacheControl] = {"ephemeral": "5m", "permanent": "1h"}
 _LIFETIME: dict[CacheControl | None, int] = {"1h": 0, "5m": 1, None: 2}
 
-_kept: dict[tuple[str, ...], tuple[float, tuple[SystemBlock, ...]]] = {}
-_lock = threading.Lock()
+_kept: Bounded[tuple[str, ...], tuple[SystemBlock, ...]] = fresh(MOST_KEPT, KEPT_SECONDS)
 
 
 def active(names: Sequence[str]) -> tuple[SystemBlock, ...]:
     """The active version of each block, in prompt order. Raises NotFound naming those that are missing."""
     key = tuple(names)
-    with _lock:
-        found = _kept.get(key)
-    if found is not None and found[0] > clock.monotonic():
-        return found[1]
+    found = _kept.get(key)
+    if found is not None:
+        return found
     with pool.transaction() as tx:
         rows = {row["block_name"]: row for row in store.active_blocks(tx, list(names))}
     missing = [name for name in names if name not in rows]
@@ -39,8 +36,7 @@ def active(names: Sequence[str]) -> tuple[SystemBlock, ...]:
         SystemBlock(name, rows[name]["content"].strip(), _CACHE.get(rows[name]["cache_control_type"] or ""))
         for name in names
     )
-    with _lock:
-        _kept[key] = (clock.monotonic() + KEPT_SECONDS, blocks)
+    _kept.put(key, blocks)
     return blocks
 
 

@@ -8,19 +8,19 @@ from dataclasses import dataclass, field
 from shared.agents import store
 from shared.agents.declared import AccessEnded
 from shared.agents.store import LostTurn
-from shared.platform import clock, threads
+from shared.platform import clock
 from shared.platform.errors import DeadlineExceeded, Unavailable
 from shared.platform.ids import TeamId, new_id
+from shared.platform.leases.contract import Terms
+from shared.platform.leases.heartbeat import Heartbeat
 from shared.platform.limits import budgets
 from shared.platform.postgres import pool
-from shared.platform.telemetry import context as telemetry
 
-LEASE_SECONDS = 15.0
-BEAT_SECONDS = 1.0
+TERMS = Terms(seconds=15.0, heartbeat=1.0, at_most=600.0)
 OVERDUE_SECONDS = 60.0
 """How long after its deadline a turn may still be writing its end."""
 PROMISE_SECONDS = 180.0
-"""How long what a turn holds of the team's limits outlives its last beat: longer than a takeover takes."""
+"""How long what a turn holds of the team's limits outlives its last heartbeat: longer than a takeover takes."""
 
 
 class TurnCancelled(Exception):
@@ -40,11 +40,11 @@ class Hold:
     lost: threading.Event = field(default_factory=threading.Event)
     gone: str | None = None
     """What of the user's right to go on is gone: their membership, or the credential that they came with."""
-    _stopped: threading.Event = field(default_factory=threading.Event)
+    _heartbeat: Heartbeat | None = None
 
     def check(self) -> None:
         """Raise LostTurn, TurnCancelled, AccessEnded or DeadlineExceeded when the turn must not go on here."""
-        if self.lost.is_set():
+        if self.lost.is_set() or not self._is_sure():
             raise LostTurn
         if self.cancelled.is_set():
             raise TurnCancelled
@@ -61,15 +61,23 @@ class Hold:
 
     def mine(self) -> None:
         """Ask the directory, not the memory: raises LostTurn when another process has the turn."""
-        self._beat()
+        if not self._renew():
+            raise LostTurn
 
     def keep(self) -> None:
-        """Keep the lease in a thread of its own until `stop`."""
-        threads.start("lease", self._keep)
+        """Keep the lease by a heartbeat until `stop`.
+
+        Whatever this process hangs in, another one must be able to end the turn: soon after its deadline it lets go.
+        """
+        self._heartbeat = Heartbeat(
+            self._renew, TERMS, "a turn", lost=self.lost, ends=lambda: self.deadline + OVERDUE_SECONDS
+        )
+        self._heartbeat.start()
 
     def stop(self) -> None:
         """Keep it no longer."""
-        self._stopped.set()
+        if self._heartbeat is not None:
+            self._heartbeat.stop()
 
     def release(self) -> None:
         """Give the turn back at once, for another process to continue."""
@@ -77,30 +85,22 @@ class Hold:
         with pool.transaction(self.team) as tx:
             store.release_turn(tx, self.team, self.turn_id, self.owner)
 
-    def _keep(self) -> None:
-        sure_until = clock.monotonic() + LEASE_SECONDS
-        while not clock.wait(self._stopped, BEAT_SECONDS):
-            began = clock.monotonic()
-            if began > self.deadline + OVERDUE_SECONDS:
-                # Whatever this process hangs in, another one must be able to end the turn.
-                self.lost.set()
-                return
-            try:
-                self._beat()
-                sure_until = began + LEASE_SECONDS
-            except LostTurn:
-                self.lost.set()
-                return
-            except Unavailable:
-                # Without the directory nobody can take over either, until the lease has ended.
-                if clock.monotonic() > sure_until:
-                    telemetry.log("the lease of a turn could not be kept", "ERROR")
-                    self.lost.set()
-                    return
+    def _is_sure(self) -> bool:
+        """Whether this process has the turn; asks where its last renewal is too long ago to be sure."""
+        if self._heartbeat is None or self._heartbeat.held:
+            return True
+        try:
+            return self._heartbeat.assure()
+        except Unavailable:
+            # Another process may reach the directory, and the lease is over.
+            return False
 
-    def _beat(self) -> None:
+    def _renew(self) -> bool:
         with pool.transaction(self.team) as tx:
-            told = store.beat(tx, self.team, self.turn_id, self.owner, LEASE_SECONDS)
+            try:
+                told = store.beat(tx, self.team, self.turn_id, self.owner, TERMS.seconds)
+            except LostTurn:
+                return False
             budgets.keep(
                 tx,
                 self.team,
@@ -111,3 +111,4 @@ class Hold:
         self.gone = told["gone"]
         if told["cancelled"]:
             self.cancelled.set()
+        return True

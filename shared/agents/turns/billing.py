@@ -13,10 +13,12 @@ from shared.agents.loop.model_call import Answer
 from shared.agents.protocol.model import Price, Provider, Request
 from shared.agents.turn.lease import PROMISE_SECONDS
 from shared.agents.turn.state import Turn
+from shared.agents.turns.patience import patiently
 from shared.platform.limits import budgets
 from shared.platform.postgres import pool
 from shared.platform.telemetry import context as telemetry
 from shared.platform.telemetry import recording
+from shared.platform.telemetry.bookkeeping import bookkeeping
 
 
 @dataclass
@@ -42,18 +44,21 @@ class Billing:
         self._promised = pricing.most(self._vendor, request)
         self._calls += 1
         self._key = f"{self.turn.id}/{self.epoch}/{self._calls}"
-        budgets.reserve(
-            self.turn.team,
-            "model_cost",
-            _micro(self._promised),
-            key=self._key,
-            scopes={"turn": self.turn.id, "session": self.turn.session_id},
-            lease_seconds=PROMISE_SECONDS,
+        patiently(
+            lambda: budgets.reserve(
+                self.turn.team,
+                "model_cost",
+                _micro(self._promised),
+                key=self._key,
+                scopes={"turn": self.turn.id, "session": self.turn.session_id},
+                lease_seconds=PROMISE_SECONDS,
+            )
         )
 
     def release(self) -> None:
         """The call was not made."""
-        budgets.refund(self.turn.team, "model_cost", self._key)
+        with bookkeeping("the end of a reservation", "its lease ends", turn=self.turn.id):
+            budgets.refund(self.turn.team, "model_cost", self._key)
 
     def price(self, answer: Answer, *, free: bool) -> Price:
         """What a call cost; asked once for each call. `free` is for what runs here."""

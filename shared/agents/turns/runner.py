@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
-from typing import Any, TypeVar
+from typing import Any
 
 from shared.agents import store
 from shared.agents.conversation import log
@@ -24,17 +24,19 @@ from shared.agents.turn.journal import Entry, lines_of, message_id
 from shared.agents.turn.lease import Hold
 from shared.agents.turn.state import Turn
 from shared.agents.turns.billing import Billing
+from shared.agents.turns.patience import StoreAway, patiently, patiently_or_fail
 from shared.agents.turns.publisher import Publisher
 from shared.platform import clock
 from shared.platform.clock import iso
-from shared.platform.errors import BridgeError, Unavailable
+from shared.platform.errors import BridgeError
 from shared.platform.ids import new_id
 from shared.platform.limits import budgets
 from shared.platform.postgres import pool
 from shared.platform.telemetry import context as telemetry
+from shared.platform.telemetry.bookkeeping import bookkeeping
 
-_PATIENCE_SECONDS = 20.0
-T = TypeVar("T")
+COME_BACK_SECONDS = 2.0
+"""When a client whose connection broke, too, may ask for the rest of an interrupted turn."""
 
 
 @dataclass
@@ -151,15 +153,28 @@ def run(turn: Turn, hold: Hold, publisher: Publisher, assemble: Callable[[Turn],
             _run(turn, hold, publisher, assemble)
     except LostTurn:
         telemetry.log("another process has the turn now", "WARNING", turn=turn.id, epoch=hold.epoch)
+        _tell_interruption(publisher)
     except BaseException as error:
         telemetry.log_exception("a turn was left to its journal", error, turn=turn.id)
-        try:
+        _tell_interruption(publisher)
+        with bookkeeping("the end of a lease", "it ends by itself", what="a turn", turn=turn.id):
             hold.release()
-        except Unavailable as unreachable:
-            telemetry.log_exception("its lease ends by itself", unreachable, turn=turn.id)
     finally:
         hold.stop()
         publisher.close()
+
+
+def _tell_interruption(publisher: Publisher) -> None:
+    """The turn has not ended: who listens need not do anything, and sees why nothing comes for a moment."""
+    publisher.emit(
+        "interrupted",
+        {
+            "code": "TURN_INTERRUPTED",
+            "message": "The answer was interrupted; it goes on in a moment.",
+            "retryable": True,
+            "retry_after": COME_BACK_SECONDS,
+        },
+    )
 
 
 def _run(turn: Turn, hold: Hold, publisher: Publisher, assemble: Callable[[Turn], Agent]) -> None:
@@ -179,7 +194,7 @@ def _run(turn: Turn, hold: Hold, publisher: Publisher, assemble: Callable[[Turn]
     work = Work(turn, hold, publisher, purpose=turn.ask.purpose, entries=len(entries))
     agent: Agent | None = None
     try:
-        agent = assemble(turn)
+        agent = patiently_or_fail(lambda: assemble(turn))
         work.purpose = agent.purpose
         work.free = frozenset(
             provider.name
@@ -188,9 +203,14 @@ def _run(turn: Turn, hold: Hold, publisher: Publisher, assemble: Callable[[Turn]
         )
         hold.deadline = clock.monotonic() + agent.limits.seconds
         result = orchestrator.run(
-            agent, work, said=turn.ask.message, past=_past(turn), journal=entries, spent=spent
+            agent,
+            work,
+            said=turn.ask.message,
+            past=patiently_or_fail(lambda: _past(turn)),
+            journal=entries,
+            spent=spent,
         )
-    except LostTurn:
+    except (LostTurn, StoreAway):
         raise
     except Exception as error:
         if not isinstance(error, BridgeError):
@@ -286,19 +306,6 @@ def error_event(error: BaseException) -> dict[str, Any]:
         if (value := getattr(known, name)) is not None:
             event[name] = value
     return event
-
-
-def patiently(write: Callable[[], T]) -> T:
-    """Repeat while the store can't be reached, for a while: a turn should outlive a restart of it."""
-    end, pause = clock.monotonic() + _PATIENCE_SECONDS, 0.1
-    while True:
-        try:
-            return write()
-        except Unavailable:
-            if clock.monotonic() > end:
-                raise
-            clock.sleep(pause)
-            pause = min(pause * 2, 2.0)
 
 
 def _journal_of(turn: Turn) -> tuple[list[Entry], Decimal]:

@@ -22,7 +22,7 @@ from shared.agents.declared import BadMessage, SessionArchived, TurnInProgress
 from shared.agents.flow import ResumeTurn
 from shared.agents.loop.agent import Agent
 from shared.agents.protocol import redact
-from shared.agents.turn.lease import LEASE_SECONDS, PROMISE_SECONDS, Hold
+from shared.agents.turn.lease import PROMISE_SECONDS, TERMS, Hold
 from shared.agents.turn.state import Ask, Turn
 from shared.agents.turns import runner
 from shared.agents.turns.publisher import Published, Publisher
@@ -51,6 +51,8 @@ MOST_EPOCHS = 5
 POLL_SECONDS = 0.1
 LAST_WRITE_SECONDS = 3.0
 """How long after a turn's end the last events of its stream may still be on their way."""
+AWAY_SECONDS = 20.0
+"""How long a follower waits for a directory that does not answer."""
 _QUIET_SECONDS = 1.0
 _LAST_FLUSH_SECONDS = 5.0
 MOST_MESSAGE = 32_000
@@ -125,7 +127,7 @@ def _begin(hold: Hold, user: UserId, session_id: str, ask: Ask, credential: str 
                     ask=ask.to_row(),
                     sha=ask.sha256,
                     owner=hold.owner,
-                    lease=LEASE_SECONDS,
+                    lease=TERMS.seconds,
                 )
                 if begun:
                     budgets.take(tx, team, "generations", 1, key=turn_id, lease_seconds=PROMISE_SECONDS)
@@ -173,8 +175,22 @@ def stream(started: Started, assemble: Assemble) -> Iterator[Event | None]:
             yield Event(kind, data, str(last))
         if ended_at is not None:
             return
-    # Either the turn runs elsewhere, or this process has lost it: its stream tells the rest.
-    yield from follow(list(started.teams), turn.user, turn.session_id, turn.id, after=last)
+    # Either the turn runs elsewhere, or this process has lost it or left it to its journal: its stream tells the rest.
+    yield from _rest(started, last)
+
+
+def _rest(started: Started, last: int) -> Iterator[Event | None]:
+    """What the turn's own stream tells from here on."""
+    turn, since = started.turn, clock.monotonic()
+    while True:
+        try:
+            yield from follow(list(started.teams), turn.user, turn.session_id, turn.id, after=last)
+            return
+        except Unavailable:
+            if clock.monotonic() - since > AWAY_SECONDS:
+                raise
+            yield None
+            clock.sleep(_QUIET_SECONDS)
 
 
 def follow(
@@ -182,10 +198,12 @@ def follow(
 ) -> Iterator[Event | None]:
     """The events after the given id: those that were missed, then live ones, until `complete`.
 
-    Yields None while there is nothing new. Raises NotFound for anyone but the owner.
+    Yields None while there is nothing new. Raises NotFound for anyone but the owner, and Unavailable where the
+    directory is away for long: the turn goes on, and its follower comes back with the last id that it heard.
     """
     row = _row(teams, user, session_id, turn_id)
     batch, last, looked = 0, after, clock.monotonic()
+    away_since: float | None = None
     while True:
         over = row["state"] != "running"
         for events in _batches(turn_id, batch):
@@ -207,8 +225,15 @@ def follow(
             return
         yield None
         clock.sleep(POLL_SECONDS)
-        if over or clock.monotonic() - looked > _QUIET_SECONDS:
-            row, looked = _row(teams, user, session_id, turn_id), clock.monotonic()
+        if not over and clock.monotonic() - looked <= _QUIET_SECONDS:
+            continue
+        try:
+            row, looked, away_since = _row(teams, user, session_id, turn_id), clock.monotonic(), None
+        except Unavailable:
+            # The turn outlives a restart of the directory, and so does who listens; for longer, it comes back.
+            away_since = away_since or clock.monotonic()
+            if clock.monotonic() - away_since > AWAY_SECONDS:
+                raise
 
 
 def last_event_id(headers: Mapping[str, str]) -> int:
@@ -241,7 +266,7 @@ def resume(step: ResumeTurn, assemble: Assemble) -> None:
             return
         following = ResumeTurn(team=step.team, turn=step.turn, check=step.check + 1)
         taken = _take_over(tx, row)
-        left = LEASE_SECONDS if taken is not None else float(row["lease_left"])
+        left = TERMS.seconds if taken is not None else float(row["lease_left"])
         outbox.send(tx, following, delay_seconds=left + 1)
     if taken is not None:
         turn, hold = taken
@@ -261,7 +286,7 @@ def gave_up(step: ResumeTurn, error: BridgeError) -> None:
 def _take_over(tx: pool.Tx, row: pool.Row) -> tuple[Turn, Hold] | None:
     """Become the process that has the turn, if its lease has ended."""
     hold = Hold(TeamId(row["team_id"]), row["id"])
-    epoch = store.take_turn_over(tx, hold.team, hold.turn_id, hold.owner, LEASE_SECONDS)
+    epoch = store.take_turn_over(tx, hold.team, hold.turn_id, hold.owner, TERMS.seconds)
     if epoch is None:
         return None
     hold.epoch = epoch

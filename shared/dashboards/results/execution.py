@@ -6,8 +6,9 @@ import gzip
 from typing import Any
 
 from shared.dashboards.compiling.compiler import MAX_ROWS, PlannedQuery
-from shared.dashboards.results.entries import Entry, Lease
-from shared.platform import clock
+from shared.dashboards.results.entries import Entry
+from shared.platform import clock, deadline
+from shared.platform.leases.contract import Lease
 from shared.platform.telemetry import context as telemetry
 from shared.platform.text import strict_json
 from shared.querying import service as querying
@@ -34,6 +35,8 @@ def run(query: PlannedQuery, access: Access, lease: Lease, *, slug: str, serve_s
                 job=f"dash-{query.query_hash[:32]}-{lease.fence}",
                 labels={"dashboard": slug, "query": query.id},
                 most_rows=MAX_ROWS,
+                # Not beyond this caller's own time: what it leaves behind then is cancelled, not forgotten.
+                within_seconds=deadline.within(float(query.timeout_seconds)),
             ),
         )
         span["bytes_scanned"] = result.bytes_scanned

@@ -6,9 +6,9 @@ import hashlib
 from collections.abc import Mapping, Sequence
 
 from shared.dashboards.flow import WarmDashboard
-from shared.dashboards.results import entries
 from shared.dashboards.results.sources import Source
 from shared.platform import clock
+from shared.platform.leases.firestore import DocumentSlot
 from shared.platform.text import strict_json
 
 REFRESH_SECONDS = 60.0
@@ -27,10 +27,9 @@ def message(source: Source, given: Mapping[str, str | Sequence[str]], *, occasio
     )
 
 
-def claim(source: Source, given: Mapping[str, str | Sequence[str]]) -> bool:
-    """Whether this reader is the one to promise the refresh."""
-    key = f"refresh:{source.key(choices_hash(given))}"
-    return entries.take_lease(key, REFRESH_SECONDS) is not None
+def turn(source: Source, given: Mapping[str, str | Sequence[str]]) -> DocumentSlot:
+    """Whose turn it is to promise the refresh: who takes this promises it, the others leave it to them."""
+    return DocumentSlot(f"refresh:{source.key(choices_hash(given))}")
 
 
 def choices_hash(given: Mapping[str, str | Sequence[str]]) -> str:

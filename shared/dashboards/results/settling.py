@@ -1,35 +1,36 @@
 """Bring every query of a plan to a result: found, computed here once, or awaited from whoever computes it.
 
-A: lease ── warehouse ── entry ── release
-B:    no lease ── looks ── looks ── entry          (another instance, or another thread)
-C:                    A dies: its lease ends ── lease ── warehouse ── entry, with a higher fence
+A: looks ── lease ── warehouse ── entry ── release
+B:    looks, it is held ── looks ── looks ── entry      (another instance; the threads of one wait for its one leader)
+C:                          A dies: its lease ends ── lease ── warehouse ── entry, with a higher fence
 
-A lease is short and kept by beats while the warehouse works, so that what a dead instance held is free
-within seconds.
+The result comes first: a query that the warehouse has answered is shown, and kept as best it can be.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from shared.dashboards.compiling.compiler import Plan, PlannedQuery
 from shared.dashboards.results import entries, execution
 from shared.dashboards.results.entries import Entry
 from shared.dashboards.results.sources import Source
-from shared.platform import clock, threads
-from shared.platform.errors import BridgeError, DeadlineExceeded
-from shared.platform.leases.heartbeat import beating
+from shared.platform import clock, deadline, threads
+from shared.platform.errors import BridgeError, DeadlineExceeded, Unavailable
+from shared.platform.leases.contract import Lease, Terms
+from shared.platform.leases.firestore import DocumentSlot
+from shared.platform.leases.holding import holding
+from shared.platform.leases.single_flight import Done, Flight, Later, NotInTime
 from shared.platform.telemetry import context as telemetry
 from shared.platform.telemetry import recording
+from shared.platform.telemetry.bookkeeping import bookkeeping
 
 PARALLEL = 6
-LEASE_SECONDS, BEAT_SECONDS = 15.0, 4.0
-LEASE_MARGIN_SECONDS = 30.0
-"""Longest that writing a result may take after its query ended; nobody beats for longer."""
-FIRST_LOOK_SECONDS, LAST_LOOK_SECONDS = 0.03, 0.5
+TERMS = Terms(seconds=15.0, heartbeat=4.0, at_most=600.0)
+MARGIN_SECONDS = 30.0
+"""Longest that writing a result may take after its query ended; nobody keeps the lease for longer."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,13 @@ class Settled:
     wants_refresh: bool = False
     failure: dict[str, Any] | None = None
     """Why computing it failed just now, also where an older result stands in for it."""
+    retry_after: float | None = None
+    """Seconds after which what failed may go well, where that is known."""
+    late: bool = False
+    """Whether it is missing only because this caller's time was over: another caller may have more."""
+
+
+_flight: Flight[Settled] = Flight()
 
 
 def settle_all(
@@ -69,10 +77,10 @@ def settle_all(
             settled[id] = Settled(
                 entry, cached=True, stale=not fresh, wants_refresh=not fresh and now >= entry.quiet_until
             )
-    deadline = clock.monotonic() + patience
+    end = clock.monotonic() + patience
     for stage in plan.stages:
         missing = [queries[id] for id in stage if id in queries and id not in settled]
-        settled |= _settle_stage(source, missing, keys, deadline, computed_before)
+        settled |= _settle_stage(source, missing, keys, end, computed_before)
     return settled
 
 
@@ -87,7 +95,7 @@ def _settle_stage(
     source: Source,
     queries: list[PlannedQuery],
     keys: Mapping[str, str],
-    deadline: float,
+    end: float,
     computed_before: float,
 ) -> dict[str, Settled]:
     if not queries:
@@ -96,7 +104,7 @@ def _settle_stage(
     first = {keys[query.id]: query for query in reversed(queries)}
 
     def settle(query: PlannedQuery) -> Settled:
-        return _settle(source, query, keys[query.id], deadline, computed_before)
+        return _settle(source, query, keys[query.id], end, computed_before)
 
     if len(first) == 1:
         made = {key: settle(query) for key, query in first.items()}
@@ -111,40 +119,42 @@ def _settle(
     source: Source,
     query: PlannedQuery,
     key: str,
-    deadline: float,
+    end: float,
     computed_before: float,
 ) -> Settled:
-    pause = FIRST_LOOK_SECONDS
-    while True:
-        lease = entries.take_lease(key, LEASE_SECONDS)
-        current = entries.find(key)
-        usable = current is not None and not _is_due(current, clock.epoch(), computed_before)
-        if lease is not None:
-            try:
-                if usable and current is not None:
-                    return Settled(current, cached=True)
-                with _keeping(lease, query):
-                    return _compute(source, query, lease, current)
-            finally:
-                entries.release(lease)
-        if usable and current is not None:
-            return Settled(current, cached=True)
-        if clock.monotonic() + pause > deadline:
-            return Settled(_gave_up(), cached=False)
-        clock.sleep(pause)
-        pause = min(LAST_LOOK_SECONDS, pause * 1.6)
+    try:
+        outcome = _flight.run(
+            (key, computed_before),
+            lambda: _attempt(source, query, key, computed_before),
+            remaining=lambda: end - clock.monotonic(),
+        )
+    except NotInTime:
+        return _late()
+    except Unavailable as error:
+        # The shared entries are away since this request began: what it has computed already is shown all the same.
+        telemetry.log_exception("a result could not be looked for", error, query=query.id)
+        return _without_rows(error)
+    return outcome.value if outcome.led else replace(outcome.value, cached=True)
 
 
-def _keeping(lease: entries.Lease, query: PlannedQuery) -> AbstractContextManager[None]:
-    return beating(
-        lambda: entries.renew(lease, LEASE_SECONDS),
-        every=BEAT_SECONDS,
-        at_most=query.timeout_seconds + LEASE_MARGIN_SECONDS,
-        what=f"query {query.id}",
-    )
+def _attempt(source: Source, query: PlannedQuery, key: str, computed_before: float) -> Done[Settled] | Later:
+    """Find the entry, compute it where nobody does, or say how long the lease of who does lasts."""
+    current, lease = entries.look(key)
+    if current is not None and not _is_due(current, clock.epoch(), computed_before):
+        return Done(Settled(current, cached=True))
+    if lease.left > 0:
+        return Later(lease.left)
+    slot, terms = DocumentSlot(key), TERMS.lasting(query.timeout_seconds + MARGIN_SECONDS)
+    with holding(
+        slot, terms, f"query {query.id}", take=lambda: slot.take_after(lease, terms.seconds)
+    ) as held:
+        if held is None:
+            return Later(0.0)
+        settled = _compute(source, query, key, held, current)
+        return Done(settled, shared=not settled.late)
 
 
-def _compute(source: Source, query: PlannedQuery, lease: entries.Lease, known: Entry | None) -> Settled:
+def _compute(source: Source, query: PlannedQuery, key: str, lease: Lease, known: Entry | None) -> Settled:
     try:
         entry = execution.run(
             query, source.access, lease, slug=source.slug, serve_seconds=source.serve_seconds
@@ -152,21 +162,40 @@ def _compute(source: Source, query: PlannedQuery, lease: entries.Lease, known: E
     except Exception as error:
         if not isinstance(error, BridgeError):
             telemetry.log_exception("a dashboard's query failed unexpectedly", error, query=query.id)
+        if deadline.is_over():
+            # Cut short by the time of this caller: it says nothing about the query.
+            return _late()
         told = error if isinstance(error, BridgeError) else BridgeError()
         problem = {"code": told.code, "message": told.message, "retryable": told.retryable}
-        kept = entries.failed(lease, source.team, known, problem)
-        stands_in = kept.error is None
-        return Settled(kept, cached=stands_in, stale=stands_in, failure=problem)
-    entries.write(lease, source.team, entry)
+        remembered = entries.failed(known, problem)
+        _keep(key, lease, source.team, remembered)
+        stands_in = remembered.error is None
+        return Settled(
+            remembered, cached=stands_in, stale=stands_in, failure=problem, retry_after=told.retry_after
+        )
+    _keep(key, lease, source.team, entry)
     return Settled(entry, cached=False)
 
 
-def _gave_up() -> Entry:
+def _keep(key: str, lease: Lease, team: str, entry: Entry) -> None:
+    """Keep an entry for others, as best it can: who waits for it gets it in any case."""
+    with bookkeeping("a result", "the next reader computes it again"):
+        entries.write(key, lease, team, entry)
+
+
+def _late() -> Settled:
     late = DeadlineExceeded("The query is still being computed; load again in a moment.")
-    return Entry(
+    return replace(_without_rows(late), late=True)
+
+
+def _without_rows(error: BridgeError) -> Settled:
+    """A query's place in an answer that has no result of it; nothing of this is kept."""
+    problem = {"code": error.code, "message": error.message, "retryable": True}
+    entry = Entry(
         shown=entries.NO_ROWS,
         metadata={"row_count": 0, "executed_at": clock.iso(clock.now()), "warnings": []},
         fresh_until=0.0,
         serve_until=0.0,
-        error={"code": late.code, "message": late.message, "retryable": True},
+        error=problem,
     )
+    return Settled(entry, cached=False, failure=problem, retry_after=error.retry_after)

@@ -11,8 +11,8 @@ from shared.dashboards.compiling import compiler
 from shared.dashboards.compiling.filters import Clock, Values
 from shared.dashboards.declared import DashboardInvalid
 from shared.dashboards.results import entries
-from shared.dashboards.results.memory import Bounded
 from shared.dashboards.store import Head
+from shared.platform.caches import Bounded, recent
 from shared.platform.cloud import objects
 from shared.platform.errors import Unavailable
 from shared.platform.ids import TeamId
@@ -60,7 +60,7 @@ class Source:
         return entries.rows_of(entry)
 
 
-_sources: Bounded[Source] = Bounded(MOST_DOCUMENTS, lambda _source: 1)
+_sources: Bounded[tuple[Any, ...], Source] = recent(MOST_DOCUMENTS)
 
 
 def source_of(team: TeamId, head: Head) -> Source:

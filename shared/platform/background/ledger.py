@@ -3,25 +3,25 @@
 Queues deliver at least once, at the same time, and after the worker that had the message died. An
 attempt is claimed with a fresh owner token and a lease; finishing and releasing name the owner:
 
-    attempt A: claim ─ beat ─ beat ─ stalls ─────────────── finish → 0 rows → LostLease, rolled back
+    attempt A: claim ─ renew ─ renew ─ stalls ─────────────── finish → 0 rows → LostLease, rolled back
     attempt B:                  lease ends, claim ── works ── finish → 1 row, committed
 
-A lease is short and kept by beats while the worker works, so the step of a worker that died is free after
-LEASE_SECONDS and not after the longest time that the step may take; by then a queue would have used its
-attempts up. Beats end with the step's deadline: nobody holds a step for longer than it may run.
+A lease is short and kept by a heartbeat while the worker works, so the step of a worker that died is free after
+half a minute and not after the longest time that the step may take; by then a queue would have used its
+attempts up. The heartbeat ends with the step's deadline: nobody holds a step for longer than it may run.
 
 The transaction that holds a step's effects is the one that finishes the attempt, so either both are
 there or neither: `with finishing(team) as tx`.
 
 A step may be part of a job (`part_of`). Where somebody cancelled the job, its steps stop: at their
-beginning, at a beat while they work, and at the latest in the transaction that would keep their effects,
+beginning, at a heartbeat while they work, and at the latest in the transaction that would keep their effects,
 which holds the job's row and so comes either before the cancel or not at all.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
@@ -29,7 +29,9 @@ from typing import Any
 from shared.platform.background.messages import Part
 from shared.platform.errors import BridgeError, Conflict, StillRunning, Unavailable
 from shared.platform.ids import new_id
-from shared.platform.leases.heartbeat import beating
+from shared.platform.leases.contract import Lease, Terms
+from shared.platform.leases.heartbeat import Heartbeat
+from shared.platform.leases.postgres import Rows
 from shared.platform.leases.stopping import Stop, stoppable
 from shared.platform.limits import budgets
 from shared.platform.postgres import pool, sql
@@ -37,8 +39,8 @@ from shared.platform.telemetry import context as telemetry
 
 Q = sql.load(__file__)
 
-LEASE_SECONDS = 30
-BEAT_SECONDS = 8.0
+TERMS = Terms(seconds=30.0, heartbeat=8.0, at_most=900.0)
+ROWS = Rows(take=Q.claim_attempt, renew=Q.renew_attempt, release=Q.release_attempt, left=Q.attempt_state)
 
 
 class LostLease(Unavailable):
@@ -66,35 +68,45 @@ class Attempt:
     step: str
     key: str
     tries: int
-    owner: str = field(default_factory=new_id)
+    lease: Lease
     finished: bool = False
     part: Part | None = None
     unwanted: bool = False
     stop: Stop = field(default_factory=Stop)
+
+    @property
+    def owner(self) -> str:
+        """The token that every change of the attempt names."""
+        return self.lease.owner
+
+    @property
+    def at(self) -> dict[str, str]:
+        """What names its row."""
+        return {"step": self.step, "key": self.key}
 
 
 _current: ContextVar[Attempt | None] = ContextVar("bridge_attempt", default=None)
 
 
 def claim(
-    step: str, key: str, lease_seconds: int, *, message: str | None = None, part: Part | None = None
+    step: str, key: str, lease_seconds: float, *, message: str | None = None, part: Part | None = None
 ) -> Attempt | None:
     """Take the step; None when it is already done. Raises StillRunning while another holds it.
 
     `message` is the row of the outbox that the delivery came from: it learns which attempt it led to. `part`
     is the job that the step works for; an attempt that it does not want any more is `unwanted`.
     """
-    owner, unwanted = new_id(), False
+    unwanted = False
     with pool.transaction(part.team if part else None) as tx:
-        row = tx.find(Q.claim_attempt, step=step, key=key, owner=owner, lease=lease_seconds, message=message)
-        if row is None:
+        lease = ROWS.take(tx, lease_seconds, step=step, key=key, message=message)
+        if lease is None:
             state = tx.one(Q.attempt_state, step=step, key=key)
             if state["state"] in ("done", "dead"):
                 return None
-            raise StillRunning(retry_after=min(30.0, max(1.0, float(state["remaining"]))))
+            raise StillRunning(retry_after=min(30.0, max(1.0, float(state["left"]))))
         if part is not None:
-            unwanted = _join(tx, step, key, owner, part)
-    return Attempt(step, key, tries=int(row["tries"]), owner=owner, part=part, unwanted=unwanted)
+            unwanted = _join(tx, step, key, lease.owner, part)
+    return Attempt(step, key, tries=int(lease.row["tries"]), lease=lease, part=part, unwanted=unwanted)
 
 
 @contextmanager
@@ -156,19 +168,17 @@ def is_cancelled(attempt: Attempt) -> bool:
     return row is not None and row["state"] == "cancelled"
 
 
-def keeping(attempt: Attempt, seconds: float) -> AbstractContextManager[None]:
-    """Beat for the attempt inside the block, for at most this long."""
-    return beating(lambda: _renew(attempt), every=BEAT_SECONDS, at_most=seconds, what=f"step {attempt.step}")
+def keeping(attempt: Attempt, seconds: float) -> Heartbeat:
+    """Keep the attempt inside the block, for at most this long."""
+    return Heartbeat(lambda: _renew(attempt), TERMS.lasting(seconds), f"step {attempt.step}")
 
 
 def _renew(attempt: Attempt) -> bool:
     with pool.transaction() as tx:
-        renewed = tx.run(
-            Q.renew_attempt, step=attempt.step, key=attempt.key, owner=attempt.owner, lease=LEASE_SECONDS
-        )
+        renewed = ROWS.renew(tx, attempt.lease, TERMS.seconds, **attempt.at)
     if is_cancelled(attempt):
         attempt.stop.request()
-    return renewed == 1
+    return renewed
 
 
 def confirm(attempt: Attempt) -> None:
@@ -215,7 +225,7 @@ def settle(attempt: Attempt) -> None:
 def release(attempt: Attempt) -> None:
     """Give the step back at once, so that the queue's next delivery need not wait for the lease."""
     with pool.transaction() as tx:
-        tx.run(Q.release_attempt, step=attempt.step, key=attempt.key, owner=attempt.owner)
+        ROWS.release(tx, attempt.lease, **attempt.at)
 
 
 def settle_message(tx: pool.Tx, id: str) -> None:

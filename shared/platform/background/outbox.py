@@ -30,6 +30,8 @@ Q = sql.load(__file__)
 DRAIN_BATCH = 200
 DEFAULT_QUEUE = "default"
 """What has no queue of its own: ticks of the clock, events of buckets that name none."""
+CLAIM_SECONDS = 60.0
+"""For how long a row is left to the drainer that took it."""
 PATIENT_SECONDS = 5.0
 """A message that is due at least this much later does not hold up the request that sends it."""
 MOST_RESENDS = 3
@@ -103,7 +105,7 @@ def dedup_of(row: pool.Row) -> str:
 def drain() -> int:
     """Hand over what an instance promised but did not send; answers how many."""
     with pool.transaction() as tx:
-        left = tx.all(Q.claim_unsent, batch=DRAIN_BATCH)
+        left = tx.all(Q.claim_unsent, batch=DRAIN_BATCH, lease=CLAIM_SECONDS)
     return _hand_over(left)
 
 

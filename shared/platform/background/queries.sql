@@ -6,15 +6,15 @@ WITH delivered AS (
   UPDATE outbox SET key = :key WHERE id = :message::uuid AND step = :step AND key IS DISTINCT FROM :key
 )
 INSERT INTO attempts AS a (step, key, owner, state, lease_until, tries)
-VALUES (:step, :key, :owner, 'running', now() + make_interval(secs => :lease), 1)
+VALUES (:step, :key, :owner, 'running', bridge_lease_end(:lease), 1)
 ON CONFLICT (step, key) DO UPDATE
    SET owner = excluded.owner, state = 'running', lease_until = excluded.lease_until, tries = a.tries + 1
- WHERE a.state = 'released' OR (a.state = 'running' AND a.lease_until < now())
-RETURNING a.tries;
+ WHERE a.state = 'released' OR (a.state = 'running' AND bridge_lease_over(a.lease_until))
+RETURNING bridge_lease_fence() AS fence, a.tries;
 
 -- renew_attempt --
 -- Conditional on the owner like every other change: who lost the step can't take it back by a beat.
-UPDATE attempts SET lease_until = now() + make_interval(secs => :lease)
+UPDATE attempts SET lease_until = bridge_lease_end(:lease)
  WHERE step = :step AND key = :key AND owner = :owner AND state = 'running';
 
 -- join_job --
@@ -24,9 +24,9 @@ WITH joined AS (
   UPDATE attempts SET job_id = :job
    WHERE step = :step AND key = :key AND owner = :owner AND job_id IS DISTINCT FROM :job::uuid
 ), kept AS (
-  UPDATE reservations SET lease_until = now() + make_interval(secs => :holds::float8)
+  UPDATE reservations SET lease_until = bridge_lease_end(:holds::float8)
    WHERE team_id = :team AND key = :job::text AND state = 'held'
-     AND lease_until < now() + make_interval(secs => :holds::float8 / 2)
+     AND bridge_lease_left(lease_until) < :holds::float8 / 2
 )
 SELECT state FROM jobs WHERE id = :job::uuid AND team_id = :team;
 
@@ -39,8 +39,7 @@ SELECT state FROM jobs WHERE id = :job AND team_id = :team;
 SELECT state FROM jobs WHERE id = :job AND team_id = :team FOR SHARE;
 
 -- attempt_state --
-SELECT state, greatest(extract(epoch FROM lease_until - now()), 0)::float8 AS remaining
-  FROM attempts WHERE step = :step AND key = :key;
+SELECT state, bridge_lease_left(lease_until) AS left FROM attempts WHERE step = :step AND key = :key;
 
 -- finish_attempt --
 -- Conditional on the owner: a stalled attempt that wakes up late finds no row, and its whole
@@ -49,7 +48,7 @@ UPDATE attempts SET state = 'done', finished_at = now()
  WHERE step = :step AND key = :key AND owner = :owner AND state = 'running';
 
 -- release_attempt --
-UPDATE attempts SET state = 'released', lease_until = now()
+UPDATE attempts SET state = 'released', lease_until = bridge_lease_now()
  WHERE step = :step AND key = :key AND owner = :owner AND state = 'running';
 
 -- bury_attempt --
@@ -75,10 +74,10 @@ SELECT r.id, r.step, r.queue, r.kind, r.key, r.payload, r.traceparent, r.job_tea
 -- claim_unsent --
 -- Rows younger than half a minute are still in the hands of the instance that wrote them. Taking a row
 -- pushes its next hand-over away, so two drainers do not send the same batch.
-UPDATE outbox SET claimed_until = now() + interval '60 seconds'
+UPDATE outbox SET claimed_until = bridge_lease_end(:lease)
  WHERE id IN (SELECT id FROM outbox
                WHERE sent_at IS NULL AND created_at < now() - interval '30 seconds'
-                 AND (claimed_until IS NULL OR claimed_until < now())
+                 AND (claimed_until IS NULL OR bridge_lease_over(claimed_until))
                ORDER BY created_at LIMIT :batch FOR UPDATE SKIP LOCKED)
 RETURNING id, step, queue, kind, payload, traceparent, not_before, resends;
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any, TypeVar
 
@@ -32,12 +33,6 @@ def get(collection: str, key: str) -> dict[str, Any] | None:
         return _alive(reference(collection, key).get())
 
 
-def glance(collection: str, key: str, *, seconds: float) -> dict[str, Any] | None:
-    """Like get, asked once and no longer than this: for what one can do without. Raises Unavailable."""
-    with translated(seconds):
-        return _alive(reference(collection, key).get(retry=None))
-
-
 def get_many(collection: str, keys: list[str]) -> dict[str, dict[str, Any]]:
     """The documents that are there and alive, by key, in one round trip."""
     if not keys:
@@ -46,6 +41,30 @@ def get_many(collection: str, keys: list[str]) -> dict[str, dict[str, Any]]:
         snapshots = client().get_all([reference(collection, key) for key in keys])
         found = {snapshot.id: _alive(snapshot) for snapshot in snapshots}
     return {key: value for key, value in found.items() if value is not None}
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A document as it was at one moment."""
+
+    value: dict[str, Any] | None
+    """None when it was absent or had expired."""
+    at: float
+    """The moment, in seconds since 1970 by Firestore's own clock: the same for all instances that compare it."""
+
+
+def see(*wanted: tuple[str, str]) -> list[Seen]:
+    """Documents, each by collection and key, in one round trip and without a transaction: nobody waits for it."""
+    references = [reference(collection, key) for collection, key in wanted]
+    with translated():
+        found = {snapshot.reference.path: snapshot for snapshot in client().get_all(references)}
+    return [_seen(found[reference.path]) for reference in references]
+
+
+def glance(collection: str, key: str, *, seconds: float) -> Seen:
+    """Like `see`, asked once and no longer than this: for what one can do without. Raises Unavailable."""
+    with translated(seconds):
+        return _seen(reference(collection, key).get(retry=None))
 
 
 def put(collection: str, key: str, value: dict[str, Any], *, ttl_seconds: float) -> None:
@@ -79,6 +98,26 @@ def change(
     It may run several times, so it must have no effect of its own. Raises Contended when others changed the
     document at each of the attempts.
     """
+    return change_seen(
+        collection,
+        key,
+        lambda seen: decide(seen.value),
+        ttl_seconds=ttl_seconds,
+        timeout_seconds=timeout_seconds,
+        attempts=attempts,
+    )
+
+
+def change_seen(
+    collection: str,
+    key: str,
+    decide: Callable[[Seen], tuple[dict[str, Any] | None, T]],
+    *,
+    ttl_seconds: float,
+    timeout_seconds: float = TIMEOUT_SECONDS,
+    attempts: int = 20,
+) -> T:
+    """Like `change`; `decide` also gets the moment of reading, by Firestore's clock."""
     from google.cloud import firestore
 
     document = reference(collection, key)
@@ -86,10 +125,11 @@ def change(
 
     @firestore.transactional  # type: ignore[untyped-decorator]
     def attempt(transaction: Any) -> T:
-        current = _alive(document.get(transaction=transaction))
-        new, result = decide(current)
+        seen = _seen(document.get(transaction=transaction))
+        new, result = decide(seen)
         if new is not None:
-            transaction.set(document, new | {"expires_at": end(ttl_seconds)})
+            ends = datetime.fromtimestamp(seen.at + ttl_seconds, UTC)
+            transaction.set(document, new | {"expires_at": ends})
         return result
 
     with translated(timeout_seconds):
@@ -126,12 +166,16 @@ def _end_in(collection: str, ttl_seconds: float) -> Any:
     return end(ttl_seconds)
 
 
+def _seen(snapshot: Any) -> Seen:
+    return Seen(_alive(snapshot), clock.of_server(snapshot.read_time).timestamp())
+
+
 def _alive(snapshot: Any) -> dict[str, Any] | None:
     if not snapshot.exists:
         return None
     value: dict[str, Any] = snapshot.to_dict()
     expires_at = value.pop("expires_at", None)
-    return None if expires_at is not None and expires_at <= clock.now() else value
+    return None if expires_at is not None and expires_at <= clock.of_server(snapshot.read_time) else value
 
 
 @contextmanager

@@ -48,6 +48,7 @@ class Declaration:
     status: int = 200
     message: type[BaseModel] | None = None
     queue: str | None = None
+    retry_seconds: int = 0
     attempts: int = 0
     bucket: str | None = None
     pattern: str | None = None

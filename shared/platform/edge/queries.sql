@@ -31,19 +31,20 @@ RETURNING id, name, scopes, only_team, expires_at;
 -- A key whose holder died is taken over by the next request with the same key. created_at stays, so ids
 -- derived from the key stay too. The holder itself finds what it claimed and was not told of.
 INSERT INTO idempotency_keys AS k (user_id, route, key, body_sha256, owner, lease_until)
-VALUES (:user, :route, :key, :body_sha, :owner, now() + make_interval(secs => :lease))
+VALUES (:user, :route, :key, :body_sha, :owner, bridge_lease_end(:lease))
 ON CONFLICT (user_id, route, key) DO UPDATE
    SET owner = excluded.owner, lease_until = excluded.lease_until
  WHERE k.status IS NULL AND k.body_sha256 = excluded.body_sha256
-   AND (k.lease_until < now() OR k.owner = excluded.owner)
-RETURNING (extract(epoch FROM k.created_at) * 1000)::int8 AS created_ms;
+   AND (bridge_lease_over(k.lease_until) OR k.owner = excluded.owner)
+RETURNING bridge_lease_fence() AS fence, (extract(epoch FROM k.created_at) * 1000)::int8 AS created_ms;
 
 -- read_idempotency_key --
-SELECT body_sha256, status, headers, body, (extract(epoch FROM created_at) * 1000)::int8 AS created_ms
+SELECT body_sha256, status, headers, body, (extract(epoch FROM created_at) * 1000)::int8 AS created_ms,
+       bridge_lease_left(lease_until) AS left
   FROM idempotency_keys WHERE user_id = :user AND route = :route AND key = :key;
 
 -- renew_idempotency_key --
-UPDATE idempotency_keys SET lease_until = now() + make_interval(secs => :lease)
+UPDATE idempotency_keys SET lease_until = bridge_lease_end(:lease)
  WHERE user_id = :user AND route = :route AND key = :key AND owner = :owner AND status IS NULL;
 
 -- keep_answer --
@@ -51,7 +52,8 @@ UPDATE idempotency_keys SET status = :status, headers = :headers, body = :body
  WHERE user_id = :user AND route = :route AND key = :key AND owner = :owner;
 
 -- release_idempotency_key --
-UPDATE idempotency_keys SET lease_until = now()
+-- Without its owner: a renewal that is still on its way must find nothing to renew.
+UPDATE idempotency_keys SET lease_until = bridge_lease_now(), owner = gen_random_uuid()
  WHERE user_id = :user AND route = :route AND key = :key AND owner = :owner AND status IS NULL;
 
 -- newest_migration --
@@ -61,7 +63,7 @@ SELECT id FROM bridge_schema_version();
 -- A request that still runs keeps its key, however old.
 WITH old AS (
   SELECT user_id, route, key FROM idempotency_keys
-   WHERE created_at < now() - make_interval(days => :days) AND (status IS NOT NULL OR lease_until < now())
+   WHERE created_at < now() - make_interval(days => :days) AND (status IS NOT NULL OR bridge_lease_over(lease_until))
    ORDER BY created_at LIMIT :batch FOR UPDATE SKIP LOCKED
 ), gone AS (DELETE FROM idempotency_keys k USING old
              WHERE k.user_id = old.user_id AND k.route = old.route AND k.key = old.key RETURNING 1)

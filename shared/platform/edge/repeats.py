@@ -7,7 +7,7 @@
 A key belongs to a person, a function and the reach of a credential (`Principal.reach`): a token that may less
 never meets the answer, or the ids, that one of the same person who may more was given.
 
-Only successes are kept: after an error the key is free again. A holder keeps the key by beats. Soon after it
+Only successes are kept: after an error the key is free again. A holder keeps the key by a heartbeat. Soon after it
 died the next request with the key takes over; ids derived from the key are the same, so what was half made is
 met again and not made twice.
 """
@@ -17,23 +17,33 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Callable
-from typing import Any, Protocol
+from dataclasses import dataclass, field
+from typing import Protocol
 
 from flask import Response
 
 from shared.platform import clock
 from shared.platform.edge.call import Call
-from shared.platform.errors import IdempotencyKeyReused, RequestInProgress, Unavailable
+from shared.platform.errors import IdempotencyKeyReused, RequestInProgress
 from shared.platform.ids import new_id
-from shared.platform.leases.heartbeat import beating
+from shared.platform.leases.contract import Lease, Terms
+from shared.platform.leases.heartbeat import Heartbeat
+from shared.platform.leases.postgres import Rows
+from shared.platform.leases.single_flight import Done, Flight, Later, NotInTime
 from shared.platform.postgres import pool, sql
-from shared.platform.telemetry import context as telemetry
+from shared.platform.telemetry.bookkeeping import bookkeeping
 from shared.platform.text import strict_json
 
 Q = sql.load(__file__)
+KEYS = Rows(
+    take=Q.claim_idempotency_key,
+    renew=Q.renew_idempotency_key,
+    release=Q.release_idempotency_key,
+    left=Q.read_idempotency_key,
+)
 
 WAIT_SECONDS = 8.0
-LEASE_SECONDS, BEAT_SECONDS = 12.0, 3.0
+TERMS = Terms(seconds=12.0, heartbeat=3.0, at_most=600.0)
 """Who repeats a request whose worker died waits once in vain, is told to come again, and is served then."""
 REPLAYED = "Idempotency-Replayed"
 
@@ -64,45 +74,110 @@ def once(call: Call, at_most: float, run: Callable[[], Response], keeper: Keeper
     if call.idempotency_key is None:
         return run()
     who = {"user": call.user, "route": f"{call.route} {call.who.reach}", "key": call.idempotency_key}
-    body_sha = _asked(call)
-    owner = new_id()
+    request = _Request(call, who, _asked(call), at_most, run, keeper)
     give_up = clock.monotonic() + WAIT_SECONDS
-    lost = False
+    try:
+        return _flight.run(
+            (*who.values(), request.body_sha),
+            request.attempt,
+            remaining=lambda: give_up - clock.monotonic(),
+        ).value
+    except NotInTime:
+        raise RequestInProgress(retry_after=2) from None
 
-    def look() -> tuple[pool.Row | None, pool.Row | None]:
-        with pool.transaction() as tx:
-            claimed = None
-            if not lost:
-                claimed = tx.find(
-                    Q.claim_idempotency_key, **who, body_sha=body_sha, owner=owner, lease=LEASE_SECONDS
-                )
-            return claimed, None if claimed else tx.find(Q.read_idempotency_key, **who)
 
-    while True:
-        claimed, known = pool.surely(look)
-        if claimed is not None:
-            call.key_created_ms = int(claimed["created_ms"])
-            with beating(
-                lambda: _renewed(who, owner), every=BEAT_SECONDS, at_most=at_most, what="an idempotency key"
-            ):
-                response = _first(run, who, owner, keeper)
+_flight: Flight[Response] = Flight(shares=lambda _error: False)
+
+
+@dataclass
+class _Request:
+    """One request under a key."""
+
+    call: Call
+    who: dict[str, str]
+    body_sha: str
+    at_most: float
+    run: Callable[[], Response]
+    keeper: Keeper
+    owner: str = field(default_factory=new_id)
+    """Of this request alone: a transaction whose answer was lost finds what it took."""
+    stalled: bool = False
+    """This request lost the key to another, whose answer counts. It never takes the key back: two that stall would
+    take it from each other without end."""
+    waits: bool = False
+
+    def attempt(self) -> Done[Response] | Later:
+        """Run where nobody has the key, replay what is kept, or say how long the holder's lease lasts.
+
+        An answer is of one request alone, so those that wait in this instance look for themselves.
+        """
+        lease, known = pool.surely(self._look)
+        self.waits = True
+        if lease is not None:
+            self.call.key_created_ms = int(lease.row["created_ms"])
+            response = self._first(lease)
             if response is not None:
-                return response
-            lost = True  # And never taken back: two that stall would take it from each other without end.
-            continue
-        if known is not None:
-            if known["body_sha256"] != body_sha:
-                raise IdempotencyKeyReused(field="Idempotency-Key", reason="first used with another body")
-            if known["status"] is not None:
-                return _replay(known, keeper.read(known["body"] or "", _bound(who)))
-        if clock.monotonic() > give_up:
-            raise RequestInProgress(retry_after=2)
-        clock.sleep(0.1)
+                return Done(response, shared=False)
+            self.stalled = True
+            return self.attempt()
+        if known is None:
+            return Later(0.0)
+        if known["body_sha256"] != self.body_sha:
+            raise IdempotencyKeyReused(field="Idempotency-Key", reason="first used with another body")
+        if known["status"] is not None:
+            body = self.keeper.read(known["body"] or "", _bound(self.who))
+            return Done(_replay(known, body), shared=False)
+        return Later(float(known["left"]))
 
+    def _look(self) -> tuple[Lease | None, pool.Row | None]:
+        """The key's lease, or what is known of it: who waits reads first, and takes only what looks free."""
+        with pool.transaction() as tx:
+            known = tx.find(Q.read_idempotency_key, **self.who) if self.waits else None
+            if self.stalled or (known is not None and (known["status"] is not None or known["left"] > 0)):
+                return None, known
+            lease = KEYS.take(tx, TERMS.seconds, owner=self.owner, **self.who, body_sha=self.body_sha)
+            return lease, None if lease else tx.find(Q.read_idempotency_key, **self.who)
 
-def _renewed(who: dict[str, str], owner: str) -> bool:
-    with pool.transaction() as tx:
-        return tx.run(Q.renew_idempotency_key, **who, owner=owner, lease=LEASE_SECONDS) > 0
+    def _first(self, lease: Lease) -> Response | None:
+        """The answer; None when this request stalled for so long that another took the key, whose answer counts."""
+        kept = False
+        with Heartbeat(lambda: self._renew(lease), TERMS.lasting(self.at_most), "an idempotency key"):
+            try:
+                response = self.run()
+                if response.is_streamed or not 200 <= response.status_code < 300:
+                    return response
+                with bookkeeping("the answer to a key", "a repetition does it again") as written:
+                    kept = self._keep(lease, response)
+                # What could not be kept is done all the same, and who asked shall know.
+                return response if kept or not written.ok else None
+            finally:
+                if not kept:
+                    with bookkeeping("the end of a lease", "it ends by itself", what="an idempotency key"):
+                        self._release(lease)
+
+    def _keep(self, lease: Lease, response: Response) -> bool:
+        """Keep the answer; False where another has the key now."""
+        headers = {
+            name: value
+            for name, value in response.headers.items()
+            if name in ("Content-Type", "ETag", "Location")
+        }
+        body = self.keeper.keep(response.get_data(), _bound(self.who))
+        answer = {"status": response.status_code, "headers": headers, "body": body}
+
+        def keep() -> bool:
+            with pool.transaction() as tx:
+                return tx.run(Q.keep_answer, **self.who, owner=lease.owner, **answer) > 0
+
+        return pool.surely(keep)
+
+    def _renew(self, lease: Lease) -> bool:
+        with pool.transaction() as tx:
+            return KEYS.renew(tx, lease, TERMS.seconds, **self.who)
+
+    def _release(self, lease: Lease) -> None:
+        with pool.transaction() as tx:
+            KEYS.release(tx, lease, **self.who)
 
 
 def _asked(call: Call) -> str:
@@ -115,40 +190,6 @@ def _asked(call: Call) -> str:
 
 def _bound(who: dict[str, str]) -> str:
     return f"answer {strict_json.canonical(who).decode()}"
-
-
-def _first(run: Callable[[], Response], who: dict[str, str], owner: str, keeper: Keeper) -> Response | None:
-    """The answer; None when this request stalled for so long that another took the key, whose answer counts."""
-    kept = False
-    try:
-        response = run()
-        if 200 <= response.status_code < 300 and not response.is_streamed:
-            headers = {
-                name: value
-                for name, value in response.headers.items()
-                if name in ("Content-Type", "ETag", "Location")
-            }
-            try:
-                body = keeper.keep(response.get_data(), _bound(who))
-            except Unavailable as error:
-                # It is done, and who asked shall know; a repetition does it again instead of finding this.
-                telemetry.log_exception("an answer could not be kept", error, route=who["route"])
-                return response
-            answer = {"status": response.status_code, "headers": headers, "body": body}
-            kept = pool.surely(lambda: _kept(who, owner, answer))
-            if not kept:
-                return None
-        return response
-    finally:
-        if not kept:
-            with pool.transaction() as tx:
-                tx.run(Q.release_idempotency_key, **who, owner=owner)
-
-
-def _kept(who: dict[str, str], owner: str, answer: dict[str, Any]) -> bool:
-    """Keep the answer; False where another has the key now."""
-    with pool.transaction() as tx:
-        return tx.run(Q.keep_answer, **who, owner=owner, **answer) > 0
 
 
 def _replay(known: pool.Row, body: bytes) -> Response:

@@ -5,6 +5,9 @@ The handler is a generator of Event. A heartbeat comment goes out when it is sil
 needs the generator to run in a thread of its own. When the client goes away the generator is closed
 (GeneratorExit), so that it can stop what it started; one that may be silent for long yields None now
 and then, which sends nothing and is where it can be closed.
+
+A stream that breaks off says how: `interrupted` where the same may be asked again (a store is away), `error` where it
+may not. Either is the last thing that is sent.
 """
 
 from __future__ import annotations
@@ -35,6 +38,8 @@ CONFIRM_SECONDS = 1.0
 """How often an open stream looks whether it may go on: a revoked token's streams end within about two of this."""
 UNCONFIRMED_SECONDS = 30.0
 """How long a stream goes on while nobody can say whether it may."""
+COME_BACK_SECONDS = 1.0
+"""When a client may ask again for a stream that broke off, where nothing better is known."""
 _BUFFERED = 256
 _END = object()
 
@@ -139,7 +144,7 @@ def _stream(first: Any, events: Iterator[Event | None], watch: _Watch) -> Iterat
     try:
         while True:
             if watch.refusal is not None:
-                yield _error(watch.refusal).encode()
+                yield _broken_off(watch.refusal).encode()
                 return
             try:
                 item = ready.get(timeout=min(CONFIRM_SECONDS / 2, HEARTBEAT_SECONDS))
@@ -176,7 +181,7 @@ def _pump(events: Iterator[Event | None], ready: queue.Queue[Any], gone: threadi
         known = error if isinstance(error, BridgeError) else BridgeError()
         if not isinstance(error, BridgeError):
             telemetry.log_exception("an unexpected error ended the stream", error)
-        offer(_error(known))
+        offer(_broken_off(known))
     finally:
         close = getattr(events, "close", None)
         if close is not None:
@@ -184,5 +189,8 @@ def _pump(events: Iterator[Event | None], ready: queue.Queue[Any], gone: threadi
         offer(_END)
 
 
-def _error(known: BridgeError) -> Event:
-    return Event("error", {"code": known.code, "message": known.message, "retryable": known.retryable})
+def _broken_off(known: BridgeError) -> Event:
+    told: dict[str, Any] = {"code": known.code, "message": known.message, "retryable": known.retryable}
+    if not known.retryable:
+        return Event("error", told)
+    return Event("interrupted", told | {"retry_after": known.retry_after or COME_BACK_SECONDS})

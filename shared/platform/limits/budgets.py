@@ -4,7 +4,7 @@
                      ├─ refund ─────────► refunded    reserved -= amount
                      └─ lease ends ─────► lapsed      reserved -= amount; a late settle still counts
 
-A holder that lives keeps its lease by beats (`keep`; `held` does it itself), so what a dead one held is free
+A holder that lives keeps its lease by a heartbeat (`keep`; `held` does it itself), so what a dead one held is free
 within a minute or a few, and a slow one loses nothing. A reservation is keyed by the attempt, so a repeated one finds the first instead of taking twice. It is
 taken from every window of its resource at once (day, month, turn, conversation, slots), by one statement
 that fails when any of them would be overspent; a settle may exceed its reservation, and the next reserve
@@ -13,27 +13,29 @@ meets the excess. The day and the month are those of the reservation, in UTC.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from typing import Any, Literal, TypeVar
 
 from shared.platform import clock
 from shared.platform.errors import BridgeError, BudgetExceeded, QuotaExceeded
-from shared.platform.leases.heartbeat import beating
+from shared.platform.leases.contract import Terms
+from shared.platform.leases.heartbeat import Heartbeat
 from shared.platform.postgres import pool, sql
 from shared.platform.registry import gathered
 from shared.platform.registry.kinds import Limit
 from shared.platform.settings import settings
 from shared.platform.telemetry import context as telemetry
+from shared.platform.telemetry.bookkeeping import bookkeeping
 
 Q = sql.load(__file__)
 
-LEASE_SECONDS = 60.0
-"""How long a reservation outlives its holder's last beat."""
-LONGEST_SECONDS = 900.0
-"""Who holds for longer than this hangs, and keeps nothing any more: no query may run for as long."""
+TERMS = Terms(seconds=60.0, heartbeat=15.0, at_most=900.0)
+"""How a reservation is kept. Who needs one for longer hangs, and keeps nothing any more: no query may run as long."""
 JOB_SECONDS = 3600.0
 """How long what a job holds outlives its last step: each one that begins keeps it (`ledger`)."""
 State = Literal["held", "settled", "refunded", "lapsed"]
@@ -59,6 +61,11 @@ class Spending:
 
     reservation: Reservation
     actual: int | None = field(default=None)
+    begun: bool = False
+
+    def begin(self) -> None:
+        """Say that the work has been taken up elsewhere, which may bill it whatever becomes of this block."""
+        self.begun = True
 
     def settle(self, actual: int) -> None:
         """Say what it really cost; it is written when the block ends, also by an error after this."""
@@ -72,7 +79,7 @@ def reserve(
     *,
     key: str,
     scopes: Mapping[str, str] | None = None,
-    lease_seconds: float = LEASE_SECONDS,
+    lease_seconds: float = TERMS.seconds,
 ) -> Reservation:
     """Take an amount in a transaction of its own, or raise QuotaExceeded or BudgetExceeded.
 
@@ -105,7 +112,7 @@ def take(
     *,
     key: str,
     scopes: Mapping[str, str] | None = None,
-    lease_seconds: float = LEASE_SECONDS,
+    lease_seconds: float = TERMS.seconds,
 ) -> Reservation:
     """Take an amount in the caller's transaction, which must roll back when this raises.
 
@@ -178,25 +185,28 @@ def held(
     *,
     key: str,
     scopes: Mapping[str, str] | None = None,
-    lease_seconds: float = LEASE_SECONDS,
+    terms: Terms = TERMS,
+    billed: Callable[[BaseException], bool] = lambda _error: True,
 ) -> Iterator[Spending]:
-    """Hold an amount while the block works, at most LONGEST_SECONDS.
+    """Hold an amount while the block works, for at most as long as the terms say.
 
-    Settled with what the block said, refunded when it raised before it said anything, and settled with
-    the whole amount when it ended without a word. What the ledger can't be told now ends with its lease.
+    Settled with what the block said, and with the whole amount when it ended without a word. When it raised before it
+    said anything, it is refunded; but what had begun elsewhere, and whose error `billed` does not rule out, is settled
+    with the whole amount: a query that is cancelled is paid for. What the ledger can't be told now it is told later.
     """
-    spending = Spending(reserve(team, resource, amount, key=key, scopes=scopes, lease_seconds=lease_seconds))
+    spending = Spending(reserve(team, resource, amount, key=key, scopes=scopes, lease_seconds=terms.seconds))
 
-    def beat() -> bool:
+    def renew() -> bool:
         with pool.transaction(team) as tx:
-            keep(tx, team, key, lease_seconds=lease_seconds)
+            keep(tx, team, key, lease_seconds=terms.seconds)
         return True
 
     try:
-        with beating(beat, every=lease_seconds / 4, at_most=LONGEST_SECONDS, what=f"a promise of {resource}"):
+        with Heartbeat(renew, terms, f"a reservation of {resource}"):
             yield spending
-    except BaseException:
-        _close(spending, spending.actual)
+    except BaseException as error:
+        paid = amount if spending.begun and billed(error) else None
+        _close(spending, paid if spending.actual is None else spending.actual)
         raise
     _close(spending, amount if spending.actual is None else spending.actual)
 
@@ -274,17 +284,32 @@ _NEXT = {
 }
 
 
+# Reservations that the ledger could not be told the end of ------------------------------------------
+
+MOST_OWED = 1_000
+_owed: deque[tuple[Reservation, int | None]] = deque(maxlen=MOST_OWED)
+
+
 def _close(spending: Spending, actual: int | None) -> None:
-    made = spending.reservation
-    try:
-        if actual is None:
-            refund(made.team, made.resource, made.key)
-        else:
-            settle(made.team, made.resource, made.key, actual)
-    except BridgeError as error:
-        telemetry.log_exception(
-            "a reservation could not be ended; its lease does it",
-            error,
-            resource=made.resource,
-            actual=actual,
-        )
+    """End the reservation; where that fails the next that ends on this instance ends this one, too.
+
+    What was spent counts also after the lease: a reservation that has lapsed is settled like one that is held.
+    """
+    for made, amount in chain([(spending.reservation, actual)], _take_owed()):
+        with bookkeeping(
+            "the end of a reservation", "it is written with a later one", resource=made.resource
+        ) as written:
+            with pool.transaction(made.team) as tx:
+                end(tx, made.team, made.resource, made.key, amount)
+        if not written.ok:
+            _owed.append((made, amount))
+            return
+
+
+def _take_owed() -> Iterator[tuple[Reservation, int | None]]:
+    """What is owed, one by one, each taken by one thread."""
+    for _ in range(len(_owed)):
+        try:
+            yield _owed.popleft()
+        except IndexError:
+            return

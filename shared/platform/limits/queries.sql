@@ -11,7 +11,7 @@ WITH wanted AS (
 ),
 mine AS (
   INSERT INTO reservations AS r (team_id, resource, key, state, amount, parts, lease_until)
-  VALUES (:team, :resource, :key, 'held', :amount, :parts, now() + make_interval(secs => :lease))
+  VALUES (:team, :resource, :key, 'held', :amount, :parts, bridge_lease_end(:lease))
   ON CONFLICT (team_id, resource, key) DO UPDATE
      SET state = 'held', amount = excluded.amount, parts = excluded.parts, actual = NULL, ended_at = NULL,
          lease_until = excluded.lease_until
@@ -32,7 +32,7 @@ taken AS (
 SELECT (SELECT count(*) FROM mine) AS made, (SELECT coalesce(array_agg(name), '{}') FROM taken) AS taken;
 
 -- find_reservation --
-SELECT state, amount, actual, greatest(extract(epoch FROM lease_until - now()), 0)::float8 AS lease_left
+SELECT state, amount, actual, bridge_lease_left(lease_until) AS lease_left
   FROM reservations WHERE team_id = :team AND resource = :resource AND key = :key;
 
 -- end_reservation --
@@ -71,21 +71,21 @@ SELECT (SELECT count(*) FROM ended) AS ended, (SELECT count(*) FROM moved) AS mo
 SELECT resource, amount FROM reservations WHERE team_id = :team AND key = :key AND state = 'held' ORDER BY resource;
 
 -- keep_reservation --
-UPDATE reservations SET lease_until = now() + make_interval(secs => :lease)
+UPDATE reservations SET lease_until = bridge_lease_end(:lease)
  WHERE team_id = :team AND resource = :resource AND key = :key AND state = 'held';
 
 -- keep_under --
 -- Its holder lives. Written only when half of the time has gone, so that a beat each second costs a look.
-UPDATE reservations SET lease_until = now() + make_interval(secs => :lease::float8)
+UPDATE reservations SET lease_until = bridge_lease_end(:lease::float8)
  WHERE team_id = :team AND state = 'held' AND (key = :key OR starts_with(key, :below::text))
-   AND lease_until < now() + make_interval(secs => :lease::float8 / 2);
+   AND bridge_lease_left(lease_until) < :lease::float8 / 2;
 
 -- end_leases --
 -- What died between reserve and settle: its lease has run out, so it gives back what it held. Rows that
 -- somebody is ending at this moment are left to them.
 WITH gone AS MATERIALIZED (
   SELECT r.resource, r.key, r.amount, r.parts FROM reservations r
-   WHERE r.team_id = :team AND r.state = 'held' AND r.lease_until < now()
+   WHERE r.team_id = :team AND r.state = 'held' AND bridge_lease_over(r.lease_until)
    ORDER BY r.lease_until LIMIT 500 FOR UPDATE SKIP LOCKED
 ),
 ended AS (

@@ -20,12 +20,13 @@ for them. With more than 16 instances at work for one caller, each further one a
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from shared.platform import clock, threads
+from shared.platform.caches import Bounded, recent
 from shared.platform.cloud import documents
 from shared.platform.errors import RateLimited, Unavailable
 from shared.platform.registry.gathered import RATES
@@ -231,27 +232,21 @@ def _refusal(meter: _Meter, wait: float) -> RateLimited:
 
 # Meters of this instance ---------------------------------------------------------------------------
 
-_meters: OrderedDict[str, _Meter] = OrderedDict()
-_meters_lock = threading.Lock()
+_meters: Bounded[str, _Meter] = recent(MOST_METERS)
 
 
 def _meter(limit: Limit, who: str, most: int) -> _Meter:
     key = f"{limit.name}:{who}"
-    with _meters_lock:
-        meter = _meters.get(key)
-        if meter is None or meter.limit != most:
-            meter = _meters[key] = _Meter(key, limit.name.removeprefix("rate_"), most)
-            while len(_meters) > MOST_METERS:
-                _meters.popitem(last=False)
-        else:
-            _meters.move_to_end(key)
-    return meter
+    return _meters.obtain(
+        key,
+        lambda: _Meter(key, limit.name.removeprefix("rate_"), most),
+        fits=lambda meter: meter.limit == most,
+    )
 
 
 def forget() -> None:
     """Begin anew, as a fresh instance does."""
-    with _meters_lock:
-        _meters.clear()
+    _meters.clear()
     _away.end()
     _loaded.clear()
 

@@ -7,12 +7,9 @@ the latest on every instance; a new instance asks before its first request.
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass
 
-from shared.platform import clock
+from shared.platform.caches import Bounded, fresh
 from shared.platform.ids import TeamId
 from shared.platform.postgres import pool, sql
 from shared.platform.registry.gathered import OVERRIDABLE, RATES
@@ -24,37 +21,24 @@ MOST_TEAMS = 10_000
 _NAMES = [name for name in RATES if name in OVERRIDABLE]
 
 
-@dataclass(frozen=True)
-class _Known:
-    values: Mapping[str, int]
-    until: float
-
-
-_teams: OrderedDict[TeamId, _Known] = OrderedDict()
-_lock = threading.Lock()
+_teams: Bounded[TeamId, Mapping[str, int]] = fresh(MOST_TEAMS, FRESH_SECONDS)
 
 
 def own(team: TeamId, name: str) -> int | None:
     """The team's own limit of that name, in requests a minute; None where everybody's holds. Raises Unavailable."""
-    with _lock:
-        known = _teams.get(team)
-    if known is None or known.until <= clock.monotonic():
-        known = _read(team)
-        with _lock:
-            _teams[team] = known
-            _teams.move_to_end(team)
-            while len(_teams) > MOST_TEAMS:
-                _teams.popitem(last=False)
-    return known.values.get(name)
+    values = _teams.get(team)
+    if values is None:
+        values = _read(team)
+        _teams.put(team, values)
+    return values.get(name)
 
 
 def forget() -> None:
     """Begin anew, as a fresh instance does."""
-    with _lock:
-        _teams.clear()
+    _teams.clear()
 
 
-def _read(team: TeamId) -> _Known:
+def _read(team: TeamId) -> Mapping[str, int]:
     with pool.transaction(team) as tx:
         rows = tx.all(Q.read_rates, team=team, names=_NAMES)
-    return _Known({row["name"]: int(row["value"]) for row in rows}, clock.monotonic() + FRESH_SECONDS)
+    return {row["name"]: int(row["value"]) for row in rows}

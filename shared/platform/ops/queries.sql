@@ -24,7 +24,7 @@ RETURNING id, step, key, kind, queue, payload, error_code, trace_id, job_id, cre
 
 -- revive_attempt --
 -- A dead step gets a fresh set of attempts. One in any other state is left alone.
-UPDATE attempts SET state = 'released', lease_until = now(), tries = 0, finished_at = NULL
+UPDATE attempts SET state = 'released', lease_until = bridge_lease_now(), tries = 0, finished_at = NULL
  WHERE step = :step AND key = :key AND state = 'dead';
 
 -- attempt_of --
@@ -43,23 +43,23 @@ UPDATE outbox o SET settled_at = now() FROM ended WHERE o.id = ended.id;
 -- Handed over, due, and silent for longer than a queue may take between two attempts; the time doubles
 -- with each resend. A step with a living lease, or one that was given back a short while ago, is left to its
 -- queue. Taking a row pushes the next look at it away, so two ticks do not look at the same ones.
-UPDATE outbox SET claimed_until = now() + make_interval(secs => :look)
+UPDATE outbox SET claimed_until = bridge_lease_end(:look)
  WHERE id IN (
    SELECT o.id FROM outbox o LEFT JOIN attempts a ON a.step = o.step AND a.key = o.key
     WHERE o.settled_at IS NULL
       AND greatest(o.sent_at, o.not_before) < now() - make_interval(secs => :silence * 2 ^ least(o.resends, 3))
-      AND (o.claimed_until IS NULL OR o.claimed_until < now())
-      AND (a.key IS NULL OR (a.state IN ('released', 'running') AND a.lease_until < now() - make_interval(secs => :silence)))
+      AND (o.claimed_until IS NULL OR bridge_lease_over(o.claimed_until))
+      AND (a.key IS NULL OR (a.state IN ('released', 'running') AND bridge_lease_over(a.lease_until, :silence)))
     ORDER BY o.created_at LIMIT :batch FOR UPDATE OF o SKIP LOCKED)
 RETURNING id, step, queue, kind, key, payload, traceparent, not_before, job_team, job_id, resends;
 
 -- send_again --
 -- Once more, unless its step has come back to life or has ended meanwhile. Unsent, the row is the drainer's
 -- as well, should this process die before it hands the message over.
-UPDATE outbox o SET resends = o.resends + 1, sent_at = NULL, claimed_until = now() + interval '60 seconds'
+UPDATE outbox o SET resends = o.resends + 1, sent_at = NULL, claimed_until = bridge_lease_end(:lease)
  WHERE o.id = :id AND o.settled_at IS NULL AND o.resends = :resends
    AND NOT EXISTS (SELECT 1 FROM attempts a WHERE a.step = o.step AND a.key = o.key
-                      AND (a.state IN ('done', 'dead') OR a.lease_until > now()))
+                      AND (a.state IN ('done', 'dead') OR NOT bridge_lease_over(a.lease_until)))
 RETURNING id, step, queue, kind, payload, traceparent, not_before, resends;
 
 -- settle_lost --
@@ -67,12 +67,12 @@ RETURNING id, step, queue, kind, payload, traceparent, not_before, resends;
 UPDATE outbox o SET settled_at = now()
  WHERE o.id = :id AND o.settled_at IS NULL
    AND NOT EXISTS (SELECT 1 FROM attempts a WHERE a.step = o.step AND a.key = o.key
-                      AND (a.state IN ('done', 'dead') OR a.lease_until > now()))
+                      AND (a.state IN ('done', 'dead') OR NOT bridge_lease_over(a.lease_until)))
 RETURNING id;
 
 -- bury_lost_attempt --
 UPDATE attempts SET state = 'dead', finished_at = now()
- WHERE step = :step AND key = :key AND state IN ('running', 'released') AND lease_until <= now();
+ WHERE step = :step AND key = :key AND state IN ('running', 'released') AND bridge_lease_over(lease_until);
 
 -- stalled_jobs --
 SELECT team_id, job_id, kind FROM bridge_stalled_jobs(make_interval(secs => :idle), :most);
@@ -85,7 +85,7 @@ UPDATE jobs SET state = 'failed', errors = errors || :error::jsonb, finished_at 
 RETURNING id;
 
 -- attempts_of_events --
-SELECT key, state, lease_until > now() - make_interval(secs => :quiet) AS alive
+SELECT key, state, NOT bridge_lease_over(lease_until, :quiet) AS alive
   FROM attempts WHERE step = :step AND key = ANY(:keys::text[]);
 
 -- events_on_their_way --
@@ -93,7 +93,7 @@ SELECT key FROM outbox WHERE settled_at IS NULL AND kind = 'event' AND step = :s
 
 -- reopen_done_attempt --
 -- The directory says that what the ledger holds for done is not there: it may be done again.
-UPDATE attempts SET state = 'released', lease_until = now(), tries = 0, finished_at = NULL
+UPDATE attempts SET state = 'released', lease_until = bridge_lease_now(), tries = 0, finished_at = NULL
  WHERE step = :step AND key = :key AND state = 'done';
 
 -- read_sweep --

@@ -73,7 +73,7 @@ def _look_after(message: pool.Row) -> str | None:
     if message["resends"] > outbox.MOST_RESENDS:
         return "buried" if _bury(message) else "revived"
     with pool.transaction() as tx:
-        row = tx.find(Q.send_again, id=message["id"], resends=message["resends"])
+        row = tx.find(Q.send_again, id=message["id"], resends=message["resends"], lease=outbox.CLAIM_SECONDS)
     if row is None:
         return "revived"
     telemetry.log(

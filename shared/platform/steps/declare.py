@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from flask import Request
 
 from shared.platform import clock
-from shared.platform.background import outbox
+from shared.platform.background import outbox, pace
 from shared.platform.background.messages import Finalized, Message, Tick
 from shared.platform.edge import intake
 from shared.platform.edge.declare import Declaration, compile_path, describe
@@ -29,11 +29,12 @@ def task(
     once: str,
     timeout: int = 300,
     memory_mb: int = 512,
-    attempts: int = 8,
+    retry_seconds: int = pace.RETRY_SECONDS,
     gave_up: GaveUp | None = None,
 ) -> Callable[[F], F]:
     """Declare a task step. `once` makes its key from the message's fields: `{scan}/{dataset}`.
 
+    It is tried again for at least `retry_seconds` where a try fails in a way that a repetition may cure.
     `gave_up(message, error)` runs when no further attempt will: it tells the user (fails the job).
     """
 
@@ -45,7 +46,8 @@ def task(
             once=once,
             message=message,
             queue=message.queue,
-            attempts=attempts,
+            retry_seconds=retry_seconds,
+            attempts=pace.QUEUES.tries(retry_seconds),
         )
         declaration = describe(wanted, handler)
         if message.step != declaration.name:
@@ -80,12 +82,13 @@ def finalized(
     *,
     timeout: int = 300,
     memory_mb: int = 512,
-    attempts: int = 8,
+    retry_seconds: int = pace.RETRY_SECONDS,
     gave_up: GaveUp | None = None,
 ) -> Callable[[F], F]:
     """Declare an event step on objects of the bucket role that starts the pattern.
 
-    Its key is bucket, name and generation: an overwrite is a new event, a redelivery is not.
+    Its key is bucket, name and generation: an overwrite is a new event, a redelivery is not. It is tried again for at
+    least `retry_seconds`.
     """
     bucket_role, _, name_pattern = pattern.partition("/")
     matcher = compile_path("/" + name_pattern)
@@ -98,7 +101,8 @@ def finalized(
             once="{bucket}/{name}#{generation}",
             bucket=bucket_role,
             pattern=name_pattern,
-            attempts=attempts,
+            retry_seconds=retry_seconds,
+            attempts=pace.EVENTS.tries(retry_seconds),
         )
         declaration = describe(wanted, handler)
 

@@ -85,7 +85,7 @@ def _run(handler: Callable[..., Any], arrival: Arrival, gave_up: GaveUp | None) 
     declaration = arrival.declaration
     part = arrival.step.part() if isinstance(arrival.step, Message) else None
     attempt = ledger.claim(
-        declaration.name, arrival.key, ledger.LEASE_SECONDS, message=arrival.message, part=part
+        declaration.name, arrival.key, ledger.TERMS.seconds, message=arrival.message, part=part
     )
     if attempt is None:
         telemetry.log("step was already done", step=declaration.name)

@@ -141,6 +141,7 @@ class BigQuery:
         """Run the query within its limits. The first `max_rows` rows come back, as JSON values."""
         started = clock.monotonic()
         job = self.submit(sql, parameters, limits)
+        limits.begun()
         rows = self.rows(job, limits)
         with translated():
             schema = tuple(_field(field) for field in rows.schema)

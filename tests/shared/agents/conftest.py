@@ -136,3 +136,12 @@ def messages_api(messages_server: MessagesApi) -> MessagesApi:
     """A Messages API that accepts one key, without a script."""
     messages_server.say()
     return MessagesApi(messages_server.url, messages_server.data, seen=len(messages_server._lines()))
+
+
+@pytest.fixture
+def pass_time(ground: dict[str, str]) -> Iterator[Any]:
+    """Let time pass at once, for this process and for every lease: `pass_time(seconds)`."""
+    from tests.moved_clock import moved_clock
+
+    with moved_clock(directory=ground["MIGRATIONS_DATABASE_URL"]) as made:
+        yield made

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from shared.agents.declared import ProviderError
 from shared.agents.loop import model_call
 from shared.agents.loop.model_call import Answer, Watch
 from shared.agents.loop.toolbox import Outcome, Toolbox
@@ -24,7 +25,6 @@ from shared.agents.protocol.model import (
     Usage,
 )
 from shared.agents.providers import anthropic
-from shared.platform.errors import ProviderError
 from shared.platform.ids import TeamId, UserId
 from tests.shared.agents.playing import Echo, Save, Scripted, calls
 

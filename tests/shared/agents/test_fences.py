@@ -19,6 +19,7 @@ from shared.agents.turns import service as turns
 from shared.agents.turns.publisher import Publisher
 from shared.agents.turns.runner import Work
 from shared.agents.turns.service import Ask, Started
+from shared.platform.errors import Unavailable
 from shared.platform.ids import new_id
 from shared.platform.postgres import pool
 from tests.shared.agents.playing import Scripted, agent, says
@@ -27,13 +28,13 @@ ENTRY = Entry("assistant", (Text("late"),))
 
 
 @pytest.fixture
-def lost(me: Any, session_id: str, monkeypatch: pytest.MonkeyPatch) -> Started:
+def lost(me: Any, session_id: str) -> Started:
     """A turn that its first owner has lost to another that is still at it."""
-    monkeypatch.setattr(turns, "LEASE_SECONDS", 0.0)
     started = turns.start(
         team=me.team, user=me.user, session_id=session_id, turn_id=new_id(), ask=Ask("mine?")
     )
     with pool.transaction(me.team) as tx:
+        tx.run("UPDATE turns SET lease_until = bridge_lease_now() WHERE id = :id", id=started.turn.id)
         assert store.take_turn_over(tx, me.team, started.turn.id, new_id(), 60) == 2
     return started
 
@@ -98,9 +99,8 @@ def test_a_lost_turn_can_neither_be_kept_nor_ended(lost: Started) -> None:
     assert row["lease_left"] > 50
 
 
-def test_the_keeper_of_a_lost_lease_tells_its_runner(lost: Started, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Within a beat."""
-    monkeypatch.setattr(holds, "BEAT_SECONDS", 0.05)
+def test_the_keeper_of_a_lost_lease_tells_its_runner(lost: Started) -> None:
+    """At its next heartbeat."""
     hold = lost.hold
     assert hold is not None
     hold.keep()
@@ -125,34 +125,40 @@ def test_a_runner_that_has_lost_its_turn_hears_the_rest_from_the_other(me: Any, 
 
 
 def test_the_directory_out_of_reach_ends_the_hold_with_the_lease(
-    lost: Started, later: Callable[[float], None], monkeypatch: pytest.MonkeyPatch
+    me: Any, session_id: str, pass_time: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A runner that can't keep its lease for as long as it lasts must assume that it has lost it."""
-    from shared.platform.errors import Unavailable
+    """A runner that can't keep its lease for as long as it lasts must assume that it has lost it.
 
-    asked = threading.Semaphore(0)
+    Once the directory is back and nobody has taken the turn, it has it again.
+    """
+    started = turns.start(
+        team=me.team, user=me.user, session_id=session_id, turn_id=new_id(), ask=Ask("where is it?")
+    )
+    hold, real, asked = started.hold, Hold._renew, threading.Semaphore(0)
+    assert hold is not None
 
-    def away(self: Hold) -> None:
+    def away(self: Hold) -> bool:
         asked.release()
         raise Unavailable
 
-    monkeypatch.setattr(holds, "BEAT_SECONDS", 0.05)
-    monkeypatch.setattr(Hold, "_beat", away)
-    hold = Hold(lost.turn.team, lost.turn.id)
+    monkeypatch.setattr(Hold, "_renew", away)
     hold.keep()
     for _ in range(3):
-        later(holds.LEASE_SECONDS / 4)
+        pass_time(holds.TERMS.seconds / 4)
         asked.acquire()
-    assert not hold.lost.is_set()
-    later(holds.LEASE_SECONDS / 2)
-    assert hold.lost.wait(60)
+    hold.check()
+    pass_time(holds.TERMS.seconds / 2)
+    with pytest.raises(LostTurn):
+        hold.check()
+    monkeypatch.setattr(Hold, "_renew", real)
+    hold.check()
+    hold.stop()
 
 
 def test_a_process_that_hangs_past_its_deadline_lets_go_of_the_turn(
     me: Any, session_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The lease is not kept for ever by a thread that knows nothing of the one that works."""
-    monkeypatch.setattr(holds, "BEAT_SECONDS", 0.05)
     monkeypatch.setattr(holds, "OVERDUE_SECONDS", 0.2)
     started = turns.start(
         team=me.team, user=me.user, session_id=session_id, turn_id=new_id(), ask=Ask("hang")

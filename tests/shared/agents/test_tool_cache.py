@@ -1,6 +1,7 @@
 """Cached tool results over their real stores."""
 
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -8,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +22,8 @@ from shared.agents.loop.toolbox import Toolbox
 from shared.agents.protocol.model import ToolContext, ToolUse
 from shared.agents.turn import lease as turn_lease
 from shared.platform.cloud import objects
-from shared.platform.ids import new_id
 from shared.platform.postgres import pool as pg
+from tests.apart import Apart
 from tests.shared.agents.playing import Cached, failing
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -58,7 +60,8 @@ def test_a_second_call_is_a_hit(me: Any) -> None:
         )
     assert (row["hit_count"], row["miss_count"]) == (1, 1)
     sha = first.key.rsplit(":", 1)[1]
-    assert row["payload_uri"] == f"gs://{os.environ['BRIDGE_BUCKET_PREFIX']}-cache/{me.team}/t/{sha}.json.gz"
+    bucket = f"{os.environ['BRIDGE_BUCKET_PREFIX']}-cache"
+    assert re.fullmatch(rf"gs://{bucket}/{me.team}/t/{sha}-\d+\.json\.gz", row["payload_uri"])
 
 
 def test_callers_that_miss_together_run_the_tool_once(me: Any) -> None:
@@ -112,27 +115,29 @@ def test_an_expired_entry_is_made_again(me: Any) -> None:
     assert get(scope(me), lambda: "never").value == "new"
 
 
-def test_a_maker_that_was_replaced_keeps_nothing(me: Any) -> None:
-    """It stalled past its lease: the result that counts is its successor's, and only once that is made."""
+def test_a_maker_that_was_replaced_keeps_nothing(me: Any, pass_time: Any) -> None:
+    """It stalled past its lease: the result that counts is its successor's, also where it writes its object last."""
+    replaced, begun = threading.Event(), threading.Event()
+
+    def stall() -> Any:
+        begun.set()
+        replaced.wait()
+        return "stalled"
+
     where = scope(me)
-    key = tool_cache.key_of("t", {"a": 1}, where)
-    with pg.transaction(me.team) as tx:
-        assert store.claim_tool_result(tx, me.team, key, tool="t", ttl=60, maker=new_id(), lease_seconds=-1)
-        stalled = tx.one("SELECT maker::text AS maker FROM tool_cache WHERE cache_key = :key", key=key)[
-            "maker"
-        ]
-        successor = new_id()
-        assert store.claim_tool_result(tx, me.team, key, tool="t", ttl=60, maker=successor, lease_seconds=60)
-        store.keep_tool_result(tx, me.team, key, maker=stalled, uri="gs://b/stalled", size=1)
-        store.give_tool_result_up(tx, me.team, key, maker=stalled)
-        assert store.hit_tool_cache(tx, me.team, key) is None
-        assert not store.claim_tool_result(
-            tx, me.team, key, tool="t", ttl=60, maker=new_id(), lease_seconds=60
-        ), "the successor is still at work"
-        store.keep_tool_result(tx, me.team, key, maker=successor, uri="gs://b/successor", size=1)
-        hit = store.hit_tool_cache(tx, me.team, key)
-    assert hit is not None
-    assert hit["payload_uri"] == "gs://b/successor"
+    with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(1) as pool:
+        patch.setattr(tool_cache, "_flight", Apart())
+        patch.setattr(tool_cache.TERMS.__class__, "lasting", lambda terms, _: replace(terms, at_most=0.0))
+        stalled = pool.submit(get, where, stall)
+        begun.wait()
+        pass_time(tool_cache.TERMS.seconds)
+        assert get(where, lambda: "successor").value == "successor"
+        replaced.set()
+        # Who asked the stalled one gets what it made: it is right, only nobody else's.
+        assert stalled.result().value == "stalled"
+    tool_cache._remembered.clear()
+    again = get(where, lambda: "never")
+    assert (again.value, again.cached) == ("successor", True)
 
 
 def test_a_failure_is_not_kept_and_blocks_nobody(me: Any) -> None:
@@ -150,33 +155,32 @@ def test_a_failure_is_not_kept_and_blocks_nobody(me: Any) -> None:
     assert len(asked) == 1, "it waited for somebody who is gone, before it asked for how long it may work"
 
 
-def test_a_maker_that_died_is_replaced(me: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_maker_that_died_is_replaced(me: Any, pass_time: Any) -> None:
     """When the time of whoever claimed the result is over, the next one makes it."""
-    from shared.agents import store
-
     key = tool_cache.key_of("t", {"a": 1}, scope(me))
     with pg.transaction(me.team) as tx:
-        store.claim_tool_result(tx, me.team, key, tool="t", ttl=60, maker=str(me.user), lease_seconds=600)
+        store.claim_tool_result(tx, me.team, key, tool="t", ttl=60, lease_seconds=600)
     looks = threading.Semaphore(0)
 
     def remaining() -> float:
         looks.release()
-        return 30.0
+        return 3000.0
 
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(get, scope(me), lambda: "made", remaining=remaining)
         for _ in range(3):
             looks.acquire()
         assert not waiting.done()
-        age(me, 600)
+        pass_time(600)
         assert waiting.result().value == "made"
 
 
 MAKER = """
 import sys, time
 from shared.agents.loop import tool_cache
+from shared.platform.leases.contract import Terms
 if sys.argv[2:]:
-    tool_cache.LEASE_SECONDS, tool_cache.BEAT_SECONDS = map(float, sys.argv[2:])
+    tool_cache.TERMS = Terms(*map(float, sys.argv[2:]), at_most=600)
 def make():
     print("at work", flush=True)
     time.sleep(60)
@@ -185,18 +189,10 @@ tool_cache.through(scope, "t", {"a": 1}, 60, make, lambda: 60.0)
 """
 
 
-def age(me: Any, seconds: float) -> None:
-    """Let so much time pass for the lease of the result that is being made."""
-    with pg.transaction(me.team) as tx:
-        sql = "UPDATE tool_cache SET making_until = making_until - make_interval(secs => :s) WHERE making_until IS NOT NULL"
-        assert tx.run(sql, s=seconds) == 1
-
-
 def lease_left(me: Any) -> float:
     """Seconds until the lease of the result that is being made ends."""
     with pg.transaction(me.team) as tx:
-        asked = "SELECT extract(epoch FROM max(making_until) - now())::float8 AS left FROM tool_cache"
-        return float(tx.one(asked)["left"])
+        return float(tx.one("SELECT bridge_lease_left(max(making_until)) AS left FROM tool_cache")["left"])
 
 
 @contextmanager
@@ -217,30 +213,30 @@ def test_a_killed_maker_holds_up_a_turn_no_longer_than_its_own_lease_does(me: An
     """The turn that takes over from a dead worker asks for the same results, and finds them free."""
     with _maker(me):
         pass
-    with pg.transaction(me.team) as tx:
-        left = tx.one("SELECT extract(epoch FROM max(making_until) - now()) AS left FROM tool_cache")["left"]
-    assert left <= turn_lease.LEASE_SECONDS
+    assert lease_left(me) <= turn_lease.TERMS.seconds
 
 
-def test_a_maker_is_waited_for_while_it_lives_and_no_longer(me: Any) -> None:
-    """A process that works for longer than its lease keeps it by beats; once it is killed the next one makes the result."""
+def test_a_maker_is_waited_for_while_it_lives_and_no_longer(me: Any, pass_time: Any) -> None:
+    """A process that works for longer than its lease keeps it by a heartbeat; once it is killed the next one makes it."""
     with _maker(me, "600", "0.1") as maker, ThreadPoolExecutor(1) as pool:
-        next_one = pool.submit(get, scope(me), lambda: "made after its death")
+        next_one = pool.submit(get, scope(me), lambda: "made after its death", remaining=lambda: 9000.0)
         for _ in range(3):
-            age(me, 300)
-            until(lambda: lease_left(me) > 500, "a beat begins the lease anew")
+            pass_time(300)
+            until(lambda: lease_left(me) > 500, "a heartbeat begins the lease anew")
         assert not next_one.done()
         maker.kill()
         maker.wait()
         assert not next_one.done()
-        age(me, 601)
+        pass_time(601)
         assert next_one.result().value == "made after its death"
 
 
 def test_a_lost_payload_is_made_again(me: Any) -> None:
-    """An object that vanished from the lake is a miss, not an error."""
-    first = get(scope(me), lambda: "one")
-    objects.delete("cache", f"{me.team}/t/{first.key.rsplit(':', 1)[1]}.json.gz")
+    """An object that vanished from its bucket is a miss, not an error."""
+    get(scope(me), lambda: "one")
+    with pg.transaction(me.team) as tx:
+        uri = tx.one("SELECT payload_uri FROM tool_cache")["payload_uri"]
+    objects.delete("cache", uri.removeprefix(objects.uri("cache", "")))
     again = get(scope(me), lambda: "two")
     assert (again.value, again.cached) == ("two", False)
 

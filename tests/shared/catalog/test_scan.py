@@ -240,7 +240,7 @@ def test_a_dataset_that_failed_after_its_snapshot_was_written_counts_once(cloud,
 
     with monkeypatch.context() as weather:
         weather.setattr(objects, "put_once", applied_but_lost)
-        assert cloud.deliver(first, tries=7) < 300
+        assert cloud.deliver(first, tries=9) < 300
     for item in rest:
         assert cloud.deliver(item) < 300
     cloud.drain()

@@ -187,11 +187,10 @@ class _Opened:
 def forget_memory() -> None:
     """What a new instance knows: nothing."""
     from shared.dashboards import serving
-    from shared.dashboards.results import memory, sources
+    from shared.dashboards.results import sources
 
-    serving._answers = memory.Bounded(memory.ANSWER_BYTES, lambda answer: len(answer.body) + 512)
-    serving._views.clear()
-    sources._sources = memory.Bounded(sources.MOST_DOCUMENTS, lambda _source: 1)
+    for cache in (serving._answers, serving._views, sources._sources):
+        cache.clear()
 
 
 @pytest.fixture

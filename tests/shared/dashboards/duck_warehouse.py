@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from datetime import date, datetime
 from typing import Any
 
@@ -54,6 +55,8 @@ class DuckWarehouse:
         self.delay = 0.0
         self.bytes_scanned = 1000
         self.broken: Exception | None = None
+        self.during: Callable[[], object] = lambda: None
+        """Called while a query runs."""
         self.also_reads: tuple[str, ...] = ()
         self._lock = threading.Lock()
 
@@ -87,6 +90,8 @@ class DuckWarehouse:
     def query(self, sql: str, parameters: tuple[Parameter, ...], limits: Limits) -> Result:
         with self._lock:
             self.executions.append(sql)
+        limits.begun()
+        self.during()
         if self.delay:
             time.sleep(self.delay)
         if self.broken is not None:

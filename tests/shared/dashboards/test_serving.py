@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 import pytest
 
 from shared.warehouses.declared import QueryInvalid
+from tests.apart import Apart
 
 
 @pytest.fixture
@@ -113,20 +113,19 @@ def test_a_bad_filter_is_refused_by_name(board: Any, query: str, field: str) -> 
     assert board.warehouse.executions == []
 
 
-def test_two_hundred_cold_requests_execute_each_query_once(board: Any, forget: Any) -> None:
+def test_two_hundred_cold_requests_execute_each_query_once(
+    board: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Threads of many instances ask at once: one lease a key, one execution, everybody gets rows."""
     from shared.dashboards import serving
-    from shared.dashboards.results import memory
+    from shared.dashboards.results import settling
 
     board.save()
     board.warehouse.delay = 0.3
-    # Without the sharing inside one process, each thread is an instance of its own.
-    serving._together.do = lambda _key, make, patience: make()  # type: ignore[method-assign]
-    try:
-        with ThreadPoolExecutor(16) as workers:
-            answers = list(workers.map(lambda _n: board.data(), range(200)))
-    finally:
-        serving._together = memory.Together()
+    for module in (serving, settling):
+        monkeypatch.setattr(module, "_flight", Apart())
+    with ThreadPoolExecutor(16) as workers:
+        answers = list(workers.map(lambda _n: board.data(), range(200)))
     assert len(board.warehouse.executions) == len(set(answers[0]["queries"])) == 3
     assert all(answer["queries"]["total"]["rows"] == [[3650]] for answer in answers)
 
@@ -206,96 +205,6 @@ def test_a_failed_refresh_keeps_the_stale_result_and_is_not_repeated_at_once(boa
     assert board.sent("dashboards-warm-dashboard")[-1] == promised
     board.warehouse.broken = None
     assert board.step("dashboards-warm-dashboard", promised) == 204
-
-
-def test_a_holder_that_stalled_past_its_lease_can_not_overwrite_its_successor(board: Any) -> None:
-    """The fence of an entry only grows."""
-    from shared.dashboards.results import entries
-    from shared.dashboards.results.entries import Entry
-
-    def entry(rows: bytes) -> Entry:
-        now = time.time()
-        return Entry(gzip.compress(rows), {"row_count": 1}, now + 60, now + 60)
-
-    key = f"dash:{board.team}:fence"
-    assert entries.take_lease(f"{key}:held", 60) is not None
-    assert entries.take_lease(f"{key}:held", 60) is None
-    slow = entries.take_lease(key, 60)
-    assert slow is not None
-    age_lease(key, 60)
-    quick = entries.take_lease(key, 60)
-    assert quick is not None
-    assert quick.fence > slow.fence
-    assert entries.write(quick, board.team, entry(b"new")) is True
-    assert entries.write(slow, board.team, entry(b"old")) is False
-    entries.release(slow)
-    assert entries.is_leased(key) is True
-    found = entries.find(key)
-    assert found is not None
-    assert gzip.decompress(found.shown) == b"new"
-
-
-def test_a_slow_query_keeps_its_lease_and_a_dead_instance_does_not(
-    board: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Beats carry a lease through a query that lasts longer; without them it ends, and the next one computes."""
-    from shared.dashboards import serving
-    from shared.dashboards.results import entries, memory, settling
-
-    monkeypatch.setattr(settling, "BEAT_SECONDS", 0.05)
-    monkeypatch.setattr(serving, "_together", memory.Together())
-    serving._together.do = lambda _key, make, patience: make()  # type: ignore[method-assign]
-    board.save()
-    at_work, begun_anew = threading.Event(), threading.Semaphore(0)
-    real_query, real_renew = board.warehouse.query, entries.renew
-
-    def query(*asked: Any) -> Any:
-        at_work.wait()
-        return real_query(*asked)
-
-    def renew(lease: Any, seconds: float) -> bool:
-        age_lease(lease.key, seconds / 2)
-        aged = seconds_left(lease.key)
-        kept = real_renew(lease, seconds)
-        if seconds_left(lease.key) > aged + seconds / 4:
-            begun_anew.release()
-        return kept
-
-    monkeypatch.setattr(board.warehouse, "query", query)
-    monkeypatch.setattr(entries, "renew", renew)
-    with ThreadPoolExecutor(2) as workers:
-        asking = [workers.submit(board.data) for _ in range(2)]
-        # Longer than the lease would have lasted by itself.
-        for _ in range(4):
-            begun_anew.acquire()
-        at_work.set()
-        answers = [one.result() for one in asking]
-    monkeypatch.setattr(entries, "renew", real_renew)
-    assert len(board.warehouse.executions) == 3
-    assert all(answer["queries"]["total"]["rows"] == [[3650]] for answer in answers)
-    key = f"dash:{board.team}:dead"
-    dead = entries.take_lease(key, settling.LEASE_SECONDS)
-    assert dead is not None
-    assert entries.is_leased(key)
-    age_lease(key, settling.LEASE_SECONDS)
-    successor = entries.take_lease(key, 60)
-    assert successor is not None
-    assert entries.renew(dead, 60) is False, "a holder that wakes up can't take the lease back by a beat"
-
-
-def test_a_lease_is_given_to_one_of_many(board: Any) -> None:
-    """Sixteen ask at once."""
-    from shared.dashboards.results import entries
-
-    key, start = f"dash:{board.team}:one", threading.Barrier(16)
-
-    def take(_n: int) -> Any:
-        start.wait()
-        return entries.take_lease(key, 30)
-
-    with ThreadPoolExecutor(16) as workers:
-        taken = [lease for lease in workers.map(take, range(16)) if lease is not None]
-    assert len(taken) == 1
 
 
 def test_an_unchanged_answer_is_304_and_bytes_are_sent_as_they_lie(board: Any) -> None:
@@ -402,25 +311,6 @@ def test_rows_of_a_query_are_paged_and_large_results_are_cut_for_tiles(
     assert board.call("GET", "/v1/dashboards/wide/query/nothing/data").status == 404
 
 
-def test_a_large_result_is_kept_in_the_lake_behind_a_pointer(board: Any) -> None:
-    """What Firestore can't hold inline comes back whole."""
-    import random
-
-    from shared.dashboards.results import entries
-    from shared.dashboards.results.entries import Entry
-
-    key = f"dash:{board.team}:large"
-    whole = random.Random(1).randbytes(entries.INLINE_BYTES + 1)
-    lease = entries.take_lease(key, 30)
-    assert lease is not None
-    now = time.time()
-    entries.write(lease, board.team, Entry(gzip.compress(b"{}"), {}, now + 60, now + 60, whole=whole))
-    found = entries.find(key)
-    assert found is not None
-    assert found.pointer is not None
-    assert entries.rows_of(found) == whole
-
-
 @pytest.mark.parametrize("trouble", ["bytes", "tables"])
 def test_the_dry_run_is_asked_before_every_execution(board: Any, trouble: str) -> None:
     """A table that grew over the cap, or a view that leads elsewhere since, is not run."""
@@ -433,17 +323,6 @@ def test_the_dry_run_is_asked_before_every_execution(board: Any, trouble: str) -
     wanted = {"bytes": "BYTES_CAP_EXCEEDED", "tables": "DATASET_NOT_ALLOWED"}[trouble]
     assert {query["error"]["code"] for query in data["queries"].values()} == {wanted}
     assert board.warehouse.executions == []
-
-
-def test_views_are_counted_without_a_write_at_each(board: Any) -> None:
-    """The directory learns of views; the text in the bucket never changes by being read."""
-    board.save()
-    board.data()
-    assert board.row()["access_count"] == 1
-    assert board.row()["last_viewed_at"] is not None
-    for _ in range(5):
-        board.data()
-    assert board.row()["access_count"] == 1
 
 
 def test_the_plan_shows_what_would_run(board: Any) -> None:
@@ -481,21 +360,6 @@ def test_an_unexpected_error_of_a_query_is_told_without_its_text(board: Any) -> 
     assert answer.json["queries"]["total"]["error"]["code"] == "INTERNAL"
     assert b"hunter2" not in answer.content
     board.warehouse.broken = QueryInvalid("no such column")
-
-
-def age_lease(key: str, seconds: float) -> None:
-    """Let so much time pass for the lease of a result."""
-    from shared.platform.cloud import documents
-
-    lease = documents.reference("leases", key)
-    lease.update({"until": lease.get().get("until") - seconds})
-
-
-def seconds_left(key: str) -> float:
-    """Until the lease of a result ends."""
-    from shared.platform.cloud import documents
-
-    return float(documents.reference("leases", key).get().get("until")) - time.time()
 
 
 def age(board: Any, *, fresh: float, serve: float) -> None:

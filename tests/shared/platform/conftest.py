@@ -94,3 +94,18 @@ def two_teams(directory: dict[str, str], owner: Any) -> dict[str, dict[str, str]
         )
         found[name] = {"team": team, "user": user}
     return found
+
+
+@pytest.fixture
+def pass_time(request: pytest.FixtureRequest) -> Iterator[Any]:
+    """Let time pass at once, for this process and for every lease of the directory that the test stands on."""
+    from tests.moved_clock import moved_clock
+
+    if "cloud" in request.fixturenames:
+        request.getfixturevalue("cloud")
+        owner = request.getfixturevalue("servers")["owner"]
+    else:
+        request.getfixturevalue("directory")
+        owner = request.getfixturevalue("postgres")["bridge_owner"]
+    with moved_clock(directory=owner) as made:
+        yield made

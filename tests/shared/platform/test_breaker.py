@@ -127,6 +127,54 @@ def test_a_probe_that_fails_opens_it_for_another_pause(circuit: Circuit, later: 
     assert fresh.probe not in (None, lost.probe)
 
 
+def test_pauses_grow_while_probes_fail_and_begin_anew_once_it_answered(later: Any) -> None:
+    """Short at first, so that a short outage costs little; longer while it lasts."""
+    circuit = Circuit(f"test:{new_id()}", "The thing", Paused, pause_seconds=30.0, first_pause_seconds=5.0)
+
+    def pause() -> float:
+        with pytest.raises(Paused) as refusal:
+            breaker.enter(circuit)
+        return round(refusal.value.retry_after or 0)
+
+    fail(circuit, 5)
+    pauses = [pause()]
+    for _ in range(4):
+        later(pauses[-1] + 1)
+        breaker.failed(breaker.enter(circuit))
+        pauses.append(pause())
+    assert pauses == [5, 10, 20, 30, 30]
+    later(31)
+    breaker.succeeded(breaker.enter(circuit))
+    fail(circuit, 5)
+    assert pause() == 5
+
+
+def test_a_circuit_opens_only_where_the_trouble_is_confirmed(circuit: Circuit) -> None:
+    """Who is asked whether it is indeed not well is asked once enough have failed; a no begins the count anew."""
+    asked: list[int] = []
+
+    def well() -> bool:
+        asked.append(1)
+        return False
+
+    for _ in range(9):
+        breaker.failed(breaker.enter(circuit), confirm=well)
+    assert len(asked) == 1
+    assert breaker.enter(circuit).failures == 4
+    breaker.failed(breaker.enter(circuit), confirm=lambda: True)
+    with pytest.raises(Paused):
+        breaker.enter(circuit)
+
+
+def test_a_crowd_that_is_refused_makes_no_transaction(
+    circuit: Circuit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would hold up the one that probes."""
+    fail(circuit, 5)
+    monkeypatch.setattr(documents, "change_seen", lambda *_, **__: pytest.fail("a transaction"))
+    assert set(ask_at_once(circuit)) == {"refused"}
+
+
 def test_a_late_answer_of_an_earlier_call_does_not_close_an_open_circuit(circuit: Circuit) -> None:
     """Only the probe decides."""
     fail(circuit, 5)
@@ -140,7 +188,7 @@ def test_an_instance_takes_a_closed_circuit_for_closed_only_as_long_as_it_may() 
     circuit = Circuit(f"test:{new_id()}", "The thing", Paused, trust_seconds=60)
     breaker.enter(circuit)
     elsewhere = Circuit(circuit.name, circuit.words, Paused)
-    breaker._closed_until.pop(circuit.name)
+    breaker._closed_until.drop(circuit.name)
     fail(elsewhere, 4)
     breaker._trust(circuit, 60)
     assert breaker.enter(circuit) == Permit(circuit)
@@ -165,7 +213,9 @@ def test_without_firestore_the_circuit_counts_as_closed(
             return real(*key, seconds=seconds)
 
         monkeypatch.setattr(documents, "glance", glance)
-        monkeypatch.setattr(documents, "change", lambda *_, **__: pytest.fail("it was asked for a change"))
+        monkeypatch.setattr(
+            documents, "change_seen", lambda *_, **__: pytest.fail("it was asked for a change")
+        )
         assert breaker.enter(circuit) == Permit(circuit)
         breaker.failed(breaker.enter(circuit))
         assert asked == [breaker._GLANCE_SECONDS]

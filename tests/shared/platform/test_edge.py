@@ -18,8 +18,11 @@ from local.patience import until
 from shared.platform.edge import Call, Event, Reply, auth, created, http, repeats, sse
 from shared.platform.errors import Conflict
 from shared.platform.ids import UserId, new_id
+from shared.platform.leases.contract import Terms
 from shared.platform.paging import Query
+from shared.platform.postgres import pool
 from shared.platform.postgres import pool as pg
+from tests.apart import Apart
 
 pytestmark = pytest.mark.slow
 
@@ -346,43 +349,43 @@ def test_the_same_key_at_once_runs_once(token: str, two_teams: dict[str, Any]) -
 
 
 def test_a_key_is_held_while_its_request_lives_and_hardly_longer(
-    token: str, two_teams: dict[str, Any], owner: Any, monkeypatch: pytest.MonkeyPatch
+    token: str, two_teams: dict[str, Any], pass_time: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A request that takes longer than the lease keeps its key; of one that died the key is free within seconds."""
     runs.clear()
-    body = {"team_id": two_teams["ours"]["team"], "text": "slower"}
+    terms, body = repeats.TERMS, {"team_id": two_teams["ours"]["team"], "text": "slower"}
+    # What the two requests share is the directory: they come to two instances.
+    monkeypatch.setattr(repeats, "_flight", Apart())
 
     def left(key: str) -> float:
-        sql = "SELECT extract(epoch FROM lease_until - now()) FROM idempotency_keys WHERE key = :key"
-        return float(owner.run(sql, key=key)[0][0])
-
-    def age(key: str, seconds: float) -> None:
-        sql = "UPDATE idempotency_keys SET lease_until = lease_until - make_interval(secs => :s) WHERE key = :key"
-        owner.run(sql, key=key, s=seconds)
+        sql = "SELECT bridge_lease_left(lease_until) AS left FROM idempotency_keys WHERE key = :key"
+        with pool.transaction() as tx:
+            return float(tx.one(sql, key=key)["left"])
 
     def post(caller: Client, key: str) -> TestResponse:
         return caller.post("/v1/notes", json=body, headers=bearer(token, Idempotency_Key=key))
 
-    monkeypatch.setattr(repeats, "BEAT_SECONDS", 0.05)
-    with ThreadPoolExecutor(2) as pool:
+    with ThreadPoolExecutor(2) as workers:
         key = new_id()
-        first = pool.submit(post, client(add_note), key)
+        first = workers.submit(post, client(add_note), key)
         entered.acquire()
         assert left(key) <= 15, "what the next request waits for when this one is killed now"
         for _ in range(3):
-            age(key, repeats.LEASE_SECONDS / 2)
-            until(lambda: left(key) > 0.9 * repeats.LEASE_SECONDS, "a beat begins the lease anew")
-        second = pool.submit(post, client(add_note), key)
+            pass_time(terms.seconds / 2)
+            until(lambda: left(key) > 0.9 * terms.seconds, "a heartbeat begins the lease anew")
+        second = workers.submit(post, client(add_note), key)
         stays[-1].set()
         assert first.result().data == second.result().data
     assert runs == ["slower"]
-    monkeypatch.setattr(repeats, "BEAT_SECONDS", 3600)  # As if it had stalled.
-    with ThreadPoolExecutor(2) as pool:
+    # As if the first had stalled: it renews no more.
+    monkeypatch.setattr(repeats, "TERMS", Terms(terms.seconds, terms.heartbeat, at_most=0.0))
+    monkeypatch.setattr(repeats.Terms, "lasting", lambda self, _seconds: self)
+    with ThreadPoolExecutor(2) as workers:
         key = new_id()
-        first = pool.submit(post, client(add_note), key)
+        first = workers.submit(post, client(add_note), key)
         entered.acquire()
-        age(key, repeats.LEASE_SECONDS)
-        second = pool.submit(post, client(add_note), key)
+        pass_time(terms.seconds)
+        second = workers.submit(post, client(add_note), key)
         entered.acquire()
         stays[-1].set()
         assert "Idempotency-Replayed" not in second.result().headers
@@ -540,7 +543,10 @@ def test_a_stream_outlives_a_directory_that_is_away_for_a_moment(
         later(module.UNCONFIRMED_SECONDS / 4)
         assert b"event: token" in next(parts)
     later(module.UNCONFIRMED_SECONDS)
-    assert b'"code":"SERVICE_UNAVAILABLE"' in b"".join(bytes(part) for part in parts)
+    rest = b"".join(bytes(part) for part in parts)
+    assert b'"code":"SERVICE_UNAVAILABLE"' in rest
+    assert (rest.count(b"event: interrupted"), rest.count(b"event: error")) == (1, 0), "it may be asked again"
+    assert b'"retry_after":' in rest
 
 
 @pytest.fixture

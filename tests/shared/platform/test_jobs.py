@@ -178,13 +178,11 @@ def test_a_cancel_and_the_effects_of_a_step_come_one_after_the_other(cloud: Any,
 def test_a_query_under_way_is_stopped_when_its_job_is_cancelled(
     cloud: Any, ready: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The beat that sees the cancel tells what the step waits for, and the step ends without a letter."""
-    from shared.platform.background import ledger
+    """The heartbeat that sees the cancel tells what the step waits for, and the step ends without a letter."""
     from shared.platform.leases.stopping import cancelling
     from shared.warehouses.bigquery.adapter import BigQuery
     from shared.warehouses.declared import QueryTimedOut
 
-    monkeypatch.setattr(ledger, "BEAT_SECONDS", 0.05)
     person, _, connection = ready
     job, before = start(cloud, person, connection), letters(cloud)
     waiting, stopped = threading.Event(), threading.Event()

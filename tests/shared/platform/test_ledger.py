@@ -14,21 +14,15 @@ from shared.platform.postgres import pool
 pytestmark = pytest.mark.slow
 
 
-def age(owner: Any, key: str, seconds: float) -> None:
-    """Let so much time pass for the lease of a step."""
-    sql = "UPDATE attempts SET lease_until = lease_until - make_interval(secs => :s) WHERE key = :key"
-    owner.run(sql, s=seconds, key=key)
-
-
-def left(owner: Any, key: str) -> float:
+def left(key: str) -> float:
     """Seconds until the lease of a step ends."""
-    asked = "SELECT extract(epoch FROM lease_until - now())::float8 FROM attempts WHERE key = :key"
-    return float(owner.run(asked, key=key)[0][0])
+    with pool.transaction() as tx:
+        return ledger.ROWS.left(tx, step="step", key=key)
 
 
-def beats() -> list[threading.Thread]:
-    """What beats in this process now."""
-    return [thread for thread in threading.enumerate() if thread.name == "beat"]
+def heartbeats() -> list[threading.Thread]:
+    """The heartbeats of this process now."""
+    return [thread for thread in threading.enumerate() if thread.name == "heartbeat"]
 
 
 def test_of_sixteen_deliveries_at_once_one_works(directory: dict[str, str]) -> None:
@@ -92,50 +86,46 @@ def test_a_stalled_attempt_cannot_release_the_one_that_took_over(directory: dict
         ledger.claim("step", key, 60)
 
 
-def test_beats_keep_a_step_for_as_long_as_its_worker_works(
-    directory: dict[str, str], owner: Any, monkeypatch: pytest.MonkeyPatch
+def test_a_heartbeat_keeps_a_step_for_as_long_as_its_worker_works(
+    directory: dict[str, str], pass_time: Any
 ) -> None:
     """A lease is short, so that a dead worker's step is free soon; a living worker keeps it past its end."""
-    monkeypatch.setattr(ledger, "BEAT_SECONDS", 0.05)
     key = new_id()
-    attempt = ledger.claim("step", key, ledger.LEASE_SECONDS)
+    attempt = ledger.claim("step", key, ledger.TERMS.seconds)
     assert attempt is not None
-    with ledger.keeping(attempt, seconds=600):
+    with ledger.keeping(attempt, seconds=6000):
         for _ in range(3):
-            age(owner, key, ledger.LEASE_SECONDS / 2)
-            until(lambda: left(owner, key) > 0.9 * ledger.LEASE_SECONDS, "a beat begins the lease anew")
+            pass_time(ledger.TERMS.seconds / 2)
+            until(lambda: left(key) > 0.9 * ledger.TERMS.seconds, "a heartbeat begins the lease anew")
         with pytest.raises(StillRunning):
             ledger.claim("step", key, 60)
-    until(lambda: not beats(), "the beats end with the work")
-    age(owner, key, ledger.LEASE_SECONDS)
+    until(lambda: not heartbeats(), "the heartbeat ends with the work")
+    pass_time(ledger.TERMS.seconds)
     assert ledger.claim("step", key, 60) is not None
 
 
-def test_beats_end_with_the_steps_deadline(
-    directory: dict[str, str], owner: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_heartbeat_ends_with_the_steps_deadline(directory: dict[str, str], pass_time: Any) -> None:
     """A worker that hangs for ever does not hold its step for ever."""
-    monkeypatch.setattr(ledger, "BEAT_SECONDS", 0.05)
     key = new_id()
-    attempt = ledger.claim("step", key, ledger.LEASE_SECONDS)
+    attempt = ledger.claim("step", key, ledger.TERMS.seconds)
     assert attempt is not None
-    with ledger.keeping(attempt, seconds=0.2):
-        until(lambda: not beats(), "the beats end with the deadline")
-        age(owner, key, ledger.LEASE_SECONDS)
+    with ledger.keeping(attempt, seconds=ledger.TERMS.heartbeat / 2):
+        pass_time(ledger.TERMS.heartbeat)
+        until(lambda: not heartbeats(), "the heartbeat ends with the deadline")
+        pass_time(ledger.TERMS.seconds)
         assert ledger.claim("step", key, 60) is not None
 
 
-def test_a_late_beat_takes_nothing_back(directory: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """A worker that wakes up after another has taken the step over beats in vain."""
-    monkeypatch.setattr(ledger, "LEASE_SECONDS", 600)
-    monkeypatch.setattr(ledger, "BEAT_SECONDS", 0.05)
+def test_a_late_heartbeat_takes_nothing_back(directory: dict[str, str], pass_time: Any) -> None:
+    """A worker that wakes up after another has taken the step over renews in vain."""
     key = new_id()
     zombie = ledger.claim("step", key, lease_seconds=0)
     second = ledger.claim("step", key, lease_seconds=0)
     assert zombie is not None
     assert second is not None
     with ledger.keeping(zombie, seconds=600):
-        until(lambda: not beats(), "a beat finds that the step is another's")
+        pass_time(ledger.TERMS.heartbeat)
+        until(lambda: not heartbeats(), "it finds that the step is another's")
     assert ledger.claim("step", key, 60) is not None
 
 

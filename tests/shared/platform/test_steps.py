@@ -48,7 +48,7 @@ def _gave_up(step: Fold, error: BridgeError) -> None:
     gave_up.append(error.code)
 
 
-@task(Fold, once="{job}", attempts=3, gave_up=_gave_up)
+@task(Fold, once="{job}", retry_seconds=3, gave_up=_gave_up)
 def fold(step: Fold) -> None:
     worked.append(step.mood)
     if step.job in meanwhile:

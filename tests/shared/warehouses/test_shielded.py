@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from local.patience import until
+from shared.platform import deadline
 from shared.platform.errors import Unavailable
 from shared.platform.ids import new_id
 from shared.platform.leases import breaker
@@ -17,6 +18,7 @@ from shared.warehouses.bigquery.dialect import BIGQUERY
 from shared.warehouses.declared import (
     BytesCapExceeded,
     CredentialsRejected,
+    OverRate,
     PermissionMissing,
     QueryInvalid,
     QueryTimedOut,
@@ -35,12 +37,16 @@ class Weather:
 
     def __init__(self) -> None:
         self.fails: Exception | None = None
+        self.silent: str | None = None
+        """The one statement that gets no answer."""
         self.reached = 0
 
     def dry_run(self, sql: str, parameters: Any = ()) -> str:
         self.reached += 1
         if self.fails is not None:
             raise self.fails
+        if sql == self.silent:
+            raise WarehouseUnavailable
         return sql
 
 
@@ -87,6 +93,7 @@ def test_a_warehouse_that_does_not_answer_is_left_alone_with_a_word_when_to_come
         PermissionMissing(),
         CredentialsRejected(),
         QueryTimedOut(),
+        OverRate(),
         ValueError(),
     ],
     ids=lambda error: type(error).__name__,
@@ -99,6 +106,43 @@ def test_what_a_healthy_warehouse_refuses_never_opens_the_circuit(
     fail(warehouse, weather, WarehouseUnavailable(), OPENS_AFTER - 1)
     fail(warehouse, weather, mistake, 1)
     fail(warehouse, weather, WarehouseUnavailable(), OPENS_AFTER - 1)
+    weather.fails = None
+    assert warehouse.dry_run("SELECT 1") == "SELECT 1"
+
+
+def test_one_query_without_an_answer_does_not_close_the_door_for_all(
+    warehouse: Any, weather: Weather
+) -> None:
+    """However often it is asked: a warehouse that answers what costs nothing is well."""
+    weather.silent = "SELECT heavy"
+    for _ in range(4 * OPENS_AFTER):
+        with pytest.raises(WarehouseUnavailable):
+            warehouse.dry_run("SELECT heavy")
+        assert warehouse.dry_run("SELECT light") == "SELECT light"
+    for _ in range(4 * OPENS_AFTER):
+        with pytest.raises(WarehouseUnavailable):
+            warehouse.dry_run("SELECT heavy")
+    assert warehouse.dry_run("SELECT light") == "SELECT light"
+
+
+def test_an_open_door_is_not_kept_shut_by_one_query(
+    warehouse: Any, weather: Weather, later: Callable[[float], None]
+) -> None:
+    """Whoever comes first after the pause asks something harmless; its own query may fail again, for itself."""
+    fail(warehouse, weather, WarehouseUnavailable(), OPENS_AFTER)
+    later(PAUSE_SECONDS + 1)
+    weather.fails, weather.silent = None, "SELECT heavy"
+    with pytest.raises(WarehouseUnavailable):
+        warehouse.dry_run("SELECT heavy")
+    assert warehouse.dry_run("SELECT light") == "SELECT light"
+
+
+def test_a_callers_own_deadline_says_nothing_of_the_warehouse(warehouse: Any, weather: Weather) -> None:
+    """Requests whose time is over fail as if it were away; nobody counts that."""
+    weather.fails = WarehouseUnavailable()
+    for _ in range(3 * OPENS_AFTER):
+        with deadline.over(deadline.LEAST_SECONDS), pytest.raises(WarehouseUnavailable):
+            warehouse.dry_run("SELECT 1")
     weather.fails = None
     assert warehouse.dry_run("SELECT 1") == "SELECT 1"
 
@@ -139,7 +183,7 @@ def test_after_the_pause_one_of_sixteen_dials_and_its_success_lets_all_in(
         inside.set()
         outcomes = sorted(one.result() for one in asked)
     assert outcomes == ["SELECT 1"] + ["paused"] * 15
-    assert weather.reached == 1
+    assert weather.reached == 2, "once to see whether it answers, once with what was asked"
     assert warehouse.dry_run("SELECT 3") == "SELECT 3"
 
 

@@ -183,31 +183,23 @@ def test_a_dead_holder_frees_its_amount_after_its_lease(
     assert of(owner, team, "warehouse_bytes") == (1_000, 800)
 
 
-def lease_left(owner: Any, team: str, key: str) -> float:
+def lease_left(team: str, key: str) -> float:
     """Seconds until the lease of a reservation ends."""
-    asked = "SELECT extract(epoch FROM lease_until - now())::float8 FROM reservations WHERE team_id = :t AND key = :k"
-    return float(owner.run(asked, t=team, k=key)[0][0])
+    asked = "SELECT bridge_lease_left(lease_until) AS left FROM reservations WHERE team_id = :t AND key = :k"
+    with pg.transaction(team) as tx:
+        return float(tx.one(asked, t=team, k=key)["left"])
 
 
 def test_a_slow_holder_that_lives_keeps_its_amount(
-    team: str, owner: Any, limited: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+    team: str, owner: Any, limited: Callable[..., None], pass_time: Any
 ) -> None:
     """However short the lease: it is begun anew while the block works, so nobody takes it for dead."""
     limited(warehouse_bytes=1_000)
-    real, every = budgets.beating, list[float]()
-
-    def often(renew: Callable[[], bool], **options: Any) -> Any:
-        every.append(options["every"])
-        return real(renew, **options | {"every": 0.05})
-
-    monkeypatch.setattr(budgets, "beating", often)
-    with budgets.held(team, "warehouse_bytes", 1_000, key="slow", lease_seconds=600):
-        assert every[0] <= 600 / 3
+    seconds = budgets.TERMS.seconds
+    with budgets.held(team, "warehouse_bytes", 1_000, key="slow"):
         for _ in range(3):
-            owner.run(
-                "UPDATE reservations SET lease_until = now() + interval '60 seconds' WHERE key = 'slow'"
-            )
-            until(lambda: lease_left(owner, team, "slow") > 500, "a beat begins the lease anew")
+            pass_time(seconds * 2 / 3)
+            until(lambda: lease_left(team, "slow") > seconds / 2, "a heartbeat begins the lease anew")
         with pytest.raises(QuotaExceeded):
             budgets.reserve(team, "warehouse_bytes", 1, key="next")
     assert of(owner, team, "warehouse_bytes") == (1_000, 0)
@@ -220,7 +212,7 @@ def test_what_is_kept_is_what_its_key_names(team: str, owner: Any) -> None:
     budgets.settle(team, "scans", "turn/2/1", 1)
     with pg.transaction(team) as tx:
         budgets.keep(tx, team, "turn", below="turn/1/", lease_seconds=600)
-    assert [lease_left(owner, team, key) > 500 for key in ("turn", "turn/1/1", "turn/2/1", "turn2")] == [
+    assert [lease_left(team, key) > 500 for key in ("turn", "turn/1/1", "turn/2/1", "turn2")] == [
         True,
         True,
         False,
@@ -236,7 +228,7 @@ def test_a_job_keeps_what_it_holds_while_its_steps_go_on(team: str, owner: Any) 
         jobs.open_job(tx, id=job, team=team, kind="catalog_scan", user=None)
         budgets.take(tx, team, "scans", 1, key=job, lease_seconds=60)
     assert ledger.claim("step", new_id(), 30, part=Part(team, job)) is not None
-    assert lease_left(owner, team, job) > 0.9 * budgets.JOB_SECONDS
+    assert lease_left(team, job) > 0.9 * budgets.JOB_SECONDS
 
 
 def test_an_attempt_that_comes_back_keeps_its_reservation(team: str, owner: Any) -> None:
@@ -256,7 +248,7 @@ def test_a_killed_process_frees_what_it_held(
     script = (
         "import sys, time\n"
         "from shared.platform.limits import budgets\n"
-        f"with budgets.held({team!r}, 'warehouse_bytes', 1000, key='killed', lease_seconds=600):\n"
+        f"with budgets.held({team!r}, 'warehouse_bytes', 1000, key='killed'):\n"
         "    print('held', flush=True); time.sleep(60)\n"
     )
     child = subprocess.Popen(
@@ -287,6 +279,40 @@ def test_a_block_settles_what_it_said_and_refunds_what_failed(team: str, owner: 
         spending.settle(30)
         raise RuntimeError
     assert of(owner, team, "warehouse_bytes") == (100, 0)
+
+
+def test_what_had_begun_elsewhere_is_paid_for_though_it_failed(team: str, owner: Any) -> None:
+    """A query that was cancelled may be billed; one that the warehouse refused is not, nor one that never began."""
+
+    def billed(error: BaseException) -> bool:
+        return isinstance(error, TimeoutError)
+
+    for key, error in (("cancelled", TimeoutError()), ("refused", ValueError())):
+        with pytest.raises(type(error)):
+            with budgets.held(team, "warehouse_bytes", 100, key=key, billed=billed) as spending:
+                spending.begin()
+                raise error
+    with pytest.raises(TimeoutError), budgets.held(team, "warehouse_bytes", 100, key="early", billed=billed):
+        raise TimeoutError
+    assert of(owner, team, "warehouse_bytes") == (100, 0)
+
+
+def test_what_the_ledger_can_not_be_told_now_is_told_later(
+    team: str, owner: Any, limited: Callable[..., None]
+) -> None:
+    """The result of the work stands; the next reservation that ends on this instance ends this one, too."""
+    with budgets.held(team, "warehouse_bytes", 1_000, key="unlucky") as spending:
+        owner.run("REVOKE UPDATE ON reservations FROM bridge_app")
+        spending.settle(700)
+    owner.run("GRANT UPDATE ON reservations TO bridge_app")
+    assert of(owner, team, "warehouse_bytes") == (0, 1_000)
+    end_lease(owner, team, "unlucky")
+    assert budgets.end_leases(team) == 1
+    assert of(owner, team, "warehouse_bytes") == (0, 0)
+    with budgets.held(team, "warehouse_bytes", 10, key="lucky") as spending:
+        spending.settle(5)
+    assert of(owner, team, "warehouse_bytes") == (705, 0)
+    assert not budgets._owed
 
 
 def test_one_teams_spending_is_not_the_others(
