@@ -18,7 +18,8 @@ _CALLS: dict[str, dict[str, tuple[str, int]]] = {
         ("buckets", 0),
     ),
     "shared.platform.cloud.documents": dict.fromkeys(
-        ("get", "glance", "get_many", "put", "delete", "change", "reference"), ("collections", 0)
+        ("get", "glance", "get_many", "put", "delete", "change", "change_seen", "reference"),
+        ("collections", 0),
     ),
     "shared.platform.limits.budgets": {
         "reserve": ("limits", 1),

@@ -53,7 +53,7 @@ class PostgresDialect(Dialect):
         (?<![\w$])[eE]'(?:\\.|''|[^'\\])*+'?+                        # strings with backslash escapes
         | '(?:''|[^'])*+'?+                                          # strings
         | "(?:""|[^"])*+"?+                                          # quoted names
-        | (?<![\w$])\$(?P<tag>(?:[^\W\d]\w*+)?)\$.*?(?:\$(?P=tag)\$|\Z)   # $tag$ strings $tag$
+        | (?<![\w$])\$(?P<tag>(?:[^\W0-9]\w*+)?)\$.*?(?:\$(?P=tag)\$|\Z)   # $tag$ strings $tag$
         | --[^\n]*+ | /\*                                            # comments; the end of the second is counted
         """,
         re.VERBOSE | re.DOTALL,
