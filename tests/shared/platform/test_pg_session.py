@@ -98,6 +98,6 @@ def test_the_number_of_touched_rows_is_the_statements_own(two_teams: dict[str, A
         ids = [new_id() for _ in range(3)]
         for id in ids:
             jobs.open_job(tx, id=id, team=team, kind="counted", user=None)
-        touched = [tx.run("DELETE FROM jobs WHERE id = ANY(:ids)", ids=ids[:2])]
-        touched.append(tx.run("DELETE FROM jobs WHERE id = ANY(:ids)", ids=ids))
+        touched = [tx.run("DELETE FROM jobs WHERE id = ANY(:ids::uuid[])", ids=ids[:2])]
+        touched.append(tx.run("DELETE FROM jobs WHERE id = ANY(:ids::uuid[])", ids=ids))
         assert touched == [2, 1]
