@@ -218,8 +218,12 @@ def _spoken_of(table: Table, said: _Said) -> list[int]:
 def _of_column(
     column: dict[int, float], spoken: Sequence[int], plain: list[float], percentages: list[float]
 ) -> None:
-    total = math.fsum(column.values())
-    plain += [abs(total), abs(total) / len(column)]
+    try:
+        total = math.fsum(column.values())
+    except OverflowError:
+        total = 0.0  # Larger than any figure: nothing is a share of it.
+    else:
+        plain += [abs(total), abs(total) / len(column)]
     first, last = min(column), max(column)
     ordered = sorted(column, key=lambda place: column[place])
     named = [place for place in spoken if place in column]

@@ -116,6 +116,15 @@ def test_an_invented_figure_is_named(prose: str, wrong: str) -> None:
     assert numbers.unsupported(prose, results=RESULTS, said="show it") == [wrong]
 
 
+@pytest.mark.parametrize(
+    "result",
+    [[[1e308], [1e308]], [["1e308"], ["1e308"]], [[1e308], [-1e308]], [[10**400]], [[float("inf")], [float("nan")]], "9" * 400],
+)  # fmt: skip
+def test_values_at_the_ends_of_their_range_are_no_error(result: object) -> None:
+    """A warehouse may hold them; the answer is checked, and what is wrong in it is still named."""
+    assert numbers.unsupported("There are 4,711 of them.", results=[result]) == ["4,711"]
+
+
 def test_without_results_every_figure_is_unsupported() -> None:
     """An answer before looking is a guess."""
     assert numbers.unsupported("There are 336,776 flights.", results=[]) == ["336,776"]
