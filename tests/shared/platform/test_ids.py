@@ -2,11 +2,14 @@
 
 import threading
 import time
+from typing import Any, Literal
 from uuid import UUID
 
 import pytest
 
-from shared.platform.ids import derived_id, is_id, new_id
+from shared.platform.edge import Call
+from shared.platform.edge.auth import Principal
+from shared.platform.ids import TeamId, UserId, derived_id, is_id, new_id
 
 
 def test_ids_are_version_7_and_tell_when_they_were_made() -> None:
@@ -58,3 +61,23 @@ def test_a_derived_id_is_the_same_each_time_and_tells_its_parts_apart() -> None:
     assert derived_id("a", "b") != derived_id("ab")
     assert UUID(derived_id("a", at_ms=1_700_000_000_000)).int >> 80 == 1_700_000_000_000
     assert UUID(derived_id("a")).version == 7
+
+
+def test_ids_of_a_repeated_request_belong_to_the_reach_of_its_credential() -> None:
+    """The same person, function and key: a token that may less never meets what one that may more has made."""
+
+    def first(kind: Literal["session", "token"], scopes: tuple[str, ...], only: str | None) -> str:
+        confined = None if only is None else TeamId(only)
+        who = Principal(UserId("u"), "a@example.com", "A", scopes, {}, "c", kind, only_team=confined)
+        call = Call("POST", {}, {}, "c", 0.0, principal=who, idempotency_key="k", key_created_ms=5, route="r")
+        return call.new_id()
+
+    reaches: list[Any] = [
+        ("session", ("full",), None),
+        ("token", ("full",), None),
+        ("token", ("write",), None),
+        ("token", ("full",), "t1"),
+        ("token", ("full",), "t2"),
+    ]
+    assert len({first(*reach) for reach in reaches}) == len(reaches)
+    assert first("token", ("read", "write"), None) == first("token", ("write",), None)
