@@ -111,8 +111,13 @@ def _put_cell(world: World, cell: str) -> None:
     name = {"projectId": PROJECT, "datasetId": "canary"}
     requests.post(f"{base}/datasets", json={"datasetReference": name})
     query = f"CREATE OR REPLACE TABLE `{PROJECT}.canary.accounts` AS SELECT '{cell}' AS owner"
-    made = requests.post(f"{base}/queries", json={"query": query, "useLegacySql": False})
+    made = requests.post(
+        f"{base}/jobs", json={"configuration": {"query": {"query": query, "useLegacySql": False}}}
+    )
     made.raise_for_status()
+    ended = requests.get(f"{base}/queries/{made.json()['jobReference']['jobId']}")
+    ended.raise_for_status()
+    assert ended.json()["jobComplete"]
 
 
 # Where they could come to light ----------------------------------------------------------------

@@ -46,7 +46,7 @@ def test_a_second_load_does_nothing(client: bigquery.Client) -> None:
 
 def test_every_row_of_the_flights_is_there(client: bigquery.Client) -> None:
     """336,776 flights, of which 8,255 did not depart; the date agrees with its parts."""
-    (row,) = client.query_and_wait(
+    (row,) = client.query(
         "SELECT COUNT(*) AS n, COUNTIF(cancelled) AS c, COUNTIF(flight_date != DATE(year, month, day)) AS wrong, "
         "COUNT(DISTINCT carrier) AS carriers, MIN(flight_date) AS first, MAX(flight_date) AS last, "
         "COUNTIF(carrier_name IS NULL OR origin_name IS NULL OR dest_name IS NULL) AS unnamed FROM nycflights.flights"
@@ -57,7 +57,7 @@ def test_every_row_of_the_flights_is_there(client: bigquery.Client) -> None:
 
 def test_flights_join_the_weather_of_their_hour(client: bigquery.Client) -> None:
     """time_hour is the same instant in both tables."""
-    (row,) = client.query_and_wait(
+    (row,) = client.query(
         "SELECT COUNT(*) AS n FROM nycflights.flights JOIN nycflights.weather USING (origin, time_hour)"
     )
     assert row.n == 335_220
