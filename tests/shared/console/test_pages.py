@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from shared.console import service
+from shared.platform import caches
 from shared.platform.cloud import objects
 from shared.platform.errors import NotFound
 
@@ -12,7 +13,7 @@ from shared.platform.errors import NotFound
 @pytest.fixture
 def published(cloud: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """A document and a script in the bucket, and an instance that has served neither."""
-    monkeypatch.setattr(service, "_kept", {})
+    monkeypatch.setattr(service, "_kept", caches.recent(10))
     objects.put("assets", "console/index.html", b"<!doctype html>", content_type="text/html; charset=utf-8")
     objects.put("assets", "console/app.js", b"export {}", content_type="text/javascript; charset=utf-8")
 

@@ -13,13 +13,14 @@ import pytest
 from flask import Flask, request
 from werkzeug.test import TestResponse
 
-from shared.platform import audit
+from shared.platform import audit, caches
 from shared.platform.edge import auth
 from shared.platform.errors import FeatureDisabled, QuotaExceeded
 from shared.platform.ids import TeamId, UserId, new_id
 from shared.platform.limits import budgets, flags, rates, team_rates
 from shared.platform.postgres import pool
 from shared.platform.registry.gathered import FLAGS, OVERRIDABLE, RATES
+from tests.moved_clock import MovedClock
 
 pytestmark = pytest.mark.slow
 Ask = Callable[..., TestResponse]
@@ -395,8 +396,7 @@ def test_a_teams_own_rate_holds_as_soon_as_the_instance_knows_it(
 ) -> None:
     """For that team and for as long as it lasts; at nought everything is refused, also with Firestore away."""
     monkeypatch.setattr(rates, "FIRST_PATIENCE_SECONDS", 0.01)
-    monkeypatch.setattr(team_rates, "FRESH_SECONDS", 0.0)
-    team_rates.forget()
+    monkeypatch.setattr(team_rates, "_teams", caches.fresh(10, 0.0))
 
     def statuses(as_: str, times: int = 3) -> list[int]:
         return [ask("limits.list_flags", "GET", "/v1/flags", as_=as_).status_code for _ in range(times)]
@@ -418,22 +418,19 @@ def test_a_teams_own_rate_holds_as_soon_as_the_instance_knows_it(
 
 
 def test_a_teams_own_rates_are_asked_for_now_and_then(
-    ask: Ask, team: str, owner: Any, monkeypatch: pytest.MonkeyPatch
+    ask: Ask, team: str, owner: Any, monkeypatch: pytest.MonkeyPatch, moved: MovedClock
 ) -> None:
     """Not with every request; each instance learns of a change within seconds, and remembers only so many teams."""
-    now = 1000.0
-    monkeypatch.setattr(team_rates.clock, "monotonic", lambda: now)
-    monkeypatch.setattr(team_rates, "MOST_TEAMS", 1)
-    team_rates.forget()
+    monkeypatch.setattr(team_rates, "_teams", caches.fresh(1, team_rates.FRESH_SECONDS))
     ours = TeamId(team)
     assert team_rates.own(ours, "rate_team_write") is None
     owner.run(
         "INSERT INTO limit_overrides (team_id, name, value, reason) VALUES (:t, 'rate_team_write', 7, 'x')",
         t=team,
     )
-    now += team_rates.FRESH_SECONDS - 0.1
+    moved.forward(team_rates.FRESH_SECONDS / 2)
     assert team_rates.own(ours, "rate_team_write") is None
-    now += 0.2
+    moved.forward(team_rates.FRESH_SECONDS / 2)
     assert team_rates.own(ours, "rate_team_write") == 7
     owner.run("DELETE FROM limit_overrides WHERE team_id = :t", t=team)
     assert team_rates.own(TeamId(new_id()), "rate_team_write") is None
