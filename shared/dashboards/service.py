@@ -29,7 +29,14 @@ from shared.platform import audit, clock
 from shared.platform.clock import iso
 from shared.platform.cloud import objects
 from shared.platform.edge import Call, Found
-from shared.platform.errors import Forbidden, NotFound, PreconditionFailed, SlugTaken, ValidationFailed
+from shared.platform.errors import (
+    BridgeError,
+    Forbidden,
+    NotFound,
+    PreconditionFailed,
+    SlugTaken,
+    ValidationFailed,
+)
 from shared.platform.ids import TeamId, UserId, is_id, new_id
 from shared.platform.paging import MOST_NUMBER, Page, cursor, cut
 from shared.platform.postgres import pool
@@ -93,6 +100,22 @@ def save(
     id = id or new_id()
     if (done := _saved(team, id)) is not None:
         return done
+    try:
+        _make(team, draft, author=author, id=id, admin=admin)
+    except BridgeError:
+        # Examining takes seconds. Meanwhile the event of the object that an earlier attempt of this save wrote, or
+        # the commit whose answer was lost, may have made the very version that would be refused here.
+        if (done := _saved(team, id)) is None:
+            raise
+        return done
+    saved = _saved(team, id)
+    if saved is None:
+        raise PreconditionFailed(field="If-Match", reason="it was replaced or deleted meanwhile")
+    return saved
+
+
+def _make(team: TeamId, draft: Draft, *, author: UserId, id: str, admin: bool) -> None:
+    """Examine a draft, and write its object and its row; raises what `save` says."""
     verdict = validation.examine(team, draft.yaml_content)
     found = verdict.document
     if not verdict.report.valid or found is None:
@@ -117,13 +140,6 @@ def save(
         if expected is None:
             raise _taken(found.slug) from None
         raise PreconditionFailed(field="If-Match", reason="it has a newer generation") from None
-    except pool.OutcomeUnknown:
-        if _saved(team, id) is None:
-            raise
-    saved = _saved(team, id)
-    if saved is None:
-        raise PreconditionFailed(field="If-Match", reason="it was replaced or deleted meanwhile")
-    return saved
 
 
 def replace(

@@ -2,7 +2,8 @@
 
     put object ─► keep row ─┬─► kept
                             ├─ not reachable ─► left: a repetition or the object's event completes the save
-                            └─ refused for good ─► undone: the text of the row again, or no object
+                            └─ refused for good ─► undone: the text of the row again, or no object; not where the
+                                                   object's event has kept the row meanwhile
 
 Without the last, a new slug would be neither free nor usable, and an old one could never be saved again: its row
 would name a generation that is not the current one.
@@ -59,13 +60,19 @@ def write(
         indexing.keep(team, slug, text, stored, verdict, metadata=metadata)
     except Exception as error:
         if not (isinstance(error, BridgeError) and error.retryable):
-            _undo(team, slug, stored, before)
+            _undo(team, slug, stored, before, id)
         raise
 
 
-def _undo(team: TeamId, slug: str, stored: Stored, before: pool.Row | None) -> None:
-    """Take back an object that has no row. Where this fails too, its event and the reconciler are left."""
+def _undo(team: TeamId, slug: str, stored: Stored, before: pool.Row | None, id: str) -> None:
+    """Take back an object that has no row. Where this fails too, its event and the reconciler are left.
+
+    An object that an earlier attempt of this save wrote may have its row by now, from its event: it stays.
+    """
     try:
+        with pool.transaction(team) as tx:
+            if store.find_version(tx, team, id) is not None:
+                return
         restored = _put_back(team, slug, stored, before)
         with pool.transaction(team) as tx:
             if before is None:

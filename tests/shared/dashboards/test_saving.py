@@ -121,6 +121,114 @@ def test_the_event_completes_a_save_that_died_between_object_and_row(board: Any)
     assert board.row()["version"] == 1
 
 
+@pytest.fixture
+def died_after_its_object(board: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A save whose process dies between object and row; answers the object that it left, with its lease over."""
+    from shared.dashboards import indexing
+
+    def die(send: Any) -> Any:
+        with monkeypatch.context() as patched:
+            patched.setattr(
+                indexing, "keep", lambda *_a, **_k: (_ for _ in ()).throw(board.post_office.Crash())
+            )
+            with pytest.raises(board.post_office.Crash):
+                send()
+        board.cloud.sql("UPDATE idempotency_keys SET lease_until = now() - interval '1 second'")
+        return indexing.objects.head("dashboards", f"{board.team}/flights.yaml")
+
+    return die
+
+
+@pytest.mark.parametrize("replaces", [False, True], ids=["create", "replace"])
+@pytest.mark.parametrize("moment", ["while it examines", "before its object"])
+@pytest.mark.parametrize("then", ["", "saved again", "its warehouse is away"])
+def test_a_repetition_that_its_own_event_overtakes_answers_what_was_saved(
+    board: Any,
+    document_text: str,
+    died_after_its_object: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    replaces: bool,
+    moment: str,
+    then: str,
+) -> None:
+    """The event commits the version of this very save while the repetition looks elsewhere.
+
+    No refusal is right then: neither SLUG_TAKEN nor another generation, also where somebody saved over it meanwhile.
+    """
+    from shared.dashboards import indexing, service
+    from shared.platform.cloud import objects
+
+    def send() -> Any:
+        key = {"Idempotency-Key": f"overtaken-{replaces}"}
+        if not replaces:
+            return board.save(headers=key)
+        body = {"yaml_content": document_text.replace("Flights of 2013", "Mine")}
+        return board.call(
+            "PUT", "/v1/dashboards/flights/yaml", body, headers=key | {"If-Match": f'"{first.generation}"'}
+        )
+
+    if replaces:
+        board.save()
+        first = objects.head("dashboards", f"{board.team}/flights.yaml")
+    left = died_after_its_object(send)
+
+    def overtake() -> None:
+        monkeypatch.setattr(service.validation, "examine", examine)
+        monkeypatch.setattr(objects, "put", put)
+        assert board.finalized(left) == 204
+        if then == "saved again":
+            newer = board.put_object("flights.yaml", document_text.replace("Flights of 2013", "Newer"))
+            assert board.finalized(newer) == 204
+        elif then:
+            board.warehouse.fall_over()
+
+    examine, put = service.validation.examine, objects.put
+
+    def examined(team: Any, text: str) -> Any:
+        verdict = examine(team, text)
+        overtake()
+        return verdict if then != "its warehouse is away" else examine(team, text)
+
+    def written(*arguments: Any, **options: Any) -> Any:
+        overtake()
+        return put(*arguments, **options)
+
+    if moment == "while it examines":
+        monkeypatch.setattr(service.validation, "examine", examined)
+    else:
+        monkeypatch.setattr(objects, "put", written)
+    answer = send()
+    assert answer.status == (200 if replaces else 201), answer.content
+    assert answer.json["version"] == 1 + replaces
+    kept = board.cloud.sql("SELECT count(*) AS n FROM dashboard_versions WHERE team_id = :t", t=board.team)
+    assert kept[0]["n"] == 1 + replaces + (then == "saved again")
+    assert indexing.objects.head("dashboards", left.name) is not None
+
+
+def test_a_repetition_that_fails_does_not_undo_what_its_event_has_kept(
+    board: Any, died_after_its_object: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It took the object of the dead attempt for its own to take back, but the event has made its row meanwhile."""
+    from shared.dashboards import indexing
+    from shared.platform.errors import ValidationFailed
+
+    def send() -> Any:
+        return board.save(headers={"Idempotency-Key": "not-undone"})
+
+    left, keep = died_after_its_object(send), indexing.keep
+
+    def refused(*_arguments: Any, **_options: Any) -> Any:
+        monkeypatch.setattr(indexing, "keep", keep)
+        assert board.finalized(left) == 204
+        raise ValidationFailed("The directory refuses this row.", field="title")
+
+    monkeypatch.setattr(indexing, "keep", refused)
+    answer = send()
+    assert (answer.status, answer.json["version"]) == (201, 1)
+    assert indexing.objects.head("dashboards", left.name).generation == left.generation
+    assert board.row()["object_generation"] == left.generation
+
+
 def test_the_event_of_a_complete_save_finds_nothing_to_do(board: Any) -> None:
     """Also when it is delivered twice."""
     from shared.platform.cloud import objects
