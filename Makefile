@@ -1,7 +1,7 @@
 # Everything runs on Python 3.11 and the package registries; no cloud, no Docker, no key.
 PYTHON ?= python3
 BIN := .venv/bin
-# Each worker imports all functions and collects all tests (about 14 s of a processor), so few of them.
+# Each worker imports all functions and collects all tests (about 9 s of a processor), so few of them.
 WORKERS ?= 3
 export PYTHONPATH := $(CURDIR)
 # uv trusts whom the system trusts, also where a company has an authority of its own (tools/setup_env.py).

@@ -34,9 +34,20 @@ SHARED = (
 )
 """What every server and its tests stand on."""
 SPOKEN = (
-    "anyio", "cryptography", "google-api-core", "google-auth", "google-crc32c", "grpcio", "httptools", "proto-plus",
-    "protobuf", "requests", "starlette", "uvicorn", "uvloop",
-)  # fmt: skip
+    "anyio",
+    "cryptography",
+    "google-api-core",
+    "google-auth",
+    "google-crc32c",
+    "grpcio",
+    "httptools",
+    "proto-plus",
+    "protobuf",
+    "requests",
+    "starlette",
+    "uvicorn",
+    "uvloop",
+)
 """What every SDK of Google's and every server stands on."""
 
 
