@@ -1,8 +1,8 @@
 # Everything runs on Python 3.11 and the package registries; no cloud, no Docker, no key.
 PYTHON ?= python3
 BIN := .venv/bin
-# Much of the tests' time is waiting for leases and backoff, so more of them than cores.
-WORKERS ?= 5
+# Each worker imports all functions and collects all tests (about 9 s of a processor), so few of them.
+WORKERS ?= 3
 export PYTHONPATH := $(CURDIR)
 # uv trusts whom the system trusts, also where a company has an authority of its own (tools/setup_env.py).
 export UV_SYSTEM_CERTS ?= true

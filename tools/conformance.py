@@ -22,15 +22,33 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 RECORD = "tests/conformance.json"
 SHARED = (
+    "local/__init__.py",
+    "local/cloud/__init__.py",
     "local/cloud/serving",
     "local/cloud/faults",
     "local/cloud/identity.py",
+    "local/patience.py",
+    "local/ports.py",
     "tests/local/grpc_serving.py",
     "tests/local/dispatching.py",
 )
 """What every server and its tests stand on."""
-SPOKEN = ("google-api-core", "google-auth", "grpcio", "proto-plus", "protobuf")
-"""What every SDK of Google's stands on."""
+SPOKEN = (
+    "anyio",
+    "cryptography",
+    "google-api-core",
+    "google-auth",
+    "google-crc32c",
+    "grpcio",
+    "httptools",
+    "proto-plus",
+    "protobuf",
+    "requests",
+    "starlette",
+    "uvicorn",
+    "uvloop",
+)
+"""What every SDK of Google's and every server stands on."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +73,7 @@ SUITES = (
     Suite("secrets", "local/cloud/secrets", "tests/local/cloud/secrets", ("google-cloud-secret-manager",)),
     Suite(
         "storage", "local/cloud/storage", "tests/local/cloud/storage",
-        ("google-cloud-storage", "google-resumable-media", "google-crc32c"),
+        ("google-cloud-storage", "google-resumable-media"),
     ),
     Suite("tasks", "local/cloud/tasks", "tests/local/cloud/tasks", ("google-cloud-tasks",)),
 )  # fmt: skip
@@ -69,15 +87,23 @@ def suite_of(test: str) -> Suite | None:
 def digest(suite: Suite, root: Path = ROOT) -> str:
     """What the outcome of the suite depends on, as one hash."""
     found = hashlib.sha256()
-    for path in sorted(
-        {path for place in (*SHARED, suite.code, suite.tests) for path in _files(root / place)}
-    ):
+    for path in files(suite, root):
         content = hashlib.sha256(path.read_bytes()).hexdigest()
         found.update(f"{path.relative_to(root).as_posix()} {content}\n".encode())
     pins = _pins((root / "requirements.lock").read_text())
-    for package in sorted({*SPOKEN, *suite.sdks}):
+    for package in sorted(pinned(suite)):
         found.update(f"{package} {pins.get(package, 'not there')}\n".encode())
     return found.hexdigest()
+
+
+def files(suite: Suite, root: Path = ROOT) -> list[Path]:
+    """Every file that the digest of the suite reads."""
+    return sorted({path for place in (*SHARED, suite.code, suite.tests) for path in _files(root / place)})
+
+
+def pinned(suite: Suite) -> set[str]:
+    """Every package whose pinned version the digest of the suite reads."""
+    return {*SPOKEN, *suite.sdks}
 
 
 def recorded(root: Path = ROOT) -> dict[str, str]:

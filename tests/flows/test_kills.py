@@ -18,6 +18,7 @@ from local.stack.services import PROJECT
 from tests.conftest import World
 from tests.flows.chains import connection, document, new_slug
 from tests.flows.post import Post
+from tests.sample import sampled
 from tests.servers import started_stack
 
 pytestmark = [pytest.mark.stack, pytest.mark.slow, pytest.mark.timeout(300)]
@@ -209,7 +210,10 @@ def test_a_crash_of_everything_loses_nothing_that_was_acknowledged(mortal: World
 
 
 @pytest.mark.parametrize(
-    "service", ["postgres", "storage", "firestore", "bigquery", "kms", "dispatch", "gateway"]
+    "service",
+    sampled(
+        ("postgres", "storage", "firestore", "bigquery", "kms", "dispatch", "gateway"), "postgres", "dispatch"
+    ),
 )
 def test_the_path_outlives_the_death_of_a_service(service: str, mortal: World, post: Post) -> None:
     """A service dies amid a scan and a turn and is started again: both complete, and nothing is there twice."""

@@ -117,6 +117,7 @@ def test_everybody_who_reads_declarations_knows_the_new_ones(copy: Copy) -> None
 
 
 @pytest.mark.slow
+@pytest.mark.soak
 def test_its_bundles_carry_what_they_need_and_no_other_area(copy: Copy) -> None:
     """Imported from the bundle alone; what other rooms declare comes along as data."""
     for name in ("throwaway-start", "throwaway-work", "throwaway-finish", "ops-retention"):
@@ -141,6 +142,7 @@ def test_its_bundles_carry_what_they_need_and_no_other_area(copy: Copy) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.timeout(300)
 def test_it_runs_on_the_laptops_cloud(copy: Copy) -> None:
     """Door, rate, flag, quota, queue, collection, bucket and event: one thing is thrown away from end to end."""

@@ -37,8 +37,8 @@ CHECKS = [
     response_headers_conformance,
     response_schema_conformance,
 ]
-EXAMPLES = 15
-"""Requests for each operation and kind: all of them take about half a minute."""
+EXAMPLES, THOROUGH = 5, 15
+"""Requests for each operation and kind; the second with `--thorough`."""
 LEFT_OUT = {
     "chat-stream": "a stream lasts for as long as a turn; tests/flows and the client's tests read them",
     "chat-stream-2": "the same function",
@@ -88,7 +88,11 @@ def belongings(world: Any) -> tuple[Any, dict[str, Any]]:
 )
 @pytest.mark.parametrize("name", [name for name in OPERATIONS if name not in LEFT_OUT])
 def test_every_answer_is_as_the_document_says(
-    name: str, mode: GenerationMode, world: Any, belongings: tuple[Any, dict[str, Any]]
+    name: str,
+    mode: GenerationMode,
+    world: Any,
+    belongings: tuple[Any, dict[str, Any]],
+    pytestconfig: pytest.Config,
 ) -> None:
     """No server error, no status, type, header or body that is not described."""
     operation, (person, values) = OPERATIONS[name], belongings
@@ -98,7 +102,7 @@ def test_every_answer_is_as_the_document_says(
         pytest.skip("it takes nothing that could be wrong")
 
     @settings(
-        max_examples=EXAMPLES,
+        max_examples=THOROUGH if pytestconfig.getoption("thorough") else EXAMPLES,
         derandomize=True,
         database=None,
         deadline=None,

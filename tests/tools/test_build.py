@@ -64,6 +64,7 @@ def test_the_closure_is_what_a_fresh_interpreter_imports() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.soak
 def test_the_closure_is_what_the_bytecode_says(bundles: dict[str, build.Bundle]) -> None:
     """For every set of modules in a bundle: the standard library's finder, which reads bytecode, sees the same."""
     distinct = {frozenset(made.content) | set(made.direct): name for name, made in bundles.items()}

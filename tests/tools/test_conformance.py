@@ -1,6 +1,9 @@
 """Which conformance tests run is decided by what they depend on, and by nothing else."""
 
+import ast
 import shutil
+from collections.abc import Iterator
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -76,3 +79,39 @@ def test_a_test_belongs_to_the_suite_of_its_folder() -> None:
     """And a test of the laptop to none."""
     assert conformance.suite_of("tests/local/cloud/tasks/test_tasks_names.py") is TASKS
     assert conformance.suite_of("tests/local/gateway/test_gateway.py") is None
+
+
+def imported(path: Path) -> Iterator[str]:
+    """Modules that a file names in its imports, each as deep as the import may reach."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def ours(module: str) -> Path | None:
+    """The file of a module of this checkout."""
+    place = ROOT / module.replace(".", "/")
+    return next((path for path in (place.with_suffix(".py"), place / "__init__.py") if path.is_file()), None)
+
+
+@pytest.mark.parametrize("suite", conformance.SUITES, ids=lambda suite: suite.name)
+def test_a_digest_reads_all_that_its_suite_imports(suite: conformance.Suite) -> None:
+    """What is left out of the digest could change while the record still says that the suite passed."""
+    read = set(conformance.files(suite))
+    modules = {name for path in read if path.suffix == ".py" for name in imported(path)}
+    unread = {
+        path.relative_to(ROOT).as_posix() for name in modules if (path := ours(name)) and path not in read
+    }
+    assert unread == set()
+    packages = packages_distributions()
+    outside = {
+        package.lower().replace("_", "-")
+        for name in modules
+        for top in (name, name.rpartition(".")[0], name.split(".")[0])
+        if top != "google"
+        for package in packages.get(top, ())
+    }
+    assert outside - conformance.pinned(suite) - {"pytest"} == set()

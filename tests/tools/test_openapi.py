@@ -265,6 +265,7 @@ def test_the_tables_beside_the_declarations_name_existing_functions(doors: dict[
 
 
 @pytest.mark.slow
+@pytest.mark.soak
 def test_the_document_is_the_same_whatever_the_hash_seed() -> None:
     """Sets and dicts leave no trace in the text; neither do YAML anchors."""
     script = "from tools import openapi; print(openapi.render(openapi.document()))"

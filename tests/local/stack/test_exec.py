@@ -67,7 +67,11 @@ def test_a_named_folder_is_kept_and_found_again(variables: dict[str, str], kept:
 
 @pytest.mark.parametrize(
     ("command", "code"),
-    [(["no-such-command-here"], 127), (["sh", "-c", "kill -KILL $$"], 137), (["true"], 0)],
+    [
+        pytest.param(["no-such-command-here"], 127, marks=pytest.mark.soak),
+        (["sh", "-c", "kill -KILL $$"], 137),
+        pytest.param(["true"], 0, marks=pytest.mark.soak),
+    ],
 )
 def test_other_ends_have_the_shells_codes(
     variables: dict[str, str], kept: str, command: list[str], code: int
